@@ -1,0 +1,149 @@
+//! The one error of all providers. What failed is its [`Kind`]; what to do about it its [`Class`].
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a caller may do about a failed cloud call. Every [`Error`] has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Nothing happened; the same request may be sent again after a backoff.
+    Transient,
+    /// We are asking too often: slow this account and action down, not just this call.
+    Throttled { retry_after: Option<Duration> },
+    /// It may have happened. Look (by client token or intent tag) before asking anew.
+    Ambiguous,
+    /// This zone and type are sold out: plan elsewhere, do not repeat.
+    NoCapacity,
+    /// An account limit or the balance: stop launching for this account, tell a person.
+    Quota,
+    /// Credentials or permissions: stop everything for this account, tell a person.
+    Auth,
+    /// The resource is in a state that does not allow it now: read it again and plan anew.
+    Conflict,
+    /// The resource does not exist (any more): a delete has reached its goal.
+    Gone,
+    /// Asking again cannot help until a person changes something.
+    Permanent,
+}
+
+impl Class {
+    /// The class as it appears in logs, metrics and the journal.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Transient => "transient",
+            Class::Throttled { .. } => "throttled",
+            Class::Ambiguous => "ambiguous",
+            Class::NoCapacity => "no_capacity",
+            Class::Quota => "quota",
+            Class::Auth => "auth",
+            Class::Conflict => "conflict",
+            Class::Gone => "gone",
+            Class::Permanent => "permanent",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The provider answered with an error code of its own.
+    Refused { code: String, message: String },
+    /// The answer is not what this API answers: an HTML or XML page, a truncated or empty body,
+    /// JSON without the fields that it must have. `head` is its first 200 characters.
+    BadAnswer { what: String, head: String },
+    /// The answer is larger than `limit` bytes and was not read to its end.
+    TooLarge { limit: u64 },
+    /// No answer within the call's time-out.
+    TimedOut { after: Duration },
+    /// No connection was made: nothing was sent.
+    NotConnected { why: String },
+    /// The connection broke after the request was (or may have been) sent.
+    Cut { why: String },
+    /// The operation's total deadline ended before an attempt succeeded; `last` is the failure of
+    /// the last attempt.
+    Deadline { after: Duration, last: String },
+    /// There are no usable credentials; nothing was sent.
+    NoCredentials { why: String },
+    /// The call was not sent because its permit had run out or its arguments are not acceptable.
+    NotSent { why: String },
+}
+
+/// A failed cloud call. `Display` is one line that reads alone; it never contains a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// The provider's name of the action, such as `RunInstances`.
+    pub action: String,
+    pub class: Class,
+    pub kind: Kind,
+    /// HTTP status, where an answer came.
+    pub status: Option<u16>,
+    /// The provider's id of the request, for its support.
+    pub request_id: Option<String>,
+    /// How many attempts were made, the first included.
+    pub attempts: u32,
+}
+
+impl Error {
+    /// The provider's error code, where it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = &self.action;
+        match &self.kind {
+            Kind::Refused { code, message } => {
+                write!(f, "{action} was refused: {code}: {message}")?
+            }
+            Kind::BadAnswer { what, head } if head.is_empty() => {
+                write!(f, "{action} got an unusable answer: {what}")?;
+            }
+            Kind::BadAnswer { what, head } => {
+                write!(
+                    f,
+                    "{action} got an unusable answer: {what}; it begins {head:?}"
+                )?;
+            }
+            Kind::TooLarge { limit } => {
+                write!(f, "{action} got an answer larger than {limit} bytes")?;
+            }
+            Kind::TimedOut { after } => write!(f, "{action} had no answer within {after:?}")?,
+            Kind::NotConnected { why } => write!(f, "{action} could not connect: {why}")?,
+            Kind::Cut { why } => write!(f, "{action} lost its connection: {why}")?,
+            Kind::Deadline { after, last } => {
+                write!(f, "{action} did not succeed within {after:?}; last: {last}")?;
+            }
+            Kind::NoCredentials { why } => write!(f, "{action} has no credentials: {why}")?,
+            Kind::NotSent { why } => write!(f, "{action} was not sent: {why}")?,
+        }
+        write!(f, " ({}", self.class)?;
+        if let Some(status) = self.status {
+            write!(f, ", HTTP {status}")?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, ", RequestId {id}")?;
+        }
+        if self.attempts > 1 {
+            write!(f, ", {} attempts", self.attempts)?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,30 @@
+//! What it takes to write a provider, and nothing of any one provider.
+//!
+//! A provider reads through [`Observe`], writes through [`Mutate`] (every method of which needs a
+//! [`Permit`]) and says beforehand what it would send through [`Preview`]. Failures are one
+//! [`Error`] with exactly one [`Class`]: the class says what a caller may do about it.
+//!
+//! Time is a value here: everything that waits or expires asks a [`Clock`].
+
+pub mod clock;
+pub mod conformance;
+pub mod credentials;
+mod error;
+pub mod http;
+mod instance;
+mod launch;
+pub mod limit;
+mod permit;
+mod provider;
+pub mod retry;
+mod secret;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{Class, Error, Kind};
+pub use instance::{Instance, InstanceId, Status, TagFilter, Tags};
+pub use launch::{
+    ClientToken, InvalidToken, Launch, LaunchSpec, Spot, SystemDisk, Terminate, UserData,
+};
+pub use permit::Permit;
+pub use provider::{InstanceResult, Mutate, Mutation, Observe, Offer, PlannedCall, Preview, Stock};
+pub use secret::Secret;

@@ -1,0 +1,154 @@
+//! The contract of a provider.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Instance, InstanceId, Launch, Permit, TagFilter, Tags, Terminate};
+
+/// Reads. None of them changes anything, so all of them may be repeated.
+///
+/// Every method fails with `Throttled`, `Transient`, `Auth` or `Permanent`, and with `Ambiguous`
+/// never: a read whose answer was lost is `Transient`.
+#[async_trait]
+pub trait Observe: Debug + Send + Sync {
+    /// Every instance that carries all tags of `filter`, all pages, in no particular order.
+    ///
+    /// An instance launched or tagged a moment ago may be missing: listings lag. A success means
+    /// that every page was read; a listing is never silently short.
+    async fn instances_by_tags(&self, filter: &TagFilter) -> Result<Vec<Instance>, Error>;
+
+    /// Those of `ids` that exist, in no particular order; an id that is gone (or not visible yet)
+    /// is absent from the result. With no ids it returns nothing and sends nothing.
+    async fn instances_by_ids(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, Error>;
+
+    /// Asks whether these credentials may list instances, without listing any. `Ok` means yes.
+    ///
+    /// A listing that answers "none" may only mean "not permitted": this probe tells the two
+    /// apart.
+    async fn probe_list(&self) -> Result<(), Error>;
+
+    /// Asks whether `launch` (for one instance) would be accepted: credentials, parameters,
+    /// stock. `Ok` means yes, and nothing was launched.
+    async fn probe_launch(&self, launch: &Launch) -> Result<(), Error>;
+
+    /// Where `instance_type` is on sale, by zone. A hint, not a reservation.
+    async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error>;
+}
+
+/// Writes. Each needs a [`Permit`] and sends nothing at or after its `send_before`
+/// (then: `Permanent`, kind `NotSent`).
+///
+/// `Ambiguous` means that the effect may have happened; all other classes mean that it did not,
+/// except where a method says otherwise.
+#[async_trait]
+pub trait Mutate: Debug + Send + Sync {
+    /// Launches `launch.min_amount..=launch.amount` instances and returns their ids.
+    ///
+    /// After `Ok` the ids are *accepted*: they may not be listed yet, and may still vanish if the
+    /// capacity turns out to be missing. The same launch (same token, same parameters) may be
+    /// repeated for half an hour and answers with the same ids. `NoCapacity`: this type is sold
+    /// out in this zone, use another and a **new** token.
+    async fn launch(&self, permit: &Permit, launch: &Launch) -> Result<Vec<InstanceId>, Error>;
+
+    /// Sets `tags` on every instance of `ids`, overwriting equal keys. May be repeated.
+    /// Above the provider's batch size several calls are made; a failure of a later one leaves
+    /// the earlier ones done.
+    async fn tag(&self, permit: &Permit, ids: &[InstanceId], tags: &Tags) -> Result<(), Error>;
+
+    /// Begins to start stopped instances. One result per id. May be repeated.
+    async fn start(
+        &self,
+        permit: &Permit,
+        ids: &[InstanceId],
+    ) -> Result<Vec<InstanceResult>, Error>;
+
+    /// Begins to stop running instances, the operating system first. One result per id. May be
+    /// repeated.
+    async fn stop(&self, permit: &Permit, ids: &[InstanceId])
+    -> Result<Vec<InstanceResult>, Error>;
+
+    /// Begins to release instances: after `Ok` for an id it will disappear within minutes. One
+    /// result per id; an id that is already gone has reached the goal (`Ok`). May be repeated.
+    ///
+    /// [`Terminate::StopThenDelete`] deletes instances that are stopped already and refuses
+    /// (`Conflict`) those that are not: the stop is a call of its own.
+    async fn delete(
+        &self,
+        permit: &Permit,
+        ids: &[InstanceId],
+        how: Terminate,
+    ) -> Result<Vec<InstanceResult>, Error>;
+}
+
+/// Says what a mutation would send, to the byte, without sending it.
+pub trait Preview: Debug + Send + Sync {
+    /// The calls in the order in which they would be sent. Secrets and signatures are elided.
+    fn preview(&self, mutation: &Mutation) -> Vec<PlannedCall>;
+}
+
+/// A mutation as a value: what the journal records and a dry run prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Mutation {
+    Launch(Box<Launch>),
+    Tag {
+        ids: Vec<InstanceId>,
+        tags: Tags,
+    },
+    Start {
+        ids: Vec<InstanceId>,
+    },
+    Stop {
+        ids: Vec<InstanceId>,
+    },
+    Delete {
+        ids: Vec<InstanceId>,
+        how: Terminate,
+    },
+}
+
+/// One call as it would be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedCall {
+    /// `POST`.
+    pub method: String,
+    /// Scheme, host and path.
+    pub url: String,
+    /// The provider's name of the action.
+    pub action: String,
+    /// Query parameters in order, values as they would be sent before percent-encoding; a value
+    /// that is secret or made at sending time reads `<...>`.
+    pub query: Vec<(String, String)>,
+    /// Form parameters in order, likewise.
+    pub form: Vec<(String, String)>,
+    /// Headers that carry the signature or the version, likewise.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// What happened to one instance of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceResult {
+    pub id: InstanceId,
+    pub result: Result<(), Error>,
+}
+
+/// Whether one type can be had in one zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    pub zone: String,
+    pub instance_type: String,
+    pub stock: Stock,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stock {
+    Available,
+    Low,
+    SoldOut,
+    /// Not offered here, or not any more.
+    Closed,
+}
