@@ -1,1 +1,4 @@
+//! The map: modules in the order in which data flows.
 
+pub mod model;
+pub mod signals;

@@ -1,0 +1,310 @@
+//! What a tick decided, why, what held it back, and what would have changed its mind.
+
+use std::fmt;
+
+use chrono::SecondsFormat;
+use cloud::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Gap, SignalName, Span, Step};
+
+/// The outcome of the policy for one fleet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Instances that serve or soon will.
+    pub current: u32,
+    /// What the rules ask for within the bounds, if nothing held them back.
+    pub recommended: u32,
+    /// What is to be done: `min ≤ desired ≤ max`.
+    pub desired: u32,
+    /// In the order in which they were found.
+    pub reasons: Vec<Reason>,
+    /// The first reason that kept `desired` from `recommended`, or the rules from an opinion.
+    pub blocked_by: Option<Reason>,
+    /// What would have led to an action.
+    pub counterfactuals: Vec<Counterfactual>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Out,
+    In,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Out => "scale-out",
+            Direction::In => "scale-in",
+        })
+    }
+}
+
+/// One reason, with the numbers that it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// The run of samples that a rule waits for is complete.
+    Crossed {
+        signal: SignalName,
+        direction: Direction,
+        value: f64,
+        bound: f64,
+        samples: u32,
+        by: Step,
+    },
+    /// The newest value is past the bound, but the run is not complete.
+    RunIncomplete {
+        signal: SignalName,
+        direction: Direction,
+        value: f64,
+        bound: f64,
+        have: u32,
+        need: u32,
+    },
+    /// The newest value is between the bounds.
+    WithinBand {
+        signal: SignalName,
+        value: f64,
+    },
+    /// The signal cannot be read: no opinion, hold.
+    Missing {
+        signal: SignalName,
+        gap: Gap,
+    },
+    /// A cool-down runs.
+    CoolingDown {
+        direction: Direction,
+        until: Timestamp,
+    },
+    /// Since when the records begin, no scale-in is known; one may have happened just before.
+    NoRecordYet {
+        until: Timestamp,
+    },
+    /// Scale-in waits because another rule asks for more instances, or cannot say.
+    Outvoted {
+        signal: SignalName,
+    },
+    RaisedToMin {
+        min: u32,
+    },
+    LoweredToMax {
+        max: u32,
+    },
+    CappedAtMax {
+        max: u32,
+    },
+    FlooredAtMin {
+        min: u32,
+    },
+    /// Failed instances exist and count against `max` until they are gone.
+    FailedCountAgainstMax {
+        failed: u32,
+        max: u32,
+    },
+    /// The inventory is not to be trusted.
+    Doubt {
+        why: String,
+    },
+    /// A mutation whose outcome is not known is settled first.
+    OutcomeOpen {
+        instances: u32,
+    },
+}
+
+/// A change that would have led to an action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "when", rename_all = "snake_case")]
+pub enum Counterfactual {
+    /// The signal stays past the bound for this many more new samples.
+    Samples {
+        signal: SignalName,
+        direction: Direction,
+        bound: f64,
+        more: u32,
+    },
+    /// The cool-down ends.
+    After {
+        direction: Direction,
+        until: Timestamp,
+    },
+    /// The signal can be read again.
+    SignalReturns { signal: SignalName },
+    /// `max` is raised.
+    HigherMax { max: u32 },
+    /// `min` is lowered.
+    LowerMin { min: u32 },
+}
+
+/// `12:04:10Z`: a moment within the day, for people. Journal and JSON carry the whole time stamp.
+fn clock_time(at: Timestamp) -> String {
+    at.format("%H:%M:%SZ").to_string()
+}
+
+fn sign(direction: Direction) -> char {
+    match direction {
+        Direction::Out => '>',
+        Direction::In => '<',
+    }
+}
+
+/// A value for people: at most two decimals, no trailing zeros.
+pub(crate) fn number(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn plural(count: u32, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Crossed {
+                signal,
+                direction,
+                value,
+                bound,
+                samples,
+                by,
+            } => {
+                let run = if *samples == 1 {
+                    String::new()
+                } else {
+                    format!(" for {samples} samples")
+                };
+                let verb = if *direction == Direction::Out {
+                    "add"
+                } else {
+                    "remove"
+                };
+                write!(
+                    f,
+                    "{signal} = {} {} {}{run}: {verb} {by}",
+                    number(*value),
+                    sign(*direction),
+                    number(*bound),
+                )
+            }
+            Reason::RunIncomplete {
+                signal,
+                direction,
+                value,
+                bound,
+                have,
+                need,
+            } => write!(
+                f,
+                "{signal} = {} {} {} for {have} of {need} samples",
+                number(*value),
+                sign(*direction),
+                number(*bound),
+            ),
+            Reason::WithinBand { signal, value } => {
+                write!(f, "{signal} = {} is within its band", number(*value))
+            }
+            Reason::Missing { signal, gap } => write!(f, "{signal} is missing: {gap}"),
+            Reason::CoolingDown { direction, until } => {
+                write!(f, "{direction} cool-down until {}", clock_time(*until))
+            }
+            Reason::NoRecordYet { until } => write!(
+                f,
+                "the records begin here and a scale-in may have just ended: no scale-in until {}",
+                clock_time(*until),
+            ),
+            Reason::Outvoted { signal } => {
+                write!(f, "{signal} does not agree to a scale-in")
+            }
+            Reason::RaisedToMin { min } => write!(f, "below min = {min}"),
+            Reason::LoweredToMax { max } => write!(f, "above max = {max}"),
+            Reason::CappedAtMax { max } => write!(f, "max = {max} is reached"),
+            Reason::FlooredAtMin { min } => write!(f, "min = {min} is reached"),
+            Reason::FailedCountAgainstMax { failed, max } => write!(
+                f,
+                "{} still {} and count against max = {max}",
+                plural(*failed, "failed instance"),
+                if *failed == 1 { "exists" } else { "exist" },
+            ),
+            Reason::Doubt { why } => write!(f, "the inventory is in doubt: {why}"),
+            Reason::OutcomeOpen { instances } => write!(
+                f,
+                "the outcome of a launch of {} is not known yet",
+                plural(*instances, "instance"),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Counterfactual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = |direction: &Direction| match direction {
+            Direction::Out => "out",
+            Direction::In => "in",
+        };
+        match self {
+            Counterfactual::Samples {
+                signal,
+                direction,
+                bound,
+                more,
+            } => write!(
+                f,
+                "would scale {} if {signal} {} {} for {} more {}",
+                verb(direction),
+                sign(*direction),
+                number(*bound),
+                more,
+                if *more == 1 { "sample" } else { "samples" },
+            ),
+            Counterfactual::After { direction, until } => {
+                write!(
+                    f,
+                    "could scale {} after {}",
+                    verb(direction),
+                    clock_time(*until)
+                )
+            }
+            Counterfactual::SignalReturns { signal } => {
+                write!(f, "would decide again once {signal} can be read")
+            }
+            Counterfactual::HigherMax { max } => {
+                write!(f, "would scale out if max were above {max}")
+            }
+            Counterfactual::LowerMin { min } => write!(f, "would scale in if min were below {min}"),
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    /// One line: `3 → 5: cpu = 88.1 > 75 for 2 samples: add 2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.desired == self.current {
+            write!(f, "stays at {}", self.current)?;
+        } else {
+            write!(f, "{} → {}", self.current, self.desired)?;
+        }
+        if self.recommended != self.desired {
+            write!(f, " (recommended {})", self.recommended)?;
+        }
+        for (n, reason) in self.reasons.iter().enumerate() {
+            write!(f, "{} {reason}", if n == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+/// RFC 3339 with whole seconds and `Z`: how times are written into tags.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// How long until `until`, for people; zero when it has passed.
+pub(crate) fn remaining(now: Timestamp, until: Timestamp) -> Span {
+    Span::secs((until - now).num_seconds().try_into().unwrap_or(0))
+}

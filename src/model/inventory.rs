@@ -1,0 +1,69 @@
+//! What the cloud has of one fleet, counted one way for all stages.
+
+use cloud::{Instance, InstanceId, Tags, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Phase;
+
+/// Who an instance belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ownership {
+    /// We launched it, it carries our tags for this fleet.
+    Managed,
+    /// The operator's: counted, never changed.
+    Base,
+}
+
+/// One listed instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub instance: Instance,
+    pub ownership: Ownership,
+    pub phase: Phase,
+    /// Tags that our launch set and that a listing does not show: to be repaired.
+    pub missing_tags: Tags,
+}
+
+/// One instance that we know of and no listing shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlisted {
+    pub id: InstanceId,
+    pub phase: Phase,
+}
+
+/// One fleet's instances at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    pub at: Timestamp,
+    /// By id.
+    pub members: Vec<Member>,
+    /// By id.
+    pub unlisted: Vec<Unlisted>,
+    /// Instances of launches whose outcome is not known yet: they may exist.
+    pub in_doubt: u32,
+    /// Why this inventory is not to be trusted; empty when it is. With a doubt nothing is done.
+    pub doubts: Vec<String>,
+}
+
+impl Inventory {
+    /// How many instances serve or soon will: the size that a decision starts from.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.count(Phase::is_capacity) + self.in_doubt
+    }
+
+    /// How many instances exist or may exist: what `max` bounds.
+    #[must_use]
+    pub fn live(&self) -> u32 {
+        self.count(Phase::is_live) + self.in_doubt
+    }
+
+    /// How many instances are in a phase that `matches`.
+    #[must_use]
+    pub fn count(&self, matches: impl Fn(Phase) -> bool) -> u32 {
+        let listed = self.members.iter().filter(|m| matches(m.phase)).count();
+        let unlisted = self.unlisted.iter().filter(|u| matches(u.phase)).count();
+        u32::try_from(listed + unlisted).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,47 @@
+//! Where a signal comes from, as the configuration gives it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cloud::Secret;
+
+use crate::model::{Reduce, Span};
+
+/// One source of one signal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceSpec {
+    Prometheus(PrometheusSpec),
+}
+
+/// An instant query to a Prometheus-compatible server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrometheusSpec {
+    /// The server's base, such as `http://127.0.0.1:9090`; a path prefix is kept.
+    pub url: String,
+    pub query: String,
+    /// A query whose value is the Unix time, in seconds, of the data under `query`; without it the
+    /// age is measured on the selectors of `query`.
+    pub freshness: Option<String>,
+    /// How several series become one; without it several series are a gap.
+    pub reduce: Option<Reduce>,
+    /// Data older than this is a gap.
+    pub max_age: Span,
+    pub timeout: Span,
+    pub access: Access,
+}
+
+/// How the server is reached.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
+    pub auth: Option<Auth>,
+    /// A PEM file of certificate authorities to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Sent with every request; values may be secret (tenant ids often are).
+    pub headers: BTreeMap<String, Secret>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Auth {
+    Basic { username: String, password: Secret },
+    Bearer { token: Secret },
+}
