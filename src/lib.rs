@@ -1,4 +1,6 @@
 //! The map: modules in the order in which data flows.
 
 pub mod model;
+pub mod plan;
+pub mod policy;
 pub mod signals;

@@ -82,6 +82,10 @@ pub enum Reason {
     NoRecordYet {
         until: Timestamp,
     },
+    /// An earlier scale-out got only a part of its instances: the rest is looked for elsewhere.
+    Unfinished {
+        target: u32,
+    },
     /// Scale-in waits because another rule asks for more instances, or cannot say.
     Outvoted {
         signal: SignalName,
@@ -101,6 +105,11 @@ pub enum Reason {
     /// Failed instances exist and count against `max` until they are gone.
     FailedCountAgainstMax {
         failed: u32,
+        max: u32,
+    },
+    /// Instances on their way out exist and count against `max` until they are gone.
+    LeavingCountAgainstMax {
+        leaving: u32,
         max: u32,
     },
     /// The inventory is not to be trusted.
@@ -218,6 +227,9 @@ impl fmt::Display for Reason {
                 "the records begin here and a scale-in may have just ended: no scale-in until {}",
                 clock_time(*until),
             ),
+            Reason::Unfinished { target } => {
+                write!(f, "the scale-out to {target} is not complete")
+            }
             Reason::Outvoted { signal } => {
                 write!(f, "{signal} does not agree to a scale-in")
             }
@@ -230,6 +242,12 @@ impl fmt::Display for Reason {
                 "{} still {} and count against max = {max}",
                 plural(*failed, "failed instance"),
                 if *failed == 1 { "exists" } else { "exist" },
+            ),
+            Reason::LeavingCountAgainstMax { leaving, max } => write!(
+                f,
+                "{} on the way out still {} against max = {max}",
+                plural(*leaving, "instance"),
+                if *leaving == 1 { "counts" } else { "count" },
             ),
             Reason::Doubt { why } => write!(f, "the inventory is in doubt: {why}"),
             Reason::OutcomeOpen { instances } => write!(

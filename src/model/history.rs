@@ -9,7 +9,9 @@ use std::time::Duration;
 use cloud::{Class, InstanceId, Mutation, Timestamp, clock};
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Intent, IntentId, Phase, Place, Sample, Settlement, SignalName, Ticked};
+use super::{
+    Direction, Event, Intent, IntentId, Phase, Place, Sample, Settlement, SignalName, Ticked,
+};
 
 /// Samples kept per signal: rules look at runs of at most this many (checked by the configuration).
 pub(crate) const SAMPLES_KEPT: usize = 64;
@@ -18,6 +20,9 @@ pub(crate) const SAMPLES_KEPT: usize = 64;
 const COLD_FIRST: Duration = Duration::from_secs(5 * 60);
 const COLD_LONGEST: Duration = Duration::from_secs(30 * 60);
 const COLD_FORGOTTEN: Duration = Duration::from_secs(3 * 60 * 60);
+/// The remainder of a scale-out is looked for elsewhere for 5 minutes; after that the signals
+/// decide anew, since the load may be another one by then.
+const UNFINISHED_FORGOTTEN: Duration = Duration::from_secs(5 * 60);
 
 /// The fold of a fleet's events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +38,17 @@ pub struct History {
     /// Intents whose outcome is not known.
     pub open: BTreeMap<IntentId, Intent>,
     pub cold: BTreeMap<Place, Cold>,
+    /// What the newest decision wanted.
+    pub last_desired: u32,
+    /// A scale-out of which a part found no capacity: its remainder goes to the next place.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// A scale-out that is not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    pub target: u32,
+    pub since: Timestamp,
 }
 
 /// When an action ended.
@@ -161,8 +177,14 @@ impl History {
         };
         match (settlement, intent.action.mutation) {
             (Settlement::Launched { ids }, Mutation::Launch(launch)) => {
-                self.last_out = Some(ActionEnd { at });
-                self.cold.remove(&Place::of(&launch));
+                let place = Place::of(&launch);
+                self.acted(Direction::Out, at);
+                if ids.len() < launch.amount as usize {
+                    let why = format!("only {} of {} were to be had", ids.len(), launch.amount);
+                    self.sold_out(place, at, &why);
+                } else {
+                    self.cold.remove(&place);
+                }
                 for instance in ids {
                     self.instances.entry(instance.clone()).or_insert(Tracked {
                         phase: Phase::Requested,
@@ -196,8 +218,17 @@ impl History {
         }
         // A batch of which nothing was done removed nothing: no cool-down.
         if !ids.is_empty() {
-            self.last_in = Some(ActionEnd { at });
+            self.acted(Direction::In, at);
         }
+    }
+
+    /// An action has ended: its cool-down begins, and samples that led to it do not count again.
+    fn acted(&mut self, direction: Direction, at: Timestamp) {
+        match direction {
+            Direction::Out => self.last_out = Some(ActionEnd { at }),
+            Direction::In => self.last_in = Some(ActionEnd { at }),
+        }
+        self.samples.clear();
     }
 
     fn sold_out(&mut self, place: Place, at: Timestamp, why: &str) {
@@ -206,6 +237,10 @@ impl History {
             .saturating_mul(1 << strikes.min(3))
             .min(COLD_LONGEST);
         let until = clock::after(at, wait);
+        self.unfinished.get_or_insert(Unfinished {
+            target: self.last_desired,
+            since: at,
+        });
         self.cold.insert(
             place,
             Cold {

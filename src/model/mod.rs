@@ -23,7 +23,7 @@ pub use fleet::{
     Threshold,
 };
 pub(crate) use history::SAMPLES_KEPT;
-pub use history::{ActionEnd, Cold, History, SampleWindow, Tracked};
+pub use history::{ActionEnd, Cold, History, SampleWindow, Tracked, Unfinished};
 pub use ids::{FleetId, IntentId, SignalName};
 pub use inventory::{Inventory, Member, Ownership, Unlisted};
 pub(crate) use phase::Limits;

@@ -1,0 +1,157 @@
+//! A second opinion on every plan, written independently of the planner: it looks at the plan and
+//! at the cloud's listing only, not at the decision, and refuses what must never happen.
+
+use std::collections::BTreeSet;
+
+use cloud::{InstanceId, Mutation, Status};
+
+use crate::model::{Fleet, Inventory, Plan, tags};
+
+/// Why a plan was refused. Nothing of it is executed; it is a defect of this program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Objection {
+    #[error("the plan launches {launches} beside {live} existing instances, above max = {max}")]
+    AboveMax { launches: u32, live: u32, max: u32 },
+    #[error("the plan leaves {left} serving instances, below min = {min}")]
+    BelowMin { left: u32, min: u32 },
+    #[error("the plan ends `{id}`, which does not carry {tag} for this fleet")]
+    NotOurs { id: InstanceId, tag: &'static str },
+    #[error("the plan ends `{id}`, which is protected")]
+    Protected { id: InstanceId },
+    #[error("the plan ends `{id}`, which is not in the listing")]
+    NotListed { id: InstanceId },
+    #[error("the plan ends `{id}` twice")]
+    Twice { id: InstanceId },
+    #[error("the plan ends `{id}`, which is {status:?}")]
+    NotRunning { id: InstanceId, status: Status },
+    #[error("the plan launches and removes at once")]
+    BothWays,
+    #[error("the plan launches {amount} instances in one call; 1 to 100 are possible")]
+    Amount { amount: u32 },
+    #[error("the plan launches without the tag {tag}")]
+    Untagged { tag: &'static str },
+    #[error("the plan uses one client token twice")]
+    TokenTwice,
+    #[error("the plan acts although the inventory is in doubt")]
+    InDoubt,
+}
+
+/// Objects to what must never happen.
+pub fn review(plan: &Plan, fleet: &Fleet, inventory: &Inventory) -> Result<(), Objection> {
+    if !inventory.doubts.is_empty() && !plan.actions.is_empty() {
+        return Err(Objection::InDoubt);
+    }
+    let mut launches = 0;
+    let mut tokens = BTreeSet::new();
+    let mut ended: Vec<(&InstanceId, Status)> = Vec::new();
+    for action in &plan.actions {
+        match &action.mutation {
+            Mutation::Launch(launch) => {
+                launches += launch.amount;
+                if !(1..=100).contains(&launch.amount) {
+                    return Err(Objection::Amount {
+                        amount: launch.amount,
+                    });
+                }
+                if !tokens.insert(&launch.token) {
+                    return Err(Objection::TokenTwice);
+                }
+                fully_tagged(&launch.tags, fleet)?;
+            }
+            Mutation::Stop { ids } => ended.extend(ids.iter().map(|id| (id, Status::Running))),
+            Mutation::Delete { ids, how } => {
+                let wanted = match how {
+                    cloud::Terminate::StopThenDelete => Status::Stopped,
+                    cloud::Terminate::Graceful | cloud::Terminate::Force => Status::Running,
+                };
+                ended.extend(ids.iter().map(|id| (id, wanted)));
+            }
+            Mutation::Tag { .. } | Mutation::Start { .. } => {}
+        }
+    }
+    let live = inventory.live();
+    if launches > 0 && live + launches > fleet.bounds.max {
+        return Err(Objection::AboveMax {
+            launches,
+            live,
+            max: fleet.bounds.max,
+        });
+    }
+    let mut seen = BTreeSet::new();
+    let mut lost = 0;
+    for (id, wanted) in ended {
+        if !seen.insert(id) {
+            return Err(Objection::Twice { id: id.clone() });
+        }
+        if may_end(id, wanted, fleet, inventory)? {
+            lost += 1;
+        }
+    }
+    if lost > 0 && launches > 0 {
+        return Err(Objection::BothWays);
+    }
+    let left = inventory.capacity().saturating_sub(lost);
+    if lost > 0 && left < fleet.bounds.min {
+        return Err(Objection::BelowMin {
+            left,
+            min: fleet.bounds.min,
+        });
+    }
+    Ok(())
+}
+
+/// Whether ending `id` costs capacity; an objection when it must not be ended at all.
+fn may_end(
+    id: &InstanceId,
+    wanted: Status,
+    fleet: &Fleet,
+    inventory: &Inventory,
+) -> Result<bool, Objection> {
+    let member = inventory
+        .members
+        .iter()
+        .find(|member| member.instance.id == *id);
+    let Some(member) = member else {
+        return Err(Objection::NotListed { id: id.clone() });
+    };
+    let instance = &member.instance;
+    let has = |key: &str, value: &str| instance.tags.get(key).is_some_and(|v| v == value);
+    if !has(tags::SOURCE, tags::SOURCE_AUTO) {
+        return Err(Objection::NotOurs {
+            id: id.clone(),
+            tag: tags::SOURCE,
+        });
+    }
+    if !has(tags::FLEET, &fleet.id.0) {
+        return Err(Objection::NotOurs {
+            id: id.clone(),
+            tag: tags::FLEET,
+        });
+    }
+    let kept = instance
+        .tags
+        .get(tags::PROTECT)
+        .is_some_and(|value| value != "false");
+    if kept || instance.deletion_protection {
+        return Err(Objection::Protected { id: id.clone() });
+    }
+    if instance.status != wanted {
+        return Err(Objection::NotRunning {
+            id: id.clone(),
+            status: instance.status,
+        });
+    }
+    Ok(member.phase.is_capacity())
+}
+
+fn fully_tagged(launch: &cloud::Tags, fleet: &Fleet) -> Result<(), Objection> {
+    for tag in [tags::SOURCE, tags::TIMESTAMP, tags::FLEET, tags::INTENT] {
+        if !launch.contains_key(tag) {
+            return Err(Objection::Untagged { tag });
+        }
+    }
+    if launch.get(tags::FLEET) != Some(&fleet.id.0) {
+        return Err(Objection::Untagged { tag: tags::FLEET });
+    }
+    Ok(())
+}
