@@ -43,6 +43,10 @@ pub(crate) struct Limits {
 /// no vendor figure exists; other tools poll for 1 minute, so 2 leave a margin.
 pub(crate) const VISIBILITY_GRACE: Duration = Duration::from_secs(120);
 
+/// How long an instance that we ended may still be listed as Running before the end counts as not
+/// having happened: a graceful shutdown takes "several minutes", so 10 leave a margin.
+pub(crate) const ENDING_GRACE: Duration = Duration::from_secs(600);
+
 impl Phase {
     /// Whether the instance counts towards the fleet's size: it serves, or soon will.
     #[must_use]
@@ -67,8 +71,9 @@ impl Phase {
             return self.unseen(elapsed);
         };
         match (self, status) {
-            (Phase::Draining, Status::Stopping | Status::Stopped | Status::Running) => self,
-            (Phase::Terminating, _) => self,
+            (Phase::Draining, Status::Stopping | Status::Stopped) => self,
+            (Phase::Terminating, Status::Stopping) => self,
+            (Phase::Draining | Phase::Terminating, _) if elapsed < ENDING_GRACE => self,
             (_, Status::Pending | Status::Starting) => match self {
                 Phase::Requested => Phase::Booting,
                 Phase::Booting if elapsed >= limits.boot_timeout => Phase::Failed,
@@ -196,6 +201,20 @@ mod tests {
                 Some(Running),
                 9,
                 Terminating,
+            ),
+            (
+                "one that was stopped and stays so has failed",
+                Terminating,
+                Some(Stopped),
+                600,
+                Failed,
+            ),
+            (
+                "an end that did not happen is undone",
+                Terminating,
+                Some(Running),
+                600,
+                Warming,
             ),
             ("a deleted one disappears", Terminating, None, 9, Gone),
             ("a late riser is welcome", Failed, Some(Running), 9, Warming),

@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::Tags;
+use crate::{Secret, Tags};
 
 /// Makes a mutation idempotent: the provider answers a repeated token with the first answer.
 /// At most 64 ASCII characters; ours are UUIDs (version 4).
@@ -76,6 +77,7 @@ pub struct LaunchSpec {
     pub key_pair_name: Option<String>,
     pub ram_role_name: Option<String>,
     pub resource_group_id: Option<String>,
+    #[serde(default, with = "fingerprint")]
     pub user_data: Option<UserData>,
     pub system_disk: Option<SystemDisk>,
     /// Mbit/s; above 0 gives each instance a public address.
@@ -86,16 +88,53 @@ pub struct LaunchSpec {
     pub tags: Tags,
 }
 
-/// A start script in plain text (at most 32 KiB raw). It often holds a credential, so `Debug` and
-/// every printed call show its size only; the journal keeps it, in a file that only the service
-/// may read, because the same launch may have to be sent again after a crash.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UserData(pub String);
+/// A start script (at most 32 KiB of text). It often holds a credential, so neither `Debug` nor the
+/// journal has it: serialised it is its SHA-256 only, and read back it has no text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserData {
+    text: Option<Secret>,
+    fingerprint: String,
+}
+
+impl UserData {
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        let hash = Sha256::digest(text.as_bytes());
+        let hex = hash
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>();
+        UserData {
+            text: Some(Secret::new(text)),
+            fingerprint: format!("sha256:{hex}"),
+        }
+    }
+
+    /// The script itself; `None` when this was read back from the journal.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_ref().map(Secret::expose)
+    }
+
+    /// `sha256:` and 64 hexadecimal digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
 
 impl fmt::Debug for UserData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UserData({} bytes)", self.0.len())
+        write!(f, "UserData({})", self.fingerprint)
+    }
+}
+
+impl From<String> for UserData {
+    fn from(fingerprint: String) -> Self {
+        UserData {
+            text: None,
+            fingerprint,
+        }
     }
 }
 
@@ -134,6 +173,52 @@ pub struct Launch {
     pub tags: Tags,
 }
 
+impl Launch {
+    /// This launch as it can be sent: the start script, which the journal does not keep, taken
+    /// from `spec`. `None` when the script there is not the one that this launch was made with.
+    #[must_use]
+    pub fn sendable(&self, spec: &LaunchSpec) -> Option<Launch> {
+        let complete = match (&self.spec.user_data, &spec.user_data) {
+            (None, _) => None,
+            (Some(mine), _) if mine.text.is_some() => Some(mine.clone()),
+            (Some(mine), Some(theirs)) if mine.fingerprint == theirs.fingerprint => {
+                Some(theirs.clone())
+            }
+            _ => return None,
+        };
+        let spec = LaunchSpec {
+            user_data: complete,
+            ..self.spec.clone()
+        };
+        Some(Launch {
+            spec,
+            ..self.clone()
+        })
+    }
+}
+
+/// Start scripts are written as their fingerprint.
+mod fingerprint {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::UserData;
+
+    pub(super) fn serialize<S: Serializer>(
+        data: &Option<UserData>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        data.as_ref()
+            .map(UserData::fingerprint)
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<UserData>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(UserData::from))
+    }
+}
+
 /// How an instance is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -145,4 +230,26 @@ pub enum Terminate {
     StopThenDelete,
     /// Cut the power and release.
     Force,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_script_shows_in_no_debug_output_and_is_not_serialised() {
+        let data = UserData::new("#!/bin/sh\nexport TOKEN=hush".to_owned());
+        assert!(!format!("{data:?}").contains("hush"));
+        let read_back = UserData::from(data.fingerprint().to_owned());
+        assert_eq!(read_back.text(), None);
+        assert_eq!(read_back.fingerprint(), data.fingerprint());
+    }
+
+    #[test]
+    fn a_client_token_is_at_most_64_printable_ascii_characters() {
+        assert!("a".repeat(64).parse::<ClientToken>().is_ok());
+        for bad in ["", "with space", "ünïcode", &"a".repeat(65)] {
+            assert!(bad.parse::<ClientToken>().is_err(), "{bad:?}");
+        }
+    }
 }

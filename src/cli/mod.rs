@@ -1,0 +1,70 @@
+//! The command line: one file a command; exit codes and output forms here.
+
+mod args;
+mod check;
+mod demo;
+mod emulator;
+mod output;
+mod run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+/// What the process says when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Something failed while running; the message says what.
+    Failed = 1,
+    /// The command line is wrong (clap's own code).
+    Usage = 2,
+    /// The configuration has problems; all of them are printed.
+    Config = 3,
+    /// `check --online`: at least one check failed.
+    Check = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Runs the command line `args` (the program's name first).
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // A closed pipe is no reason to fail.
+            drop(error.print());
+            return exit.into();
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| anyhow::anyhow!("cannot start the runtime: {error}"));
+    let result = runtime.and_then(|runtime| {
+        runtime.block_on(async {
+            match args.command {
+                Command::Run(args) => run::run(args).await,
+                Command::Check(args) => check::run(args).await,
+                Command::Demo(args) => demo::run(args).await,
+                Command::Emulator(args) => emulator::run(args).await,
+            }
+        })
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::error(&format!("{error:#}"));
+            Exit::Failed.into()
+        }
+    }
+}

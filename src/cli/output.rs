@@ -1,0 +1,122 @@
+//! What is printed, in one place: tick reports as text or JSON, errors.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line's own output")]
+
+use std::io::{IsTerminal, Write};
+
+use cloud::PlannedCall;
+
+use crate::control::TickReport;
+use crate::execute::Outcome;
+use crate::model::Span;
+
+/// One line on stderr.
+pub(super) fn error(message: &str) {
+    eprintln!("fleetscaler: {message}");
+}
+
+/// One line on stdout. A reader that went away (`| head`) is no failure.
+pub(super) fn line(text: &str) {
+    drop(writeln!(std::io::stdout().lock(), "{text}"));
+}
+
+/// Whether a person watches stdout.
+pub(super) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// A tick as one JSON object on one line.
+pub(super) fn json(report: &TickReport) -> String {
+    serde_json::to_string(report).expect("a report has string keys and finite numbers only")
+}
+
+/// A tick as text for 80 columns.
+pub(super) fn text(report: &TickReport) -> String {
+    let decision = &report.decision;
+    let mut out = format!(
+        "{} {}: actual {}, recommended {}, desired {} (min {}, max {})\n",
+        report.at.format("%H:%M:%SZ"),
+        report.fleet,
+        decision.current,
+        decision.recommended,
+        decision.desired,
+        report.bounds.min,
+        report.bounds.max,
+    );
+    let mut row = |label: &str, text: &str| {
+        for (n, line) in wrap(text, 67).into_iter().enumerate() {
+            let label = if n == 0 { label } else { "" };
+            out.push_str(&format!("  {label:<10} {line}\n"));
+        }
+    };
+    row("instances", &report.counts.line());
+    for (name, sample) in &report.samples {
+        let age = Span::secs(sample.age.get().as_secs());
+        row("signal", &format!("{name} = {}, {age} old", crate::model::number(sample.value)));
+    }
+    for (n, reason) in decision.reasons.iter().enumerate() {
+        row(if n == 0 { "because" } else { "and" }, &reason.to_string());
+    }
+    if let Some(reason) = &decision.blocked_by {
+        row("held by", &reason.to_string());
+    }
+    for counterfactual in &decision.counterfactuals {
+        row("else", &counterfactual.to_string());
+    }
+    for skipped in &report.plan.skipped {
+        row("skipped", &skipped.to_string());
+    }
+    for shortfall in &report.plan.shortfalls {
+        row("short", shortfall);
+    }
+    for outcome in &report.outcomes {
+        row(if outcome.is_trouble() { "trouble" } else { "action" }, &outcome.line());
+        if let Outcome::Dry { calls, .. } = outcome {
+            for call in calls {
+                out.push_str(&planned(call));
+            }
+        }
+    }
+    out
+}
+
+/// One call exactly as it would be sent: every parameter in order.
+fn planned(call: &PlannedCall) -> String {
+    let mut out = format!("    {} {}\n", call.method, call.url);
+    let width = |parameters: &[(String, String)]| {
+        parameters.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(32)
+    };
+    let mut table = |title: &str, parameters: &[(String, String)]| {
+        if parameters.is_empty() {
+            return;
+        }
+        out.push_str(&format!("      {title}\n"));
+        let width = width(parameters);
+        for (name, value) in parameters {
+            out.push_str(&format!("        {name:<width$}  {value}\n"));
+        }
+    };
+    let headers: Vec<(String, String)> =
+        call.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    table("headers", &headers);
+    table("query", &call.query);
+    table("form", &call.form);
+    out
+}
+
+/// `text` in lines of at most `width` characters, broken at spaces.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("there is always a line");
+        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines
+}

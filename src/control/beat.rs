@@ -1,0 +1,95 @@
+//! The beat: when fleets tick.
+//!
+//! Each fleet has a task of its own, so a slow source or cloud delays no other fleet. A tick that
+//! takes longer than the interval delays only the next tick of its own fleet; ticks never overlap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{FleetInWorld, TickError, TickReport, World, tick};
+use crate::model::FleetId;
+
+/// Extra ticks in a row that a sold-out place may cause, before the interval applies again: more
+/// places than this are rare, and a fault must not make the loop spin.
+const EXTRA_TICKS: u32 = 8;
+
+/// How long the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beat {
+    /// One tick per fleet.
+    Once,
+    /// Until told to stop.
+    Forever,
+}
+
+/// Where reports go.
+pub(crate) trait Sink: Send + Sync {
+    fn tick(&self, report: &TickReport);
+    fn trouble(&self, fleet: &FleetId, error: &TickError);
+}
+
+/// Ticks every fleet until `stop` says so; returns when the ticks under way have ended. The result
+/// says whether every fleet's last tick succeeded.
+pub(crate) async fn beat(
+    world: Arc<World>,
+    beat: Beat,
+    sink: Arc<dyn Sink>,
+    stop: watch::Receiver<bool>,
+) -> bool {
+    let mut tasks = tokio::task::JoinSet::new();
+    for index in 0..world.fleets.len() {
+        let (world, sink, stop) = (world.clone(), sink.clone(), stop.clone());
+        tasks.spawn(async move { one_fleet(&world, index, beat, &*sink, stop).await });
+    }
+    tasks.join_all().await.into_iter().all(|ok| ok)
+}
+
+async fn one_fleet(
+    world: &World,
+    index: usize,
+    beat: Beat,
+    sink: &dyn Sink,
+    mut stop: watch::Receiver<bool>,
+) -> bool {
+    let member = &world.fleets[index];
+    let mut extra = 0;
+    loop {
+        let began = world.clock.now();
+        let result = tick(world, member).await;
+        let again = matches!(&result, Ok(report) if report.wants_another_tick());
+        match &result {
+            Ok(report) => sink.tick(report),
+            Err(error) => sink.trouble(&member.fleet.id, error),
+        }
+        if beat == Beat::Once {
+            return result.is_ok();
+        }
+        if *stop.borrow() {
+            return result.is_ok();
+        }
+        if again && extra < EXTRA_TICKS {
+            extra += 1;
+            continue;
+        }
+        extra = 0;
+        let spent = cloud::clock::age(world.clock.now(), began);
+        let wait = jittered(member).saturating_sub(spent);
+        tokio::select! {
+            () = world.clock.sleep(wait) => {}
+            () = member.nudge.notified() => {}
+            _ = stop.wait_for(|stop| *stop) => return result.is_ok(),
+        }
+    }
+}
+
+/// The interval ± 5 %, different for each fleet but always the same for one: fleets spread out
+/// instead of asking the cloud all at the same moment, and a test can tell when a tick comes.
+fn jittered(member: &FleetInWorld) -> Duration {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    member.fleet.id.hash(&mut hasher);
+    let percent = u32::try_from(hasher.finish() % 11).expect("below 11");
+    member.interval.get() * (95 + percent) / 100
+}
