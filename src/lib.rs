@@ -1,6 +1,5 @@
-//! The map: modules in the order in which data flows.
+//! The map.
 
-mod inventory;
 pub mod model;
 pub mod plan;
 pub mod policy;

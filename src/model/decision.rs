@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use cloud::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Gap, SignalName, Span, Step};
+use super::{Gap, SignalName, Step};
 
 /// The outcome of the policy for one fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,17 +127,9 @@ pub enum Reason {
 #[serde(tag = "when", rename_all = "snake_case")]
 pub enum Counterfactual {
     /// The signal stays past the bound for this many more new samples.
-    Samples {
-        signal: SignalName,
-        direction: Direction,
-        bound: f64,
-        more: u32,
-    },
+    Samples { signal: SignalName, direction: Direction, bound: f64, more: u32 },
     /// The cool-down ends.
-    After {
-        direction: Direction,
-        until: Timestamp,
-    },
+    After { direction: Direction, until: Timestamp },
     /// The signal can be read again.
     SignalReturns { signal: SignalName },
     /// `max` is raised.
@@ -165,34 +157,16 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 fn plural(count: u32, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Crossed {
-                signal,
-                direction,
-                value,
-                bound,
-                samples,
-                by,
-            } => {
-                let run = if *samples == 1 {
-                    String::new()
-                } else {
-                    format!(" for {samples} samples")
-                };
-                let verb = if *direction == Direction::Out {
-                    "add"
-                } else {
-                    "remove"
-                };
+            Reason::Crossed { signal, direction, value, bound, samples, by } => {
+                let run =
+                    if *samples == 1 { String::new() } else { format!(" for {samples} samples") };
+                let verb = if *direction == Direction::Out { "add" } else { "remove" };
                 write!(
                     f,
                     "{signal} = {} {} {}{run}: {verb} {by}",
@@ -201,14 +175,7 @@ impl fmt::Display for Reason {
                     number(*bound),
                 )
             }
-            Reason::RunIncomplete {
-                signal,
-                direction,
-                value,
-                bound,
-                have,
-                need,
-            } => write!(
+            Reason::RunIncomplete { signal, direction, value, bound, have, need } => write!(
                 f,
                 "{signal} = {} {} {} for {have} of {need} samples",
                 number(*value),
@@ -266,12 +233,7 @@ impl fmt::Display for Counterfactual {
             Direction::In => "in",
         };
         match self {
-            Counterfactual::Samples {
-                signal,
-                direction,
-                bound,
-                more,
-            } => write!(
+            Counterfactual::Samples { signal, direction, bound, more } => write!(
                 f,
                 "would scale {} if {signal} {} {} for {} more {}",
                 verb(direction),
@@ -281,12 +243,7 @@ impl fmt::Display for Counterfactual {
                 if *more == 1 { "sample" } else { "samples" },
             ),
             Counterfactual::After { direction, until } => {
-                write!(
-                    f,
-                    "could scale {} after {}",
-                    verb(direction),
-                    clock_time(*until)
-                )
+                write!(f, "could scale {} after {}", verb(direction), clock_time(*until))
             }
             Counterfactual::SignalReturns { signal } => {
                 write!(f, "would decide again once {signal} can be read")
@@ -320,9 +277,4 @@ impl fmt::Display for Decision {
 /// RFC 3339 with whole seconds and `Z`: how times are written into tags.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// How long until `until`, for people; zero when it has passed.
-pub(crate) fn remaining(now: Timestamp, until: Timestamp) -> Span {
-    Span::secs((until - now).num_seconds().try_into().unwrap_or(0))
 }

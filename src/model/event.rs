@@ -16,11 +16,7 @@ pub enum Event {
     /// An action is about to be sent: written before its first byte leaves.
     Intended(Box<Intent>),
     /// What became of an intent.
-    Settled {
-        at: Timestamp,
-        intent: IntentId,
-        settlement: Settlement,
-    },
+    Settled { at: Timestamp, intent: IntentId, settlement: Settlement },
 }
 
 /// One tick.
@@ -49,10 +45,7 @@ pub enum Settlement {
     /// Launched; the provider accepted these ids.
     Launched { ids: Vec<InstanceId> },
     /// Each instance of the batch, with the reason where it failed.
-    Done {
-        done: Vec<InstanceId>,
-        failed: BTreeMap<InstanceId, String>,
-    },
+    Done { done: Vec<InstanceId>, failed: BTreeMap<InstanceId, String> },
     /// It did not happen.
     Failed { class: Class, message: String },
     /// Nobody knows yet: the intent stays open, and the next tick looks.

@@ -138,9 +138,7 @@ impl Step {
         match self {
             Step::Count(count) => count.max(1),
             Step::Percent(percent) => {
-                let exact = (f64::from(current) * percent / 100.0)
-                    .ceil()
-                    .clamp(1.0, 1e9);
+                let exact = (f64::from(current) * percent / 100.0).ceil().clamp(1.0, 1e9);
                 #[expect(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,

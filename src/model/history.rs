@@ -83,11 +83,7 @@ pub struct SampleWindow(VecDeque<Sample>);
 impl SampleWindow {
     /// Adds `sample` if it is newer than the newest: a repeated sample does not count twice.
     pub(crate) fn push(&mut self, sample: Sample) {
-        if self
-            .0
-            .back()
-            .is_some_and(|newest| sample.measured_at <= newest.measured_at)
-        {
+        if self.0.back().is_some_and(|newest| sample.measured_at <= newest.measured_at) {
             return;
         }
         self.0.push_back(sample);
@@ -111,11 +107,7 @@ impl History {
                 self.began.get_or_insert(intent.at);
                 self.open.insert(intent.action.intent, (**intent).clone());
             }
-            Event::Settled {
-                at,
-                intent,
-                settlement,
-            } => self.settled(*at, *intent, settlement),
+            Event::Settled { at, intent, settlement } => self.settled(*at, *intent, settlement),
         }
     }
 
@@ -139,17 +131,18 @@ impl History {
         self.began.get_or_insert(ticked.at);
         for (signal, reading) in &ticked.signals {
             if let Ok(sample) = reading {
-                self.samples
-                    .entry(signal.clone())
-                    .or_default()
-                    .push(*sample);
+                self.samples.entry(signal.clone()).or_default().push(*sample);
             }
         }
         for (id, phase) in &ticked.phases {
             self.moved(id, *phase, ticked.at);
         }
-        self.cold
-            .retain(|_, cold| clock::age(ticked.at, cold.last) < COLD_FORGOTTEN);
+        self.last_desired = ticked.decision.desired;
+        let reached = ticked.decision.current >= self.last_desired;
+        self.unfinished = self.unfinished.filter(|unfinished| {
+            !reached && clock::age(ticked.at, unfinished.since) < UNFINISHED_FORGOTTEN
+        });
+        self.cold.retain(|_, cold| clock::age(ticked.at, cold.last) < COLD_FORGOTTEN);
     }
 
     fn moved(&mut self, id: &InstanceId, phase: Phase, at: Timestamp) {
@@ -194,10 +187,7 @@ impl History {
                 }
             }
             (
-                Settlement::Failed {
-                    class: Class::NoCapacity,
-                    message,
-                },
+                Settlement::Failed { class: Class::NoCapacity, message },
                 Mutation::Launch(launch),
             ) => {
                 self.sold_out(Place::of(&launch), at, message);
@@ -233,23 +223,11 @@ impl History {
 
     fn sold_out(&mut self, place: Place, at: Timestamp, why: &str) {
         let strikes = self.cold.get(&place).map_or(0, |cold| cold.strikes);
-        let wait = COLD_FIRST
-            .saturating_mul(1 << strikes.min(3))
-            .min(COLD_LONGEST);
+        let wait = COLD_FIRST.saturating_mul(1 << strikes.min(3)).min(COLD_LONGEST);
         let until = clock::after(at, wait);
-        self.unfinished.get_or_insert(Unfinished {
-            target: self.last_desired,
-            since: at,
-        });
-        self.cold.insert(
-            place,
-            Cold {
-                until,
-                strikes: strikes + 1,
-                last: at,
-                why: why.to_owned(),
-            },
-        );
+        self.unfinished.get_or_insert(Unfinished { target: self.last_desired, since: at });
+        self.cold
+            .insert(place, Cold { until, strikes: strikes + 1, last: at, why: why.to_owned() });
     }
 }
 
@@ -257,9 +235,6 @@ impl Place {
     /// Where `launch` goes.
     #[must_use]
     pub fn of(launch: &cloud::Launch) -> Place {
-        Place {
-            instance_type: launch.instance_type.clone(),
-            vswitch: launch.vswitch.clone(),
-        }
+        Place { instance_type: launch.instance_type.clone(), vswitch: launch.vswitch.clone() }
     }
 }

@@ -15,7 +15,7 @@ mod signal;
 mod span;
 
 pub use decision::{Counterfactual, Decision, Direction, Reason};
-pub(crate) use decision::{number, remaining, rfc3339};
+pub(crate) use decision::{number, rfc3339};
 pub use entropy::Entropy;
 pub use event::{Event, Intent, Settlement, Ticked};
 pub use fleet::{

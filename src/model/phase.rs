@@ -51,10 +51,7 @@ impl Phase {
     /// Whether the instance counts towards the fleet's size: it serves, or soon will.
     #[must_use]
     pub fn is_capacity(self) -> bool {
-        matches!(
-            self,
-            Phase::Requested | Phase::Booting | Phase::Warming | Phase::InService
-        )
+        matches!(self, Phase::Requested | Phase::Booting | Phase::Warming | Phase::InService)
     }
 
     /// Whether the instance exists as far as the bill is concerned.
@@ -125,10 +122,8 @@ impl fmt::Display for Phase {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        warmup: Duration::from_secs(60),
-        boot_timeout: Duration::from_secs(300),
-    };
+    const LIMITS: Limits =
+        Limits { warmup: Duration::from_secs(60), boot_timeout: Duration::from_secs(300) };
 
     #[test]
     fn an_instance_moves_as_its_status_and_its_time_say() {
@@ -136,65 +131,17 @@ mod tests {
         use Status::*;
         for (name, phase, seen, elapsed_secs, next) in [
             ("a fresh id may lag behind", Requested, None, 119, Requested),
-            (
-                "an id that never appears has failed",
-                Requested,
-                None,
-                120,
-                Failed,
-            ),
+            ("an id that never appears has failed", Requested, None, 120, Failed),
             ("a listed one boots", Requested, Some(Pending), 3, Booting),
             ("a slow boot goes on", Booting, Some(Starting), 299, Booting),
-            (
-                "a boot that never ends has failed",
-                Booting,
-                Some(Starting),
-                300,
-                Failed,
-            ),
-            (
-                "a running one warms up",
-                Booting,
-                Some(Running),
-                40,
-                Warming,
-            ),
+            ("a boot that never ends has failed", Booting, Some(Starting), 300, Failed),
+            ("a running one warms up", Booting, Some(Running), 40, Warming),
             ("a warm one serves", Warming, Some(Running), 60, InService),
-            (
-                "a listed one that is gone is gone",
-                InService,
-                None,
-                0,
-                Gone,
-            ),
-            (
-                "one found stopped has failed",
-                InService,
-                Some(Stopped),
-                9,
-                Failed,
-            ),
-            (
-                "one that somebody stops will not serve",
-                InService,
-                Some(Stopping),
-                9,
-                Terminating,
-            ),
-            (
-                "a drain goes on while it stops",
-                Draining,
-                Some(Stopping),
-                9,
-                Draining,
-            ),
-            (
-                "a drained one waits for its deletion",
-                Draining,
-                Some(Stopped),
-                9,
-                Draining,
-            ),
+            ("a listed one that is gone is gone", InService, None, 0, Gone),
+            ("one found stopped has failed", InService, Some(Stopped), 9, Failed),
+            ("one that somebody stops will not serve", InService, Some(Stopping), 9, Terminating),
+            ("a drain goes on while it stops", Draining, Some(Stopping), 9, Draining),
+            ("a drained one waits for its deletion", Draining, Some(Stopped), 9, Draining),
             (
                 "a deleted one is not revived by a late listing",
                 Terminating,
@@ -209,28 +156,12 @@ mod tests {
                 600,
                 Failed,
             ),
-            (
-                "an end that did not happen is undone",
-                Terminating,
-                Some(Running),
-                600,
-                Warming,
-            ),
+            ("an end that did not happen is undone", Terminating, Some(Running), 600, Warming),
             ("a deleted one disappears", Terminating, None, 9, Gone),
             ("a late riser is welcome", Failed, Some(Running), 9, Warming),
-            (
-                "a failed boot stays failed",
-                Failed,
-                Some(Starting),
-                9,
-                Failed,
-            ),
+            ("a failed boot stays failed", Failed, Some(Starting), 9, Failed),
         ] {
-            assert_eq!(
-                phase.next(seen, Duration::from_secs(elapsed_secs), LIMITS),
-                next,
-                "{name}"
-            );
+            assert_eq!(phase.next(seen, Duration::from_secs(elapsed_secs), LIMITS), next, "{name}");
         }
     }
 }

@@ -30,10 +30,7 @@ pub struct Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |ids: &[cloud::InstanceId]| {
-            ids.iter()
-                .map(|id| id.0.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
+            ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(", ")
         };
         match &self.mutation {
             Mutation::Launch(launch) => write!(
@@ -60,13 +57,7 @@ pub struct Skipped {
 
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} skipped until {}: {}",
-            self.place,
-            self.until.format("%H:%M:%SZ"),
-            self.why
-        )
+        write!(f, "{} skipped until {}: {}", self.place, self.until.format("%H:%M:%SZ"), self.why)
     }
 }
 

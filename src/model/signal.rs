@@ -131,10 +131,7 @@ impl fmt::Display for Gap {
                 write!(f, "the source's answer is unusable: {what}")
             }
             Gap::BadAnswer { what, head } => {
-                write!(
-                    f,
-                    "the source's answer is unusable: {what}; it begins {head:?}"
-                )
+                write!(f, "the source's answer is unusable: {what}; it begins {head:?}")
             }
             Gap::QueryFailed { kind, message } => write!(f, "the query failed: {kind}: {message}"),
             Gap::Warned { warnings } => {

@@ -24,13 +24,8 @@ impl Span {
 }
 
 /// Each unit in milliseconds, largest first.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl FromStr for Span {
     type Err = String;
@@ -43,24 +38,15 @@ impl FromStr for Span {
         while !rest.is_empty() {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
             let (number, tail) = rest.split_at(digits);
-            let unit_len = tail
-                .find(|c: char| c.is_ascii_digit())
-                .unwrap_or(tail.len());
+            let unit_len = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(unit_len);
-            let (_, factor) = UNITS
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .ok_or_else(wrong)?;
+            let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
             let number: u64 = number.parse().map_err(|_| wrong())?;
             let part = number.checked_mul(*factor).ok_or_else(wrong)?;
             millis = millis.checked_add(part).ok_or_else(wrong)?;
             rest = tail;
         }
-        if text.is_empty() {
-            Err(wrong())
-        } else {
-            Ok(Span(Duration::from_millis(millis)))
-        }
+        if text.is_empty() { Err(wrong()) } else { Ok(Span(Duration::from_millis(millis))) }
     }
 }
 
@@ -114,16 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_duration_is_refused_with_the_form_to_use() {
-        for text in [
-            "",
-            "15",
-            "s",
-            "-5s",
-            "5 m",
-            "1.5h",
-            "5x",
-            "99999999999999999999s",
-        ] {
+        for text in ["", "15", "s", "-5s", "5 m", "1.5h", "5x", "99999999999999999999s"] {
             let error = text.parse::<Span>().expect_err(text);
             assert!(error.contains("write it as"), "{error}");
         }

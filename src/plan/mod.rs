@@ -31,8 +31,7 @@ pub fn plan(
 ) -> Plan {
     let mut plan = Plan::default();
     if !inventory.doubts.is_empty() {
-        plan.shortfalls
-            .push("nothing is done while the inventory is in doubt".to_owned());
+        plan.shortfalls.push("nothing is done while the inventory is in doubt".to_owned());
         return plan;
     }
     let mut drafts = repairs(inventory);
@@ -41,10 +40,7 @@ pub fn plan(
     let remove = decision.current.saturating_sub(decision.desired);
     retire::retire(fleet, inventory, history, remove, &mut drafts, &mut plan);
     let mut ids = Ids { entropy, drawn: 0 };
-    plan.actions = drafts
-        .into_iter()
-        .map(|mutation| ids.action(mutation))
-        .collect();
+    plan.actions = drafts.into_iter().map(|mutation| ids.action(mutation)).collect();
     if add.min(room) > 0 {
         launch(fleet, add.min(room), history, &mut ids, now, &mut plan);
     }
@@ -54,24 +50,14 @@ pub fn plan(
 /// Tags that our launches set and that are not there, one mutation per set of tags.
 fn repairs(inventory: &Inventory) -> Vec<Mutation> {
     let mut by_tags: std::collections::BTreeMap<_, Vec<_>> = std::collections::BTreeMap::new();
-    for member in inventory
-        .members
-        .iter()
-        .filter(|member| !member.missing_tags.is_empty())
-    {
-        by_tags
-            .entry(member.missing_tags.clone())
-            .or_default()
-            .push(member.instance.id.clone());
+    for member in inventory.members.iter().filter(|member| !member.missing_tags.is_empty()) {
+        by_tags.entry(member.missing_tags.clone()).or_default().push(member.instance.id.clone());
     }
     by_tags
         .into_iter()
         .flat_map(|(tags, ids)| {
             let batches = ids.chunks(TAG_BATCH).map(<[_]>::to_vec).collect::<Vec<_>>();
-            batches.into_iter().map(move |ids| Mutation::Tag {
-                ids,
-                tags: tags.clone(),
-            })
+            batches.into_iter().map(move |ids| Mutation::Tag { ids, tags: tags.clone() })
         })
         .collect()
 }
@@ -98,10 +84,7 @@ fn launch(
         left -= amount;
         let intent = ids.intent();
         let launch = launch_of(fleet, &place, amount, intent, ids.token(), now);
-        plan.actions.push(Action {
-            intent,
-            mutation: Mutation::Launch(Box::new(launch)),
-        });
+        plan.actions.push(Action { intent, mutation: Mutation::Launch(Box::new(launch)) });
     }
 }
 
@@ -156,9 +139,6 @@ impl Ids {
     }
 
     fn action(&mut self, mutation: Mutation) -> Action {
-        Action {
-            intent: self.intent(),
-            mutation,
-        }
+        Action { intent: self.intent(), mutation }
     }
 }

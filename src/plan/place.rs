@@ -16,16 +16,11 @@ pub(super) fn choose(
     let mut skipped = Vec::new();
     for instance_type in &launch.instance_types {
         for vswitch in &launch.vswitches {
-            let place = Place {
-                instance_type: instance_type.clone(),
-                vswitch: vswitch.clone(),
-            };
+            let place = Place { instance_type: instance_type.clone(), vswitch: vswitch.clone() };
             match history.cold_at(&place, now) {
-                Some(cold) => skipped.push(Skipped {
-                    place,
-                    until: cold.until,
-                    why: cold.why.clone(),
-                }),
+                Some(cold) => {
+                    skipped.push(Skipped { place, until: cold.until, why: cold.why.clone() })
+                }
                 None => return (Some(place), skipped),
             }
         }

@@ -28,14 +28,7 @@ pub(super) fn retire(
             && !is_protected(member)
     });
     let drained: Vec<InstanceId> = drained.map(|member| member.instance.id.clone()).collect();
-    batches(
-        &drained,
-        |ids| Mutation::Delete {
-            ids,
-            how: Terminate::StopThenDelete,
-        },
-        drafts,
-    );
+    batches(&drained, |ids| Mutation::Delete { ids, how: Terminate::StopThenDelete }, drafts);
 
     if remove == 0 {
         return;
@@ -55,11 +48,8 @@ pub(super) fn retire(
             eligible.len(),
         ));
     }
-    let victims: Vec<InstanceId> = eligible
-        .iter()
-        .take(remove as usize)
-        .map(|member| member.instance.id.clone())
-        .collect();
+    let victims: Vec<InstanceId> =
+        eligible.iter().take(remove as usize).map(|member| member.instance.id.clone()).collect();
     match how {
         Terminate::StopThenDelete => batches(&victims, |ids| Mutation::Stop { ids }, drafts),
         Terminate::Graceful | Terminate::Force => {
@@ -78,16 +68,13 @@ fn batches(
 
 /// An instance that a mutation of unknown outcome concerns is left alone until that is settled.
 fn is_in_flight(id: &InstanceId, history: &History) -> bool {
-    history
-        .open
-        .values()
-        .any(|intent| match &intent.action.mutation {
-            Mutation::Launch(_) => false,
-            Mutation::Tag { ids, .. }
-            | Mutation::Start { ids }
-            | Mutation::Stop { ids }
-            | Mutation::Delete { ids, .. } => ids.contains(id),
-        })
+    history.open.values().any(|intent| match &intent.action.mutation {
+        Mutation::Launch(_) => false,
+        Mutation::Tag { ids, .. }
+        | Mutation::Start { ids }
+        | Mutation::Stop { ids }
+        | Mutation::Delete { ids, .. } => ids.contains(id),
+    })
 }
 
 fn is_ours(member: &Member) -> bool {

@@ -49,9 +49,7 @@ pub fn review(plan: &Plan, fleet: &Fleet, inventory: &Inventory) -> Result<(), O
             Mutation::Launch(launch) => {
                 launches += launch.amount;
                 if !(1..=100).contains(&launch.amount) {
-                    return Err(Objection::Amount {
-                        amount: launch.amount,
-                    });
+                    return Err(Objection::Amount { amount: launch.amount });
                 }
                 if !tokens.insert(&launch.token) {
                     return Err(Objection::TokenTwice);
@@ -71,11 +69,7 @@ pub fn review(plan: &Plan, fleet: &Fleet, inventory: &Inventory) -> Result<(), O
     }
     let live = inventory.live();
     if launches > 0 && live + launches > fleet.bounds.max {
-        return Err(Objection::AboveMax {
-            launches,
-            live,
-            max: fleet.bounds.max,
-        });
+        return Err(Objection::AboveMax { launches, live, max: fleet.bounds.max });
     }
     let mut seen = BTreeSet::new();
     let mut lost = 0;
@@ -92,10 +86,7 @@ pub fn review(plan: &Plan, fleet: &Fleet, inventory: &Inventory) -> Result<(), O
     }
     let left = inventory.capacity().saturating_sub(lost);
     if lost > 0 && left < fleet.bounds.min {
-        return Err(Objection::BelowMin {
-            left,
-            min: fleet.bounds.min,
-        });
+        return Err(Objection::BelowMin { left, min: fleet.bounds.min });
     }
     Ok(())
 }
@@ -107,39 +98,24 @@ fn may_end(
     fleet: &Fleet,
     inventory: &Inventory,
 ) -> Result<bool, Objection> {
-    let member = inventory
-        .members
-        .iter()
-        .find(|member| member.instance.id == *id);
+    let member = inventory.members.iter().find(|member| member.instance.id == *id);
     let Some(member) = member else {
         return Err(Objection::NotListed { id: id.clone() });
     };
     let instance = &member.instance;
     let has = |key: &str, value: &str| instance.tags.get(key).is_some_and(|v| v == value);
     if !has(tags::SOURCE, tags::SOURCE_AUTO) {
-        return Err(Objection::NotOurs {
-            id: id.clone(),
-            tag: tags::SOURCE,
-        });
+        return Err(Objection::NotOurs { id: id.clone(), tag: tags::SOURCE });
     }
     if !has(tags::FLEET, &fleet.id.0) {
-        return Err(Objection::NotOurs {
-            id: id.clone(),
-            tag: tags::FLEET,
-        });
+        return Err(Objection::NotOurs { id: id.clone(), tag: tags::FLEET });
     }
-    let kept = instance
-        .tags
-        .get(tags::PROTECT)
-        .is_some_and(|value| value != "false");
+    let kept = instance.tags.get(tags::PROTECT).is_some_and(|value| value != "false");
     if kept || instance.deletion_protection {
         return Err(Objection::Protected { id: id.clone() });
     }
     if instance.status != wanted {
-        return Err(Objection::NotRunning {
-            id: id.clone(),
-            status: instance.status,
-        });
+        return Err(Objection::NotRunning { id: id.clone(), status: instance.status });
     }
     Ok(member.phase.is_capacity())
 }

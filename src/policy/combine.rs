@@ -26,31 +26,14 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
         current,
         recommended: current,
         desired: current,
-        reasons: opinions
-            .iter()
-            .flat_map(|opinion| opinion.reasons.clone())
-            .collect(),
+        reasons: opinions.iter().flat_map(|opinion| opinion.reasons.clone()).collect(),
         blocked_by: None,
-        counterfactuals: opinions
-            .iter()
-            .flat_map(|o| o.counterfactuals.clone())
-            .collect(),
+        counterfactuals: opinions.iter().flat_map(|o| o.counterfactuals.clone()).collect(),
     };
-    let idle = opinions
-        .iter()
-        .any(|opinion| matches!(opinion.pull, Pull::In(_)));
-    if let Some(unfinished) = situation
-        .history
-        .unfinished
-        .filter(|u| u.target > current && !idle)
-    {
+    let idle = opinions.iter().any(|opinion| matches!(opinion.pull, Pull::In(_)));
+    if let Some(unfinished) = situation.history.unfinished.filter(|u| u.target > current && !idle) {
         // Decided before, cool-down and all: only its place was sold out.
-        proposal.reasons.insert(
-            0,
-            Reason::Unfinished {
-                target: unfinished.target,
-            },
-        );
+        proposal.reasons.insert(0, Reason::Unfinished { target: unfinished.target });
         proposal.recommended = unfinished.target;
         proposal.desired = unfinished.target;
         return proposal;
@@ -61,9 +44,7 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
     });
     if let Some(recommended) = outs.clone().map(|(target, _)| target).max() {
         proposal.recommended = recommended;
-        let free = outs
-            .clone()
-            .filter(|(_, opinion)| opinion.blocked_by.is_none());
+        let free = outs.clone().filter(|(_, opinion)| opinion.blocked_by.is_none());
         match free.map(|(target, _)| target).max() {
             Some(target) => proposal.desired = target,
             None => proposal.blocked_by = outs.into_iter().find_map(|(_, o)| o.blocked_by.clone()),
@@ -78,27 +59,17 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
         })
         .max();
     let Some(target) = target else {
-        proposal.blocked_by = opinions
-            .iter()
-            .find_map(|opinion| opinion.blocked_by.clone());
+        proposal.blocked_by = opinions.iter().find_map(|opinion| opinion.blocked_by.clone());
         return proposal;
     };
-    if let Some(veto) = opinions
-        .iter()
-        .find(|o| matches!(o.pull, Pull::Stay | Pull::Abstain))
-    {
-        let outvoted = Reason::Outvoted {
-            signal: veto.signal.clone(),
-        };
+    if let Some(veto) = opinions.iter().find(|o| matches!(o.pull, Pull::Stay | Pull::Abstain)) {
+        let outvoted = Reason::Outvoted { signal: veto.signal.clone() };
         proposal.reasons.push(outvoted.clone());
         proposal.blocked_by = Some(veto.blocked_by.clone().unwrap_or(outvoted));
         return proposal;
     }
     proposal.recommended = target;
-    match opinions
-        .iter()
-        .find_map(|opinion| opinion.blocked_by.clone())
-    {
+    match opinions.iter().find_map(|opinion| opinion.blocked_by.clone()) {
         Some(reason) => proposal.blocked_by = Some(reason),
         None => proposal.desired = target,
     }

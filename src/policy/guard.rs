@@ -24,22 +24,19 @@ pub(super) fn guard(proposal: Proposal, bounds: Bounds, inventory: &Inventory) -
         block(Reason::Doubt { why: why.clone() }, &mut reasons);
         let recommended = recommended.clamp(min, max);
         let desired = current.clamp(min, max);
-        return Decision {
-            current,
-            recommended,
-            desired,
-            reasons,
-            blocked_by,
-            counterfactuals,
-        };
+        return Decision { current, recommended, desired, reasons, blocked_by, counterfactuals };
     }
-    if inventory.in_doubt > 0 {
-        reasons.push(Reason::OutcomeOpen {
-            instances: inventory.in_doubt,
-        });
-    }
-
     let mut target = desired;
+    if inventory.in_doubt > 0 {
+        let reason = Reason::OutcomeOpen { instances: inventory.in_doubt };
+        if target < current {
+            // Those instances may not exist: to remove others on their account could undercut min.
+            block(reason, &mut reasons);
+            target = current;
+        } else {
+            reasons.push(reason);
+        }
+    }
     if target > max {
         if current > max {
             reasons.push(Reason::LoweredToMax { max });
@@ -67,10 +64,7 @@ pub(super) fn guard(proposal: Proposal, bounds: Bounds, inventory: &Inventory) -
         let reason = if failed > 0 {
             Reason::FailedCountAgainstMax { failed, max }
         } else {
-            Reason::LeavingCountAgainstMax {
-                leaving: not_capacity,
-                max,
-            }
+            Reason::LeavingCountAgainstMax { leaving: not_capacity, max }
         };
         block(reason, &mut reasons);
         target = current + room;

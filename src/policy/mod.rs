@@ -8,6 +8,8 @@
 
 mod combine;
 mod guard;
+#[cfg(test)]
+mod tests;
 mod threshold;
 
 use cloud::Timestamp;
@@ -97,12 +99,7 @@ impl Ends {
             text.parse::<Timestamp>().ok().map(|at| at.min(now))
         });
         Ends {
-            out: history
-                .last_out
-                .map(|end| end.at)
-                .into_iter()
-                .chain(tagged)
-                .max(),
+            out: history.last_out.map(|end| end.at).into_iter().chain(tagged).max(),
             in_: history.last_in.map(|end| end.at),
             began: history.began.unwrap_or(now),
         }
@@ -112,12 +109,7 @@ impl Ends {
 impl Situation<'_> {
     /// The samples of `signal`, this tick's included.
     fn window(&self, signal: &SignalName) -> SampleWindow {
-        let mut window = self
-            .history
-            .samples
-            .get(signal)
-            .cloned()
-            .unwrap_or_default();
+        let mut window = self.history.samples.get(signal).cloned().unwrap_or_default();
         if let Some(Ok(sample)) = self.signals.get(signal) {
             window.push(*sample);
         }

@@ -32,10 +32,7 @@ pub(super) fn opinion(rule: &Threshold, situation: &Situation<'_>) -> Opinion {
                 // The tick reads every configured signal; one that is absent was not read.
                 _ => crate::model::Gap::Empty,
             };
-            let reason = Reason::Missing {
-                signal: signal.clone(),
-                gap,
-            };
+            let reason = Reason::Missing { signal: signal.clone(), gap };
             return Opinion {
                 reasons: vec![reason.clone()],
                 blocked_by: Some(reason),
@@ -49,15 +46,8 @@ pub(super) fn opinion(rule: &Threshold, situation: &Situation<'_>) -> Opinion {
     match crossed {
         Some(side) => side.opinion(&window, value, situation, blank),
         None => Opinion {
-            pull: if rule.scale_in.is_some() {
-                Pull::Stay
-            } else {
-                Pull::Neutral
-            },
-            reasons: vec![Reason::WithinBand {
-                signal: signal.clone(),
-                value,
-            }],
+            pull: if rule.scale_in.is_some() { Pull::Stay } else { Pull::Neutral },
+            reasons: vec![Reason::WithinBand { signal: signal.clone(), value }],
             counterfactuals: rule
                 .sides()
                 .into_iter()
@@ -106,10 +96,7 @@ impl Side {
         blank: Opinion,
     ) -> Opinion {
         let signal = blank.signal.clone();
-        let run = window
-            .newest_first()
-            .take_while(|sample| self.is_past(sample.value))
-            .count();
+        let run = window.newest_first().take_while(|sample| self.is_past(sample.value)).count();
         let have = u32::try_from(run).unwrap_or(u32::MAX);
         if have < self.samples {
             let reason = Reason::RunIncomplete {
@@ -142,10 +129,7 @@ impl Side {
         let cooling = situation.cooling(self.direction, self.cooldown);
         let counterfactuals = match &cooling {
             Some(Reason::CoolingDown { until, .. } | Reason::NoRecordYet { until }) => {
-                vec![Counterfactual::After {
-                    direction: self.direction,
-                    until: *until,
-                }]
+                vec![Counterfactual::After { direction: self.direction, until: *until }]
             }
             _ => Vec::new(),
         };
@@ -162,11 +146,6 @@ impl Side {
     }
 
     fn if_it_stayed_past(&self, signal: crate::model::SignalName, more: u32) -> Counterfactual {
-        Counterfactual::Samples {
-            signal,
-            direction: self.direction,
-            bound: self.bound,
-            more,
-        }
+        Counterfactual::Samples { signal, direction: self.direction, bound: self.bound, more }
     }
 }

@@ -37,8 +37,7 @@ pub fn age(now: Timestamp, then: Timestamp) -> Duration {
 /// `then + duration`, saturating at the end of time.
 #[must_use]
 pub fn after(then: Timestamp, duration: Duration) -> Timestamp {
-    then.checked_add_signed(delta(duration))
-        .unwrap_or(Timestamp::MAX_UTC)
+    then.checked_add_signed(delta(duration)).unwrap_or(Timestamp::MAX_UTC)
 }
 
 /// The machine's clock.
@@ -47,18 +46,12 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     fn now(&self) -> Timestamp {
         chrono::Utc::now()
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that sleeps"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
@@ -74,9 +67,7 @@ impl ManualClock {
     /// A clock that stands at `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        ManualClock {
-            now: Arc::new(watch::Sender::new(start)),
-        }
+        ManualClock { now: Arc::new(watch::Sender::new(start)) }
     }
 
     /// Moves the clock forward and wakes every sleeper whose time has come.
@@ -107,9 +98,7 @@ impl Clock for ManualClock {
         let mut now = self.now.subscribe();
         let until = after(*now.borrow_and_update(), duration);
         // An error means that the sender is gone; `self` holds it, so that cannot happen.
-        now.wait_for(|now| *now >= until)
-            .await
-            .expect("the clock outlives its sleepers");
+        now.wait_for(|now| *now >= until).await.expect("the clock outlives its sleepers");
     }
 }
 
@@ -140,9 +129,6 @@ mod tests {
 
     #[test]
     fn an_age_never_wraps_when_the_clock_was_set_back() {
-        assert_eq!(
-            age(start(), after(start(), Duration::from_secs(5))),
-            Duration::ZERO
-        );
+        assert_eq!(age(start(), after(start(), Duration::from_secs(5))), Duration::ZERO);
     }
 }

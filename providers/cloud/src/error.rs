@@ -115,10 +115,7 @@ impl fmt::Display for Error {
                 write!(f, "{action} got an unusable answer: {what}")?;
             }
             Kind::BadAnswer { what, head } => {
-                write!(
-                    f,
-                    "{action} got an unusable answer: {what}; it begins {head:?}"
-                )?;
+                write!(f, "{action} got an unusable answer: {what}; it begins {head:?}")?;
             }
             Kind::TooLarge { limit } => {
                 write!(f, "{action} got an answer larger than {limit} bytes")?;

@@ -10,10 +10,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client builder with rustls (ring) and the system's root certificates, without redirects (a
 /// signed request must not be sent elsewhere) and with a connect time-out of 5 s.
 #[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that makes HTTP clients"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that makes HTTP clients")]
 pub fn client_builder() -> ClientBuilder {
     // An error says that a provider is installed already, which is just as good.
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -49,10 +46,5 @@ pub async fn read_limited(mut response: Response, limit: u64) -> Result<Vec<u8>,
 pub fn head(body: &[u8]) -> String {
     // 200 characters take at most 800 bytes; the rest need not be decoded.
     let text = String::from_utf8_lossy(&body[..body.len().min(800)]);
-    text.split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(200)
-        .collect()
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }

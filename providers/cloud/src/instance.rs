@@ -85,8 +85,6 @@ impl TagFilter {
     /// Whether `tags` satisfies the filter.
     #[must_use]
     pub fn matches(&self, tags: &Tags) -> bool {
-        self.0
-            .iter()
-            .all(|(key, value)| tags.get(key) == Some(value))
+        self.0.iter().all(|(key, value)| tags.get(key) == Some(value))
     }
 }

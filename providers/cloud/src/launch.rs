@@ -38,11 +38,7 @@ impl FromStr for ClientToken {
 
     fn from_str(token: &str) -> Result<Self, InvalidToken> {
         let fits = (1..=64).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
-        if fits {
-            Ok(ClientToken(token.to_owned()))
-        } else {
-            Err(InvalidToken(token.to_owned()))
-        }
+        if fits { Ok(ClientToken(token.to_owned())) } else { Err(InvalidToken(token.to_owned())) }
     }
 }
 
@@ -100,14 +96,8 @@ impl UserData {
     #[must_use]
     pub fn new(text: String) -> Self {
         let hash = Sha256::digest(text.as_bytes());
-        let hex = hash
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
-        UserData {
-            text: Some(Secret::new(text)),
-            fingerprint: format!("sha256:{hex}"),
-        }
+        let hex = hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        UserData { text: Some(Secret::new(text)), fingerprint: format!("sha256:{hex}") }
     }
 
     /// The script itself; `None` when this was read back from the journal.
@@ -131,10 +121,7 @@ impl fmt::Debug for UserData {
 
 impl From<String> for UserData {
     fn from(fingerprint: String) -> Self {
-        UserData {
-            text: None,
-            fingerprint,
-        }
+        UserData { text: None, fingerprint }
     }
 }
 
@@ -186,14 +173,8 @@ impl Launch {
             }
             _ => return None,
         };
-        let spec = LaunchSpec {
-            user_data: complete,
-            ..self.spec.clone()
-        };
-        Some(Launch {
-            spec,
-            ..self.clone()
-        })
+        let spec = LaunchSpec { user_data: complete, ..self.spec.clone() };
+        Some(Launch { spec, ..self.clone() })
     }
 }
 
@@ -207,9 +188,7 @@ mod fingerprint {
         data: &Option<UserData>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        data.as_ref()
-            .map(UserData::fingerprint)
-            .serialize(serializer)
+        data.as_ref().map(UserData::fingerprint).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

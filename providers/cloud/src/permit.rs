@@ -19,10 +19,7 @@ impl Permit {
     /// The permit of a recorded intent; no attempt may be sent at or after `send_before`.
     #[must_use]
     pub fn after_commit(intent: Uuid, send_before: Timestamp) -> Self {
-        Permit {
-            intent,
-            send_before,
-        }
+        Permit { intent, send_before }
     }
 
     /// The intent that this permit carries out.

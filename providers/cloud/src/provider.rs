@@ -94,20 +94,10 @@ pub trait Preview: Debug + Send + Sync {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Mutation {
     Launch(Box<Launch>),
-    Tag {
-        ids: Vec<InstanceId>,
-        tags: Tags,
-    },
-    Start {
-        ids: Vec<InstanceId>,
-    },
-    Stop {
-        ids: Vec<InstanceId>,
-    },
-    Delete {
-        ids: Vec<InstanceId>,
-        how: Terminate,
-    },
+    Tag { ids: Vec<InstanceId>, tags: Tags },
+    Start { ids: Vec<InstanceId> },
+    Stop { ids: Vec<InstanceId> },
+    Delete { ids: Vec<InstanceId>, how: Terminate },
 }
 
 /// One call as it would be sent.
