@@ -5,6 +5,8 @@
 mod place;
 mod retire;
 mod review;
+#[cfg(test)]
+mod tests;
 
 use cloud::{ClientToken, Launch, Mutation, Timestamp};
 

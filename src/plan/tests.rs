@@ -1,0 +1,346 @@
+//! Plans as tables and properties; each plan here is also put before the review.
+
+use cloud::{
+    Instance, InstanceId, LaunchSpec, Mutation, Status, Tags, Terminate, Timestamp, clock,
+};
+use proptest::prelude::*;
+use std::time::Duration;
+
+use super::{Objection, plan, review};
+use crate::model::*;
+
+fn now() -> Timestamp {
+    "2026-01-02T12:00:00Z".parse().expect("a valid time")
+}
+
+fn entropy() -> Entropy {
+    Entropy(uuid::Uuid::from_u128(7))
+}
+
+fn fleet(min: u32, max: u32) -> Fleet {
+    Fleet {
+        id: "web".into(),
+        bounds: Bounds { min, max },
+        warmup: Span::secs(60),
+        boot_timeout: Span::secs(600),
+        terminate: Terminate::Graceful,
+        base: None,
+        launch: LaunchTemplate {
+            spec: LaunchSpec {
+                image_id: "m-1".into(),
+                security_group_ids: vec!["sg-1".into()],
+                instance_name: None,
+                host_name: None,
+                key_pair_name: None,
+                ram_role_name: None,
+                resource_group_id: None,
+                user_data: None,
+                system_disk: None,
+                internet_max_bandwidth_out: None,
+                spot: None,
+                deletion_protection: false,
+                tags: [("team".to_owned(), "shop".to_owned())].into(),
+            },
+            instance_types: vec!["c7".into(), "g7".into()],
+            vswitches: vec!["vsw-h".into(), "vsw-i".into()],
+        },
+        signals: [].into(),
+        rules: Vec::new(),
+    }
+}
+
+/// A managed, Running, fully tagged instance, created `age` minutes ago.
+fn member(id: &str, age: i64) -> Member {
+    let tags = [
+        (tags::SOURCE, tags::SOURCE_AUTO),
+        (tags::FLEET, "web"),
+        (tags::INTENT, "x"),
+        (tags::TIMESTAMP, "2026-01-02T11:00:00Z"),
+    ];
+    Member {
+        instance: Instance {
+            id: id.into(),
+            status: Status::Running,
+            created_at: now() - chrono::TimeDelta::minutes(age),
+            zone: "h".into(),
+            instance_type: "c7".into(),
+            vswitch: None,
+            private_ip: None,
+            tags: tags.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            deletion_protection: false,
+            locks: Vec::new(),
+        },
+        ownership: Ownership::Managed,
+        phase: Phase::InService,
+        missing_tags: Tags::new(),
+    }
+}
+
+fn inventory(members: Vec<Member>) -> Inventory {
+    Inventory { at: now(), members, unlisted: Vec::new(), in_doubt: 0, doubts: Vec::new() }
+}
+
+fn wanting(inventory: &Inventory, desired: u32) -> Decision {
+    Decision {
+        current: inventory.capacity(),
+        recommended: desired,
+        desired,
+        reasons: Vec::new(),
+        blocked_by: None,
+        counterfactuals: Vec::new(),
+    }
+}
+
+/// The plan, after the review has had nothing against it.
+fn planned(fleet: &Fleet, inventory: &Inventory, history: &History, desired: u32) -> Plan {
+    let decision = wanting(inventory, desired);
+    let plan = plan(fleet, &decision, inventory, history, entropy(), now());
+    review(&plan, fleet, inventory).expect("the review has nothing against it");
+    plan
+}
+
+fn victims(plan: &Plan) -> Vec<&str> {
+    let ids = plan.actions.iter().flat_map(|action| match &action.mutation {
+        Mutation::Delete { ids, .. } | Mutation::Stop { ids } => ids.iter().collect(),
+        _ => Vec::new(),
+    });
+    ids.map(|id: &InstanceId| id.0.as_str()).collect()
+}
+
+#[test]
+fn a_launch_is_complete_tags_token_place_and_amount() {
+    let fleet = fleet(1, 10);
+    let inventory = inventory(vec![member("i-1", 9)]);
+    let plan = planned(&fleet, &inventory, &History::default(), 4);
+    let [Action { intent, mutation: Mutation::Launch(launch) }] = plan.actions.as_slice() else {
+        panic!("one launch: {plan:?}");
+    };
+    assert_eq!((launch.amount, launch.min_amount), (3, 1));
+    assert_eq!((launch.instance_type.as_str(), launch.vswitch.as_str()), ("c7", "vsw-h"));
+    let wanted: Tags = [
+        ("scale-fleet", "web".to_owned()),
+        ("scale-intent", intent.to_string()),
+        ("scale-source", "auto".to_owned()),
+        ("scale-timestamp", "2026-01-02T12:00:00Z".to_owned()),
+        ("team", "shop".to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into();
+    assert_eq!(launch.tags, wanted);
+    let token: uuid::Uuid = launch.token.as_str().parse().expect("a UUID");
+    assert_eq!(token.get_version_num(), 4);
+}
+
+#[test]
+fn more_than_one_call_takes_is_split_with_a_token_each() {
+    let fleet = fleet(0, 1_000);
+    let plan = planned(&fleet, &inventory(Vec::new()), &History::default(), 250);
+    let amounts: Vec<u32> = plan
+        .actions
+        .iter()
+        .filter_map(|action| match &action.mutation {
+            Mutation::Launch(launch) => Some(launch.amount),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(amounts, [100, 100, 50]);
+}
+
+#[test]
+fn a_sold_out_place_is_passed_over_until_it_may_be_tried_again() {
+    let place = |t: &str, v: &str| Place { instance_type: t.into(), vswitch: v.into() };
+    let cold = |secs| Cold {
+        until: clock::after(now(), Duration::from_secs(secs)),
+        strikes: 1,
+        last: now(),
+        why: "NoStock".into(),
+    };
+    let mut history = History::default();
+    for (name, cold_places, chosen) in [
+        ("first choice", vec![], Some(("c7", "vsw-h"))),
+        ("another zone of the same type", vec![("c7", "vsw-h", 60)], Some(("c7", "vsw-i"))),
+        (
+            "then another type",
+            vec![("c7", "vsw-h", 60), ("c7", "vsw-i", 60)],
+            Some(("g7", "vsw-h")),
+        ),
+        ("a place whose time has come", vec![("c7", "vsw-h", 0)], Some(("c7", "vsw-h"))),
+        (
+            "nowhere",
+            vec![("c7", "vsw-h", 9), ("c7", "vsw-i", 9), ("g7", "vsw-h", 9), ("g7", "vsw-i", 9)],
+            None,
+        ),
+    ] {
+        history.cold = cold_places.iter().map(|(t, v, s)| (place(t, v), cold(*s))).collect();
+        let plan = planned(&fleet(0, 9), &inventory(Vec::new()), &history, 1);
+        let got = plan.actions.first().map(|action| match &action.mutation {
+            Mutation::Launch(launch) => (launch.instance_type.as_str(), launch.vswitch.as_str()),
+            other => panic!("{name}: {other:?}"),
+        });
+        assert_eq!(got, chosen, "{name}");
+        assert_eq!(plan.shortfalls.is_empty(), chosen.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_oldest_eligible_go_first_by_creation_time_and_then_id() {
+    let mut protected = member("i-0-protected", 99);
+    protected.instance.tags.insert(tags::PROTECT.into(), "yes".into());
+    let mut unprotected = member("i-1-unprotected", 50);
+    unprotected.instance.tags.insert(tags::PROTECT.into(), "false".into());
+    let mut locked = member("i-2-deletion-protection", 98);
+    locked.instance.deletion_protection = true;
+    let mut base = member("i-3-base", 97);
+    base.ownership = Ownership::Base;
+    let mut stopped = member("i-4-stopped", 96);
+    stopped.instance.status = Status::Stopped;
+    stopped.phase = Phase::Failed;
+    let mut booting = member("i-5-booting", 95);
+    booting.instance.status = Status::Starting;
+    booting.phase = Phase::Booting;
+    let mut untagged = member("i-6-tags-lost", 94);
+    untagged.missing_tags.insert(tags::FLEET.into(), "web".into());
+    let mut leaving = member("i-7-leaving", 93);
+    leaving.phase = Phase::Terminating;
+    let inventory = inventory(vec![
+        protected,
+        locked,
+        base,
+        stopped,
+        booting,
+        untagged,
+        leaving,
+        member("i-b", 40),
+        member("i-a", 40),
+        member("i-c", 41),
+        unprotected,
+        member("i-d", 1),
+    ]);
+    let capacity = inventory.capacity();
+    let plan = planned(&fleet(1, 20), &inventory, &History::default(), capacity - 4);
+    assert_eq!(victims(&plan), ["i-1-unprotected", "i-c", "i-a", "i-b"]);
+    let plan = planned(&fleet(1, 20), &inventory, &History::default(), 1);
+    assert_eq!(victims(&plan).len(), 5);
+    assert!(plan.shortfalls[0].contains("only 5 eligible"), "{:?}", plan.shortfalls);
+}
+
+#[test]
+fn an_instance_of_an_open_deletion_is_no_victim_again() {
+    let mut history = History::default();
+    let intent = IntentId(uuid::Uuid::from_u128(1));
+    let mutation = Mutation::Delete { ids: vec!["i-1".into()], how: Terminate::Graceful };
+    history.open.insert(intent, Intent { at: now(), action: Action { intent, mutation } });
+    let inventory = inventory(vec![member("i-1", 9), member("i-2", 8), member("i-3", 7)]);
+    assert_eq!(victims(&planned(&fleet(1, 9), &inventory, &history, 2)), ["i-2"]);
+}
+
+#[test]
+fn stop_then_delete_takes_two_ticks() {
+    let fleet = Fleet { terminate: Terminate::StopThenDelete, ..fleet(1, 9) };
+    let mut inventory = inventory(vec![member("i-1", 9), member("i-2", 8)]);
+    let first = planned(&fleet, &inventory, &History::default(), 1);
+    assert!(matches!(&first.actions[0].mutation, Mutation::Stop { ids } if ids[0].0 == "i-1"));
+    inventory.members[0].phase = Phase::Draining;
+    inventory.members[0].instance.status = Status::Stopping;
+    assert!(planned(&fleet, &inventory, &History::default(), 1).actions.is_empty());
+    inventory.members[0].instance.status = Status::Stopped;
+    let third = planned(&fleet, &inventory, &History::default(), 1);
+    let how = Terminate::StopThenDelete;
+    assert!(matches!(&third.actions[0].mutation, Mutation::Delete { how: h, .. } if *h == how));
+}
+
+#[test]
+fn lost_tags_are_repaired_and_nothing_else_is_tagged() {
+    let mut lost = member("i-1", 9);
+    lost.missing_tags.insert(tags::FLEET.into(), "web".into());
+    let plan =
+        planned(&fleet(1, 9), &inventory(vec![lost, member("i-2", 8)]), &History::default(), 2);
+    let [Action { mutation: Mutation::Tag { ids, tags }, .. }] = plan.actions.as_slice() else {
+        panic!("one repair: {plan:?}");
+    };
+    assert_eq!(ids, &["i-1".into()]);
+    assert_eq!(tags.get(tags::FLEET).map(String::as_str), Some("web"));
+}
+
+#[test]
+fn nothing_is_planned_on_a_doubtful_inventory() {
+    let mut inventory = inventory(vec![member("i-1", 9)]);
+    inventory.doubts.push("most of the fleet is missing".into());
+    assert!(planned(&fleet(2, 9), &inventory, &History::default(), 5).actions.is_empty());
+}
+
+#[test]
+fn the_review_refuses_what_must_never_happen() {
+    let delete = |id: &str| Action {
+        intent: IntentId(uuid::Uuid::nil()),
+        mutation: Mutation::Delete { ids: vec![id.into()], how: Terminate::Graceful },
+    };
+    let mut foreign = member("i-foreign", 5);
+    foreign.instance.tags.insert(tags::FLEET.into(), "other".into());
+    let mut bare = member("i-bare", 5);
+    bare.instance.tags.clear();
+    let mut kept = member("i-kept", 5);
+    kept.instance.tags.insert(tags::PROTECT.into(), "1".into());
+    let inventory = inventory(vec![member("i-1", 9), member("i-2", 8), foreign, bare, kept]);
+    let fleet = fleet(4, 5);
+    let decision = wanting(&inventory, 5);
+    let launch = {
+        let mut small = inventory.clone();
+        small.members.truncate(4);
+        let decision = wanting(&small, 5);
+        plan(&fleet, &decision, &small, &History::default(), entropy(), now()).actions
+    };
+    assert_eq!(decision.current, 5);
+    for (name, actions, objection) in [
+        ("another fleet's", vec![delete("i-foreign")], "does not carry scale-fleet"),
+        ("an untagged one", vec![delete("i-bare")], "does not carry scale-source"),
+        ("a protected one", vec![delete("i-kept")], "which is protected"),
+        ("an unknown one", vec![delete("i-9")], "not in the listing"),
+        ("one twice", vec![delete("i-1"), delete("i-1")], "twice"),
+        ("below min", vec![delete("i-1"), delete("i-2")], "below min = 4"),
+        ("above max", launch, "above max = 5"),
+    ] {
+        let plan = Plan { actions, ..Plan::default() };
+        let error: Objection = review(&plan, &fleet, &inventory).expect_err(name);
+        assert!(error.to_string().contains(objection), "{name}: {error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_plan_passes_the_review_and_only_ends_our_own(
+        ages in prop::collection::vec((0i64..500, 0u8..6), 0..40),
+        min in 0u32..10, span in 0u32..40, desired in 0u32..60,
+    ) {
+        let members = ages.iter().enumerate().map(|(n, (age, kind))| {
+            let mut member = member(&format!("i-{n:03}"), *age);
+            match kind {
+                0 => member.ownership = Ownership::Base,
+                1 => member.instance.deletion_protection = true,
+                2 => { member.phase = Phase::Failed; member.instance.status = Status::Stopped; }
+                3 => { member.missing_tags.insert(tags::FLEET.into(), "web".into()); }
+                _ => {}
+            }
+            member
+        });
+        let inventory = inventory(members.collect());
+        let fleet = fleet(min, min + span);
+        let desired = desired.clamp(min, min + span);
+        let plan = planned(&fleet, &inventory, &History::default(), desired);
+        for id in victims(&plan) {
+            let member = inventory.members.iter().find(|m| m.instance.id.0 == id).expect("listed");
+            prop_assert_eq!(member.ownership, Ownership::Managed);
+            prop_assert!(!member.instance.deletion_protection && member.missing_tags.is_empty());
+        }
+    }
+
+    #[test]
+    fn equal_inputs_give_equal_plans_and_no_id_twice(add in 0u32..500) {
+        let fleet = fleet(0, 1_000);
+        let inventory = inventory(Vec::new());
+        let one = planned(&fleet, &inventory, &History::default(), add);
+        prop_assert_eq!(&one, &planned(&fleet, &inventory, &History::default(), add));
+        let ids: std::collections::BTreeSet<_> = one.actions.iter().map(|a| a.intent).collect();
+        prop_assert_eq!(ids.len(), one.actions.len());
+    }
+}
