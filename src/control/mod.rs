@@ -20,7 +20,7 @@ use crate::{plan, policy, signals};
 
 pub(crate) use beat::{Beat, Sink, beat};
 pub use report::{Counts, TickReport};
-pub(crate) use wire::{Mode, WireError, wire};
+pub(crate) use wire::{Mode, clouds, sources, wire};
 pub(crate) use world::{Member as FleetInWorld, World};
 
 /// Why a tick ended without a plan carried out. The fleet keeps its size, the next tick tries
