@@ -1,1 +1,17 @@
-//! Alibaba Cloud (Aliyun) ECS.
+//! Alibaba Cloud (Aliyun) ECS as a provider.
+//!
+//! [`Ecs`] reads, writes and previews; `call.rs` is the one call path below it; `rpc` signs
+//! (pure); `codes.rs` is the one table from error codes to classes; `credentials` is the vendor's
+//! default chain.
+
+mod call;
+mod codes;
+pub mod credentials;
+mod ecs;
+pub mod rpc;
+mod settings;
+
+pub use codes::{classify, is_known};
+pub use ecs::Ecs;
+pub use rpc::Signature;
+pub use settings::{Settings, SettingsError, Timeouts};

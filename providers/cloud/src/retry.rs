@@ -1,1 +1,170 @@
-//! (filled in by its own commit)
+//! Retry arithmetic: how long to wait before the next attempt, or why there is none.
+//!
+//! Pure. The exponential growth and its cap are the `backoff` crate's, which stands here and
+//! nowhere else; it never reads a clock and draws no randomness here: elapsed time and jitter are
+//! arguments. Full jitter (the wait is anything between nothing and the exponential step) spreads
+//! callers that failed together.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+
+use crate::Class;
+
+/// How one operation is repeated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
+    /// The longest first wait.
+    pub initial: Duration,
+    /// By how much the longest wait grows from attempt to attempt.
+    pub multiplier: f64,
+    /// No wait is longer than this.
+    pub cap: Duration,
+    /// Attempts and waits together take no longer than this.
+    pub deadline: Duration,
+}
+
+impl Default for Policy {
+    /// 0.5 s doubling to 10 s, the figures of the vendor's own ECS tool; 90 s in all, since
+    /// RunInstances alone may take 86 s by the vendor's time-out table.
+    fn default() -> Self {
+        Policy {
+            initial: Duration::from_millis(500),
+            multiplier: 2.0,
+            cap: Duration::from_secs(10),
+            deadline: Duration::from_secs(90),
+        }
+    }
+}
+
+/// What to do after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Wait this long, then try again.
+    Wait(Duration),
+    /// The class does not get better by repeating.
+    GiveUp,
+    /// It might, but the deadline would pass.
+    Deadline,
+}
+
+/// The waits of one operation.
+#[derive(Debug)]
+pub struct Schedule {
+    backoff: ExponentialBackoff,
+    deadline: Duration,
+}
+
+impl Schedule {
+    /// The waits that `policy` gives.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        let mut backoff = ExponentialBackoff {
+            current_interval: policy.initial,
+            initial_interval: policy.initial,
+            multiplier: policy.multiplier,
+            max_interval: policy.cap,
+            // Jitter comes from the caller.
+            randomization_factor: 0.0,
+            // The deadline is checked here, against time that the caller measured.
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        };
+        backoff.current_interval = policy.initial;
+        Schedule { backoff, deadline: policy.deadline }
+    }
+
+    /// What follows an attempt that failed with `class`, `elapsed` after the operation began.
+    /// `jitter` is uniform in `0.0..=1.0`.
+    pub fn next(&mut self, class: Class, jitter: f64, elapsed: Duration) -> Next {
+        let step = match class {
+            Class::Transient | Class::Ambiguous | Class::Throttled { .. } => self
+                .backoff
+                .next_backoff()
+                .expect("without a maximum of elapsed time it never ends"),
+            Class::NoCapacity
+            | Class::Quota
+            | Class::Auth
+            | Class::Conflict
+            | Class::Gone
+            | Class::Permanent => return Next::GiveUp,
+        };
+        let wait = match class {
+            // The provider's word is a lower bound; jitter on top keeps callers apart.
+            Class::Throttled { retry_after: Some(after) } => {
+                after + step.mul_f64(jitter.clamp(0.0, 1.0))
+            }
+            _ => step.mul_f64(jitter.clamp(0.0, 1.0)),
+        };
+        if elapsed.saturating_add(wait) >= self.deadline {
+            Next::Deadline
+        } else {
+            Next::Wait(wait)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn waits_grow_from_attempt_to_attempt_up_to_the_cap() {
+        let policy = Policy { deadline: Duration::from_secs(3_600), ..Policy::default() };
+        let mut schedule = Schedule::new(policy);
+        let millis: Vec<u128> = (0..7)
+            .map(|_| match schedule.next(Class::Transient, 1.0, Duration::ZERO) {
+                Next::Wait(wait) => wait.as_millis(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(millis, [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn what_does_not_get_better_is_not_repeated() {
+        for class in [
+            Class::NoCapacity,
+            Class::Quota,
+            Class::Auth,
+            Class::Conflict,
+            Class::Gone,
+            Class::Permanent,
+        ] {
+            let mut schedule = Schedule::new(Policy::default());
+            assert_eq!(schedule.next(class, 0.0, Duration::ZERO), Next::GiveUp, "{class}");
+        }
+    }
+
+    #[test]
+    fn the_providers_word_on_when_to_come_back_is_a_lower_bound() {
+        let mut schedule = Schedule::new(Policy::default());
+        let class = Class::Throttled { retry_after: Some(Duration::from_secs(7)) };
+        let Next::Wait(wait) = schedule.next(class, 0.5, Duration::ZERO) else { panic!("a wait") };
+        assert_eq!(wait, Duration::from_millis(7_250));
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_is_above_the_cap_and_none_ends_after_the_deadline(
+            jitter in 0.0f64..=1.0, elapsed_ms in 0u64..200_000, attempts in 1usize..20,
+        ) {
+            let policy = Policy::default();
+            let mut schedule = Schedule::new(policy);
+            let elapsed = Duration::from_millis(elapsed_ms);
+            for _ in 0..attempts {
+                match schedule.next(Class::Transient, jitter, elapsed) {
+                    Next::Wait(wait) => {
+                        prop_assert!(wait <= policy.cap);
+                        prop_assert!(elapsed + wait < policy.deadline);
+                    }
+                    Next::Deadline => prop_assert!(elapsed + policy.cap >= policy.deadline),
+                    Next::GiveUp => prop_assert!(false, "transient failures are repeated"),
+                }
+            }
+        }
+    }
+}

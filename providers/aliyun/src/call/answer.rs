@@ -1,0 +1,162 @@
+//! Reading an answer: JSON, or any of the things that come instead.
+
+use std::time::Duration;
+
+use cloud::http::{BodyError, head, read_limited};
+use cloud::{Class, Kind, Timestamp};
+use reqwest::Response;
+use serde_json::Value;
+
+use crate::codes::{by_status, classify};
+
+/// Body codes that mean success, from the vendor's own tools.
+const FINE: &[&str] = &["", "0", "200", "OK", "Success", "successful"];
+
+/// An attempt without a usable answer.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    pub(super) class: Class,
+    pub(super) kind: Kind,
+    pub(super) status: Option<u16>,
+    pub(super) request_id: Option<String>,
+    /// The answer's `Date`: the provider's clock.
+    pub(super) server_time: Option<Timestamp>,
+}
+
+/// What a lost answer means: a read changed nothing, a write may have.
+fn lost(is_write: bool) -> Class {
+    if is_write { Class::Ambiguous } else { Class::Transient }
+}
+
+/// A request that got no answer at all.
+pub(super) fn unsent(error: &reqwest::Error, is_write: bool, timeout: Duration) -> Unusable {
+    let (class, kind) = if error.is_connect() {
+        (Class::Transient, Kind::NotConnected { why: cause(error) })
+    } else if error.is_timeout() {
+        (lost(is_write), Kind::TimedOut { after: timeout })
+    } else if error.is_builder() {
+        (Class::Permanent, Kind::NotSent { why: cause(error) })
+    } else {
+        (lost(is_write), Kind::Cut { why: cause(error) })
+    };
+    Unusable { class, kind, status: None, request_id: None, server_time: None }
+}
+
+/// The innermost cause, without the URL: a V1 URL carries the signature.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if std::ptr::addr_eq(cause, error) { "no further detail".to_owned() } else { cause.to_string() }
+}
+
+/// The body of a success, or what is wrong with it.
+pub(super) async fn read(
+    response: Response,
+    is_write: bool,
+    timeout: Duration,
+    limit: u64,
+) -> Result<Value, Unusable> {
+    let status = response.status().as_u16();
+    let header = |name: &str| {
+        response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
+    let request_id = header("x-acs-request-id");
+    let server_time = header("date")
+        .and_then(|date| chrono::DateTime::parse_from_rfc2822(&date).ok())
+        .map(|date| date.to_utc());
+    let retry_after = header("x-acs-retry-after")
+        .and_then(|millis| millis.trim().parse().ok())
+        .map(Duration::from_millis);
+    let unusable = |class: Class, kind: Kind, request_id: Option<String>| Unusable {
+        class: match class {
+            Class::Throttled { .. } => Class::Throttled { retry_after },
+            class => class,
+        },
+        kind,
+        status: Some(status),
+        request_id,
+        server_time,
+    };
+    let body = match read_limited(response, limit).await {
+        Ok(body) => body,
+        Err(BodyError::TooLarge { limit }) => {
+            let class = if is_write { Class::Ambiguous } else { Class::Permanent };
+            return Err(unusable(class, Kind::TooLarge { limit }, request_id));
+        }
+        Err(BodyError::Cut(error)) if error.is_timeout() => {
+            return Err(unusable(lost(is_write), Kind::TimedOut { after: timeout }, request_id));
+        }
+        Err(BodyError::Cut(error)) => {
+            return Err(unusable(lost(is_write), Kind::Cut { why: cause(&error) }, request_id));
+        }
+    };
+    let value = match serde_json::from_slice::<Value>(&body) {
+        Ok(value @ Value::Object(_)) => value,
+        _ => {
+            let class = match by_status(status) {
+                Class::Transient => lost(is_write),
+                class => class,
+            };
+            let kind = Kind::BadAnswer { what: what_is(&body).to_owned(), head: head(&body) };
+            return Err(unusable(class, kind, request_id));
+        }
+    };
+    let request_id = self::request_id(&value).map(str::to_owned).or(request_id);
+    let code = text(&value, "Code", "code").unwrap_or_default();
+    if FINE.contains(&code.as_str()) {
+        if (200..300).contains(&status) {
+            return Ok(value);
+        }
+        let class = match by_status(status) {
+            Class::Transient => lost(is_write),
+            class => class,
+        };
+        let what = "an error status without an error code".to_owned();
+        return Err(unusable(class, Kind::BadAnswer { what, head: head(&body) }, request_id));
+    }
+    let message = text(&value, "Message", "message").unwrap_or_default();
+    let class = classify(&code, status, is_write);
+    Err(unusable(class, Kind::Refused { code, message: shorten(&message) }, request_id))
+}
+
+/// `RequestId` in either spelling.
+pub(super) fn request_id(value: &Value) -> Option<&str> {
+    value.get("RequestId").or_else(|| value.get("requestId"))?.as_str()
+}
+
+/// A string or number under either name, as text.
+fn text(value: &Value, upper: &str, lower: &str) -> Option<String> {
+    match value.get(upper).or_else(|| value.get(lower))? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A refusal's message on one line. `SignatureDoesNotMatch` quotes the whole string to sign: its
+/// beginning tells enough.
+fn shorten(message: &str) -> String {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= 400 {
+        return line;
+    }
+    line.chars().take(400).chain("…".chars()).collect()
+}
+
+/// What came instead of JSON, for a person.
+fn what_is(body: &[u8]) -> &'static str {
+    let begin = String::from_utf8_lossy(&body[..body.len().min(64)]).trim_start().to_lowercase();
+    if begin.is_empty() {
+        "the body is empty"
+    } else if begin.starts_with("<!doctype html") || begin.starts_with("<html") {
+        "an HTML page"
+    } else if begin.starts_with('<') {
+        "an XML document"
+    } else if begin.starts_with('{') {
+        "JSON that ends too early or is malformed"
+    } else {
+        "neither JSON nor HTML"
+    }
+}

@@ -1,0 +1,152 @@
+//! The ECS actions, behind the traits that every provider has.
+
+mod describe;
+mod end;
+mod params;
+mod run;
+mod stock;
+mod tag;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cloud::{
+    Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Mutate, Mutation,
+    Observe, Offer, Permit, PlannedCall, Preview, TagFilter, Tags, Terminate,
+};
+
+use crate::call::{Access, Caller};
+use crate::rpc::Params;
+use crate::settings::{Settings, SettingsError};
+
+/// One account in one region.
+#[derive(Debug)]
+pub struct Ecs {
+    caller: Caller,
+    region: String,
+}
+
+impl Ecs {
+    /// Asks nothing of the network.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
+        Ok(Ecs { caller: Caller::new(&settings, clock)?, region: settings.region })
+    }
+
+    /// The business parameters of an action begin with the region.
+    fn params(&self) -> Params {
+        vec![("RegionId".to_owned(), self.region.clone())]
+    }
+
+    /// A dry run is answered with an *error* whose code says that the request would have
+    /// succeeded.
+    async fn probe(&self, action: &str, mut params: Params) -> Result<(), Error> {
+        params.push(("DryRun".to_owned(), "true".to_owned()));
+        match self.caller.call(action, Access::Read, &params).await {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.code(), Some("DryRunOperation" | "DRYRUN.SUCCESS")) => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// An answer without a field that it must have. A write may have happened all the same.
+fn malformed(action: &str, what: &str, class: Class) -> Error {
+    Error {
+        action: action.to_owned(),
+        class,
+        kind: Kind::BadAnswer { what: what.to_owned(), head: String::new() },
+        status: None,
+        request_id: None,
+        attempts: 1,
+    }
+}
+
+#[async_trait]
+impl Observe for Ecs {
+    async fn instances_by_tags(&self, filter: &TagFilter) -> Result<Vec<Instance>, Error> {
+        describe::by_tags(self, filter).await
+    }
+
+    async fn instances_by_ids(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, Error> {
+        describe::by_ids(self, ids).await
+    }
+
+    async fn probe_list(&self) -> Result<(), Error> {
+        self.probe("DescribeInstances", self.params()).await
+    }
+
+    async fn probe_launch(&self, launch: &Launch) -> Result<(), Error> {
+        // A dry run is limited to one instance.
+        let one = Launch { amount: 1, min_amount: 1, ..launch.clone() };
+        self.probe("RunInstances", run::params(self, &one)?).await
+    }
+
+    async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error> {
+        stock::offers(self, instance_type).await
+    }
+}
+
+#[async_trait]
+impl Mutate for Ecs {
+    async fn launch(&self, permit: &Permit, launch: &Launch) -> Result<Vec<InstanceId>, Error> {
+        run::launch(self, permit, launch).await
+    }
+
+    async fn tag(&self, permit: &Permit, ids: &[InstanceId], tags: &Tags) -> Result<(), Error> {
+        tag::tag(self, permit, ids, tags).await
+    }
+
+    async fn start(
+        &self,
+        permit: &Permit,
+        ids: &[InstanceId],
+    ) -> Result<Vec<InstanceResult>, Error> {
+        end::start(self, permit, ids).await
+    }
+
+    async fn stop(
+        &self,
+        permit: &Permit,
+        ids: &[InstanceId],
+    ) -> Result<Vec<InstanceResult>, Error> {
+        end::stop(self, permit, ids).await
+    }
+
+    async fn delete(
+        &self,
+        permit: &Permit,
+        ids: &[InstanceId],
+        how: Terminate,
+    ) -> Result<Vec<InstanceResult>, Error> {
+        end::delete(self, permit, ids, how).await
+    }
+}
+
+impl Preview for Ecs {
+    fn preview(&self, mutation: &Mutation) -> Vec<PlannedCall> {
+        let call = |action: &str, params: &Params| self.caller.preview(action, params);
+        match mutation {
+            Mutation::Launch(launch) => match run::params(self, launch) {
+                Ok(params) => vec![call("RunInstances", &params)],
+                Err(_) => Vec::new(),
+            },
+            Mutation::Tag { ids, tags } => tag::batches(ids)
+                .map(|ids| call("TagResources", &tag::params(self, ids, tags)))
+                .collect(),
+            Mutation::Start { ids } => end::batches(ids)
+                .map(|ids| call("StartInstances", &end::start_params(self, ids)))
+                .collect(),
+            Mutation::Stop { ids } => end::batches(ids)
+                .map(|ids| call("StopInstances", &end::stop_params(self, ids)))
+                .collect(),
+            Mutation::Delete { ids, how } => end::batches(ids)
+                .map(|ids| {
+                    let token = "<client token, from the intent>";
+                    call("DeleteInstances", &end::delete_params(self, ids, *how, token))
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What an account and region needs to be reached.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud::credentials::CredentialSource;
+use cloud::limit::Rates;
+use cloud::retry;
+use reqwest::Url;
+
+use crate::rpc::Signature;
+
+/// How an account in one region is reached.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Such as `cn-hangzhou`.
+    pub region: String,
+    /// Instead of the region's own endpoint: scheme and host.
+    pub endpoint: Option<String>,
+    /// The region's endpoint inside a VPC: no public network needed, this region only.
+    pub vpc_endpoint: bool,
+    /// Plain http to anything but loopback shows every request to the network.
+    pub allow_plain_http: bool,
+    pub signature: Signature,
+    pub timeouts: Timeouts,
+    pub retry: retry::Policy,
+    pub rates: Rates,
+    pub credentials: Arc<dyn CredentialSource>,
+}
+
+/// How long one attempt may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub read: Duration,
+    pub write: Duration,
+}
+
+impl Default for Timeouts {
+    /// Reads 10 s, as the vendor's SDK. Writes 30 s: the SDK waits up to 86 s, but a repeated
+    /// request with the same token finds the first one's result, so waiting longer gains nothing.
+    fn default() -> Self {
+        Timeouts { read: Duration::from_secs(10), write: Duration::from_secs(30) }
+    }
+}
+
+/// Settings that cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error(
+        "the endpoint {endpoint:?} is not a URL such as https://ecs.cn-hangzhou.aliyuncs.com: {why}"
+    )]
+    Endpoint { endpoint: String, why: String },
+    #[error(
+        "the endpoint {endpoint:?} is plain http and not on loopback: use https, or set \
+         allow_plain_http = true if you know why"
+    )]
+    PlainHttp { endpoint: String },
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Regions whose public endpoint does not follow the rule, from the vendor's SDK.
+const IRREGULAR: &[(&str, &str)] = &[("cn-hangzhou", "ecs-cn-hangzhou.aliyuncs.com")];
+
+impl Settings {
+    /// The URL that requests go to, path `/`.
+    pub(crate) fn url(&self) -> Result<Url, SettingsError> {
+        let endpoint = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => format!("https://{}", host(&self.region, self.vpc_endpoint)),
+        };
+        let wrong = |why: String| SettingsError::Endpoint { endpoint: endpoint.clone(), why };
+        let url = Url::parse(&endpoint).map_err(|error| wrong(error.to_string()))?;
+        let is_loopback = match url.host() {
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => return Err(wrong("it has no host".to_owned())),
+        };
+        if !matches!(url.path(), "" | "/") || url.query().is_some() {
+            return Err(wrong("give scheme and host only".to_owned()));
+        }
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if is_loopback || self.allow_plain_http => Ok(url),
+            "http" => Err(SettingsError::PlainHttp { endpoint: endpoint.clone() }),
+            other => Err(wrong(format!("{other} is neither https nor http"))),
+        }
+    }
+}
+
+fn host(region: &str, vpc: bool) -> String {
+    if vpc {
+        return format!("ecs-vpc.{region}.aliyuncs.com");
+    }
+    let irregular: BTreeMap<&str, &str> = IRREGULAR.iter().copied().collect();
+    irregular
+        .get(region)
+        .map_or_else(|| format!("ecs.{region}.aliyuncs.com"), |host| (*host).to_owned())
+}
