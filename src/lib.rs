@@ -1,4 +1,5 @@
 //! The map: modules in the order in which data flows.
 
+pub mod config;
 pub mod model;
 pub mod signals;
