@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use cloud::Secret;
 use reqwest::header::{HeaderName, HeaderValue};
 
+use super::problem::shown;
+use super::secret::{self, contents, path};
 use super::table::Table;
-use super::value::{Value, contents, pairs, path, secret_env, secret_file, word};
+use super::value::{Value, pairs, word};
 use crate::signals::{Access, Auth};
 
 /// What to write instead of a secret.
@@ -22,7 +24,7 @@ pub(super) fn read(table: &Table<'_>) -> Access {
         "bearer_token",
         &format!("{BY_FILE}: bearer_token_file = \"credential:NAME\""),
     );
-    let token = secret(table, "bearer_token_file", "bearer_token_env");
+    let token = one_of(table, "bearer_token_file", "bearer_token_env");
     let bearer = table.has("bearer_token_file") || table.has("bearer_token_env");
     if table.has("basic_auth") && bearer {
         table.problem_at(
@@ -39,12 +41,12 @@ pub(super) fn read(table: &Table<'_>) -> Access {
 }
 
 fn basic(table: &Table<'_>) -> Option<Auth> {
-    let username = table.required("username", "\"fleetscaler\"", word);
+    let username = table.required("username", "\"fleetscaler\"", username);
     table.refuse_secret(
         "password",
         &format!("{BY_FILE}: password_file = \"credential:NAME\""),
     );
-    let password = secret(table, "password_file", "password_env");
+    let password = one_of(table, "password_file", "password_env");
     if !["password", "password_file", "password_env"]
         .iter()
         .any(|key| table.has(key))
@@ -60,10 +62,21 @@ fn basic(table: &Table<'_>) -> Option<Auth> {
     })
 }
 
+fn username(value: &Value<'_>) -> Option<String> {
+    let name = word(value)?;
+    if name.contains(':') {
+        return value.problem(
+            "`username` has a `:` in it".to_owned(),
+            "basic authentication cannot carry such a name",
+        );
+    }
+    Some(name)
+}
+
 /// The secret from the file or the variable that one of two keys names.
-fn secret(table: &Table<'_>, file: &'static str, env: &'static str) -> Option<Secret> {
-    let by_file = table.optional(file, secret_file);
-    let by_env = table.optional(env, secret_env);
+fn one_of(table: &Table<'_>, file: &'static str, env: &'static str) -> Option<Secret> {
+    let by_file = table.optional(file, secret::from_file);
+    let by_env = table.optional(env, secret::from_env);
     if table.has(file) && table.has(env) {
         table.problem_at(
             env,
@@ -110,7 +123,7 @@ fn headers(value: &Value<'_>) -> Option<BTreeMap<String, Secret>> {
             || HeaderValue::from_str(text).is_err()
         {
             value.problem::<()>(
-                format!("`{}` is no header that can be sent", name.escape_debug()),
+                format!("`{}` is no header that can be sent", shown(&name)),
                 "its name may hold letters, digits and `-`; its value may hold no line break",
             );
         } else {

@@ -6,10 +6,11 @@ use cloud::{InstanceId, Terminate};
 
 use super::FleetConfig;
 use super::daemon::INTERVAL_RANGE;
+use super::problem::shown;
 use super::signal::{self, Signal};
 use super::table::Table;
-use super::value::{count, duration, ids, word};
-use super::{launch, rule, suggest, tags};
+use super::value::{count, duration, word};
+use super::{ids, launch, rule, suggest, tags};
 use crate::model::{Base, Bounds, Fleet, FleetId, LaunchTemplate, Rule, SignalName, Span};
 
 /// 10,000: ten times what one listing by tags can show, and far above any quota by default.
@@ -41,10 +42,7 @@ pub(super) fn provider(table: &Table<'_>, providers: &[String]) -> Option<String
             let names = providers.iter().map(String::as_str);
             suggest::hint(&name, names, "the providers are")
         };
-        value.problem(
-            format!("there is no provider `{}`", name.escape_debug()),
-            hint,
-        )
+        value.problem(format!("there is no provider `{}`", shown(&name)), hint)
     })
 }
 
@@ -103,10 +101,7 @@ fn bounds(name: &str, table: &Table<'_>) -> Option<Bounds> {
     if min > max {
         table.problem_at(
             "min",
-            format!(
-                "fleet `{}` has min = {min} above max = {max}",
-                name.escape_debug()
-            ),
+            format!("fleet `{}` has min = {min} above max = {max}", shown(name)),
             format!("set min to {max} or lower, or raise max to {min}"),
         );
     }
@@ -116,7 +111,7 @@ fn bounds(name: &str, table: &Table<'_>) -> Option<Bounds> {
 /// Instances that are counted and never touched.
 fn base(table: &Table<'_>) -> Option<Base> {
     let tags = table.optional("tags", tags::read).unwrap_or_default();
-    let ids = table.optional("ids", ids("i-")).unwrap_or_default();
+    let ids = table.optional("ids", ids::some("i-")).unwrap_or_default();
     if !table.has("tags") && !table.has("ids") {
         table.problem(
             format!("{table} selects nothing"),
@@ -139,8 +134,8 @@ fn base(table: &Table<'_>) -> Option<Base> {
 fn check_rules(name: &str, table: &Table<'_>) {
     if table.len("rule") == Some(0) {
         table.problem(
-            format!("fleet `{}` has no rule", name.escape_debug()),
-            "add a table [[fleet.NAME.rule]] with kind = \"threshold\"",
+            format!("fleet `{}` has no rule", shown(name)),
+            format!("add a table [{}]", table.header("rule")),
         );
     }
 }
@@ -157,7 +152,7 @@ fn check_signals_used(table: &Table<'_>, names: &[SignalName], rules: &[Rule]) {
         table.problem_at_name(
             "signal",
             &name.0,
-            format!("no rule reads the signal `{}`", name.0.escape_debug()),
+            format!("no rule reads the signal `{}`", shown(&name.0)),
             "add a rule for it, or remove it",
         );
     }

@@ -2,9 +2,11 @@
 
 use cloud::{LaunchSpec, Spot, SystemDisk, UserData};
 
+use super::ids;
+use super::secret::{contents, path};
 use super::table::Table;
 use super::tags;
-use super::value::{Value, contents, count, flag, id, ids, name, number, path, text, word};
+use super::value::{Value, count, flag, name, number, text, word};
 use crate::model::LaunchTemplate;
 
 /// The vendor's limit on the raw script.
@@ -31,10 +33,14 @@ const PERFORMANCE_LEVELS: [(&str, &str); 4] = [
 ];
 
 pub(super) fn read(table: &Table<'_>) -> Option<LaunchTemplate> {
-    let image_id = table.required("image_id", "\"m-bp1example\"", id("m-"));
-    let types = table.required("instance_types", "[\"ecs.c7.large\"]", ids("ecs."));
-    let vswitches = table.required("vswitches", "[\"vsw-bp1example\"]", ids("vsw-"));
-    let groups = table.required("security_group_ids", "[\"sg-bp1example\"]", ids("sg-"));
+    let image_id = table.required("image_id", "\"m-bp1example\"", ids::one("m-"));
+    let types = table.required("instance_types", "[\"ecs.c7.large\"]", ids::some("ecs."));
+    let vswitches = table.required("vswitches", "[\"vsw-bp1example\"]", ids::some("vsw-"));
+    let groups = table.required(
+        "security_group_ids",
+        "[\"sg-bp1example\"]",
+        ids::some("sg-"),
+    );
     // The vendor's lengths, of names and host names.
     let instance_name = table.optional("instance_name", name(2..=128));
     let host_name = table.optional("host_name", name(2..=64));

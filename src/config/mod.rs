@@ -11,11 +11,13 @@ mod access;
 mod daemon;
 mod env;
 mod fleet;
+mod ids;
 mod launch;
 mod problem;
 mod promql;
 mod provider;
 mod rule;
+mod secret;
 mod signal;
 mod suggest;
 mod table;
@@ -31,6 +33,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 pub use self::env::Env;
+use self::problem::Lines;
 pub use self::problem::{Problem, Problems};
 use self::table::{Context, KnownKeys, Table};
 use crate::model::{Fleet, SignalName, Span};
@@ -187,7 +190,7 @@ fn read(document: &Table<'_>) -> Option<Parts> {
         used.push(provider.clone());
         fleet::read(name, table, provider)
     });
-    if used.is_empty() {
+    if document.names("fleet").is_empty() {
         document.problem(
             "there is no fleet".to_owned(),
             "add a table [fleet.NAME]; config.example.toml shows one",
@@ -214,7 +217,7 @@ fn check_providers_used(document: &Table<'_>, names: &[String], used: &[Option<S
         document.problem_at_name(
             "provider",
             name,
-            format!("no fleet uses the provider `{}`", name.escape_debug()),
+            format!("no fleet uses the provider `{}`", problem::shown(name)),
             "remove it, or name it in a fleet",
         );
     }
@@ -230,11 +233,12 @@ fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> Problem {
     } else {
         "correct the line (or the one before it); problems of meaning are looked for after that"
     };
-    Problem::at(
-        path,
-        text,
-        at,
-        format!("this is not TOML: {message}"),
-        hint.to_owned(),
-    )
+    let (line, column) = Lines::of(text).position(at);
+    Problem {
+        file: path.to_owned(),
+        line,
+        column,
+        problem: format!("this is not TOML: {message}"),
+        hint: hint.to_owned(),
+    }
 }

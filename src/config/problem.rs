@@ -28,18 +28,6 @@ impl Problem {
             hint: hint.to_owned(),
         }
     }
-
-    /// A problem at the byte offset `at` of `text`.
-    pub(super) fn at(file: &Path, text: &str, at: usize, problem: String, hint: String) -> Problem {
-        let (line, column) = position(text, at);
-        Problem {
-            file: file.to_owned(),
-            line,
-            column,
-            problem,
-            hint,
-        }
-    }
 }
 
 impl fmt::Display for Problem {
@@ -97,18 +85,46 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Line and column, both from 1, of the byte offset `at`; an offset past the end is the end.
-fn position(text: &str, at: usize) -> (usize, usize) {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
+/// Where the lines of a text begin: found once, so that ten thousand problems of a large file cost
+/// no more than its length.
+#[derive(Debug)]
+pub(super) struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Lines {
+            text,
+            starts: std::iter::once(0).chain(after_breaks).collect(),
+        }
     }
-    let before = &text[..at];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+
+    /// Line and column, both from 1, of the byte offset `at`; an offset past the end is the end.
+    pub(super) fn position(&self, at: usize) -> (usize, usize) {
+        let mut at = at.min(self.text.len());
+        while !self.text.is_char_boundary(at) {
+            at -= 1;
+        }
+        let line = self.starts.partition_point(|start| *start <= at);
+        let start = self.starts[line - 1];
+        (line, self.text[start..at].chars().count() + 1)
+    }
+}
+
+/// What a user wrote, fit for one line of a terminal.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -125,7 +141,7 @@ mod tests {
             ("within a character", "é", 1, (1, 1)),
             ("past the end", "a\n", 99, (2, 1)),
         ] {
-            assert_eq!(position(text, at), expected, "{name}");
+            assert_eq!(Lines::of(text).position(at), expected, "{name}");
         }
     }
 }

@@ -5,6 +5,7 @@ use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self, Expr};
 use promql_parser::util::{ExprVisitor, walk_expr};
 
+use super::problem::shown;
 use super::value::{Value, text};
 
 /// 16 KiB: queries travel in a URL to some proxies, and no person has written a longer one.
@@ -25,12 +26,13 @@ pub(super) fn query(value: &Value<'_>) -> Option<Query> {
     let expr = match understand(query) {
         Ok(expr) => expr,
         Err(why) => {
+            // The parser says this when it knows nothing more.
+            let more = match why.as_str() {
+                "invalid promql query" => String::new(),
+                why => format!(": {}", shown(why)),
+            };
             return value.problem(
-                format!(
-                    "`{}` is not valid PromQL: {}",
-                    value.key,
-                    why.escape_debug()
-                ),
+                format!("`{}` is not valid PromQL{more}", value.key),
                 "try the query on the server's own page first",
             );
         }

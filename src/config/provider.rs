@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::problem::shown;
+use super::secret::{self, path};
 use super::suggest;
 use super::table::Table;
 use super::url;
-use super::value::{Value, duration, flag, number, path, word};
+use super::value::{Value, duration, flag, number, word};
 use super::{AliyunConfig, Credentials, Provider, Signature};
 use crate::model::Span;
 
@@ -81,7 +83,7 @@ fn region(value: &Value<'_>) -> Option<String> {
     let safe = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !region.chars().all(safe) || !region.contains('-') {
         return value.problem(
-            format!("`{}` is no region", region.escape_debug()),
+            format!("`{}` is no region", shown(&region)),
             "write a region's id, such as \"cn-hangzhou\" (not a zone's)",
         );
     }
@@ -117,7 +119,7 @@ fn rate_limits(value: &Value<'_>) -> Option<BTreeMap<String, f64>> {
         if !ACTIONS.contains(&name) {
             value.cx.problem(
                 action.span().start,
-                format!("`{}` is no action that is called", name.escape_debug()),
+                format!("`{}` is no action that is called", shown(name)),
                 suggest::hint(name, ACTIONS, "the actions are"),
             );
             continue;
@@ -140,7 +142,7 @@ fn credentials(table: &Table<'_>) -> Credentials {
         );
     }
     let readable = |value: &Value<'_>| {
-        super::value::secret_file(value)?;
+        secret::from_file(value)?;
         path(value)
     };
     let id_file = table.optional("access_key_id_file", readable);

@@ -1,5 +1,6 @@
 //! `[[fleet.NAME.rule]]`: when a fleet grows and when it shrinks.
 
+use super::problem::shown;
 use super::suggest;
 use super::table::Table;
 use super::value::{Value, count, duration, finite, word};
@@ -79,7 +80,7 @@ fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<SignalName> {
         value.problem(
             format!(
                 "the rule reads the signal `{}`, which is not defined",
-                name.escape_debug()
+                shown(&name)
             ),
             if signals.is_empty() {
                 "define it in a table [fleet.NAME.signal.NAME]".to_owned()

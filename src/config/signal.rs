@@ -1,5 +1,6 @@
 //! `[fleet.NAME.signal.NAME]`: where a number comes from, and how old it may be.
 
+use super::problem::shown;
 use super::promql;
 use super::table::Table;
 use super::url;
@@ -88,7 +89,7 @@ fn reduce(value: &Value<'_>) -> Option<Reduce> {
     match Reduce::try_from(text.clone()) {
         Ok(reduce) => Some(reduce),
         Err(_) => value.problem(
-            format!("`reduce` cannot be `{}`", text.escape_debug()),
+            format!("`reduce` cannot be `{}`", shown(&text)),
             "use avg, min, max, sum, or a percentile from p0 to p100",
         ),
     }

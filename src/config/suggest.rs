@@ -6,21 +6,24 @@ fn reach(word: &str) -> usize {
     (word.chars().count() / 3).max(1)
 }
 
-/// The candidate that `word` was probably meant to be.
+/// The candidate that `word` was probably meant to be; none when several are equally near.
 pub(super) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let folded = fold(word);
-    candidates
+    let distance = |candidate| strsim::damerau_levenshtein(&folded, &fold(candidate));
+    let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
-        .map(|candidate| {
-            let distance = strsim::damerau_levenshtein(&folded, &fold(candidate));
-            (distance, candidate)
-        })
+        .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, _)| *distance <= reach(word))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .collect();
+    near.sort();
+    match near[..] {
+        [(best, _), (second, _), ..] if best == second => None,
+        [(_, candidate), ..] => Some(candidate),
+        [] => None,
+    }
 }
 
 /// Case, `-` and `_` are confused by habit, not by ignorance.
@@ -62,6 +65,7 @@ mod tests {
             ("a dash for an underscore", "image-id", Some("image_id")),
             ("the wrong case", "Image_ID", Some("image_id")),
             ("something else entirely", "colour", None),
+            ("two that are equally near", "mix", None),
         ] {
             assert_eq!(
                 nearest(word, ["min", "max", "image_id"]),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::env::Env;
-use super::problem::Problem;
+use super::problem::{Lines, Problem, shown};
 use super::suggest;
 use super::value::Value;
 
@@ -25,7 +25,7 @@ pub(super) type KnownKeys = BTreeMap<String, Vec<&'static str>>;
 #[derive(Debug)]
 pub(super) struct Context<'a> {
     file: &'a Path,
-    text: &'a str,
+    lines: Lines<'a>,
     pub(super) env: &'a Env,
     survey: bool,
     problems: RefCell<Vec<Problem>>,
@@ -36,7 +36,7 @@ impl<'a> Context<'a> {
     pub(super) fn new(file: &'a Path, text: &'a str, env: &'a Env) -> Self {
         Context {
             file,
-            text,
+            lines: Lines::of(text),
             env,
             survey: false,
             problems: RefCell::default(),
@@ -54,8 +54,14 @@ impl<'a> Context<'a> {
 
     /// Records a problem at the byte offset `at`.
     pub(super) fn problem(&self, at: usize, problem: String, hint: String) {
-        let problem = Problem::at(self.file, self.text, at, problem, hint);
-        self.problems.borrow_mut().push(problem);
+        let (line, column) = self.lines.position(at);
+        self.problems.borrow_mut().push(Problem {
+            file: self.file.to_owned(),
+            line,
+            column,
+            problem,
+            hint,
+        });
     }
 
     /// A path as the configuration means it: relative to the configuration's own directory.
@@ -143,7 +149,7 @@ impl<'a> Table<'a> {
             if !asked.contains(&word) && !self.refused.borrow().contains(&word) {
                 self.cx.problem(
                     key.span().start,
-                    format!("unknown key `{}` in {self}", word.escape_debug()),
+                    format!("unknown key `{}` in {self}", shown(word)),
                     self.hint_for_unknown(word, &asked),
                 );
             }
@@ -242,7 +248,7 @@ impl<'a> Table<'a> {
     }
 
     /// `[fleet.web.launch]`, for a hint.
-    fn header(&self, key: &str) -> String {
+    pub(super) fn header(&self, key: &str) -> String {
         format!("[{}]", join(&self.name, key))
     }
 
@@ -261,9 +267,9 @@ impl<'a> Table<'a> {
         };
         let mut found = Vec::new();
         for (name, inner) in value.table().into_iter().flatten() {
-            let shown = name.get_ref().escape_debug().to_string();
+            let shown = shown(name.get_ref());
             self.check_name(key, &shown, name.span().start);
-            let inner = Value::new(self.cx, key, inner);
+            let inner = Value::new(self.cx, name.get_ref(), inner);
             let Some(entries) = inner.table() else {
                 continue;
             };

@@ -2,6 +2,7 @@
 
 use cloud::Tags;
 
+use super::problem::shown;
 use super::value::{Value, pairs};
 use crate::model::tags;
 
@@ -32,7 +33,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<Tags> {
 }
 
 fn complaint(key: &str, value: &str) -> Option<(String, String)> {
-    let shown = key.escape_debug();
+    let shown = shown(key);
     let chars = key.chars().count();
     if key.starts_with(OURS) {
         debug_assert!(tags::FLEET.starts_with(OURS));

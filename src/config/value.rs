@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 
-use cloud::Secret;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::problem::shown;
 use super::suggest;
 use super::table::{Context, type_in_words};
 use crate::model::Span;
@@ -62,7 +61,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn items(&self, example: &str) -> Option<Vec<Value<'a>>> {
+    pub(super) fn items(&self, example: &str) -> Option<Vec<Value<'a>>> {
         match self.value.get_ref() {
             DeValue::Array(items) => Some(
                 items
@@ -92,7 +91,7 @@ impl<'a> Value<'a> {
         let found = variants.iter().find(|(name, _)| name == word);
         if found.is_none() {
             self.problem::<T>(
-                format!("`{}` cannot be `{}`", self.key, word.escape_debug()),
+                format!("`{}` cannot be `{}`", self.key, shown(word)),
                 suggest::hint(word, names(), "it is one of"),
             );
         }
@@ -105,7 +104,7 @@ pub(super) fn text<'a>(value: &Value<'a>) -> Option<&'a str> {
     match value.value.get_ref() {
         DeValue::String(text) if text.trim().is_empty() => value.problem(
             format!("`{}` is empty", value.key),
-            "write a value, or remove the key",
+            "write a value; a key that is not required may be left out",
         ),
         DeValue::String(text) => Some(text),
         _ => value.wrong_type("write a text in quotes"),
@@ -133,8 +132,12 @@ pub(super) fn name(chars: RangeInclusive<usize>) -> impl Fn(&Value<'_>) -> Optio
         let word = word(value)?;
         if !chars.contains(&word.chars().count()) {
             return value.problem(
-                format!("`{}` has {} characters", value.key, word.chars().count()),
-                format!("the provider takes {} to {}", chars.start(), chars.end()),
+                format!("`{}` has the length {}", value.key, word.chars().count()),
+                format!(
+                    "the vendor takes {} to {} characters",
+                    chars.start(),
+                    chars.end()
+                ),
             );
         }
         Some(word)
@@ -169,28 +172,32 @@ pub(super) fn count(range: RangeInclusive<u32>) -> impl Fn(&Value<'_>) -> Option
     }
 }
 
-/// A finite number within `range`, with or without decimals.
+/// A number within `range`, with or without decimals.
 pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&Value<'_>) -> Option<f64> {
-    move |value| {
-        let written = match value.value.get_ref() {
-            DeValue::Float(float) => float.as_str(),
-            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
-            _ => return value.wrong_type("write a number, without quotes"),
-        };
-        match written.parse().ok().filter(|number| range.contains(number)) {
-            None => value.problem(
-                format!("`{}` is {written}", value.key),
-                format!("write a number from {} to {}", range.start(), range.end()),
-            ),
-            number => number,
-        }
-    }
+    let hint = format!("write a number from {} to {}", range.start(), range.end());
+    move |value| float(value, &range, &hint)
 }
 
 /// Any finite number: thresholds are in the signal's own unit.
 pub(super) fn finite(value: &Value<'_>) -> Option<f64> {
-    // 1e15: whole numbers are exact up to here, and no signal of a fleet is larger.
-    number(-1e15..=1e15)(value)
+    float(
+        value,
+        &(f64::MIN..=f64::MAX),
+        "write a number such as 75 or 0.75",
+    )
+}
+
+fn float(value: &Value<'_>, range: &RangeInclusive<f64>, hint: &str) -> Option<f64> {
+    let written = match value.value.get_ref() {
+        DeValue::Float(float) => float.as_str(),
+        DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+        _ => return value.wrong_type("write a number in decimal, without quotes"),
+    };
+    // TOML's own spellings, `inf` and `nan`, parse too: a range holds neither.
+    match written.parse().ok().filter(|number| range.contains(number)) {
+        None => value.problem(format!("`{}` is {written}", value.key), hint),
+        number => number,
+    }
 }
 
 /// A duration within `range`, such as `"15s"`.
@@ -220,60 +227,6 @@ pub(super) fn duration(range: RangeInclusive<Span>) -> impl Fn(&Value<'_>) -> Op
     }
 }
 
-/// A list of at least one id, none twice, none of another kind than `prefix` says.
-pub(super) fn ids(prefix: &'static str) -> impl Fn(&Value<'_>) -> Option<Vec<String>> {
-    move |value| {
-        let items = value.items(&format!("\"{prefix}...\""))?;
-        if items.is_empty() {
-            return value.problem(
-                format!("`{}` is empty", value.key),
-                format!("name at least one: {} = [\"{prefix}...\"]", value.key),
-            );
-        }
-        let ids: Vec<String> = items.iter().filter_map(id(prefix)).collect();
-        for (n, id) in ids.iter().enumerate() {
-            if ids[..n].contains(id) && ids.len() == items.len() {
-                items[n].problem::<()>(
-                    format!("`{id}` stands twice in `{}`", value.key),
-                    "remove one of them",
-                );
-            }
-        }
-        Some(ids)
-    }
-}
-
-/// Prefixes of the provider's ids and what they belong to.
-const ID_PREFIXES: [(&str, &str); 6] = [
-    ("vsw-", "a vSwitch"),
-    ("sg-", "a security group"),
-    ("ecs.", "an instance type"),
-    ("m-", "an image"),
-    ("i-", "an instance"),
-    ("vpc-", "a VPC"),
-];
-
-/// One id. Ids of unknown form pass (the vendor has old ones); those of another kind do not.
-pub(super) fn id(prefix: &'static str) -> impl Fn(&Value<'_>) -> Option<String> {
-    move |value| {
-        let id = word(value)?;
-        let other = ID_PREFIXES
-            .iter()
-            .find(|(other, _)| *other != prefix && id.starts_with(other));
-        match other {
-            Some((_, kind)) => value.problem(
-                format!(
-                    "`{}` in `{}` is the id of {kind}",
-                    id.escape_debug(),
-                    value.key
-                ),
-                format!("ids of `{}` begin with `{prefix}`", value.key),
-            ),
-            None => Some(id),
-        }
-    }
-}
-
 /// A table of texts. The second of each pair carries the place of the text.
 pub(super) fn pairs<'a>(value: &Value<'a>) -> Option<BTreeMap<String, (Value<'a>, &'a str)>> {
     let mut pairs = BTreeMap::new();
@@ -287,86 +240,4 @@ pub(super) fn pairs<'a>(value: &Value<'a>) -> Option<BTreeMap<String, (Value<'a>
         }
     }
     Some(pairs)
-}
-
-/// The prefix of a path that names a systemd credential of this service.
-const CREDENTIAL: &str = "credential:";
-
-/// A path: absolute, relative to the configuration's directory, or `credential:NAME` for the file
-/// that systemd's `LoadCredential=NAME:...` provides.
-pub(super) fn path(value: &Value<'_>) -> Option<PathBuf> {
-    let path = word(value)?;
-    let Some(name) = path.strip_prefix(CREDENTIAL) else {
-        return Some(value.cx.resolve(&path));
-    };
-    if name.is_empty() || name.contains('/') {
-        return value.problem(
-            format!("`{}` names no credential", value.key),
-            format!("write \"{CREDENTIAL}NAME\", with the NAME of LoadCredential="),
-        );
-    }
-    match value.cx.env.var("CREDENTIALS_DIRECTORY") {
-        Some(directory) => Some(PathBuf::from(directory).join(name)),
-        None => value.problem(
-            format!(
-                "`{}` needs a systemd credential, but there are none",
-                value.key
-            ),
-            format!("add LoadCredential={name}:/path/to/file to the service, or write a path"),
-        ),
-    }
-}
-
-/// 64 KiB: no password, token or key is near it, so more means the wrong file.
-const SECRET_BYTES_MAX: usize = 64 * 1024;
-
-/// The secret in a file that this value names: its text without the line break at the end.
-pub(super) fn secret_file(value: &Value<'_>) -> Option<Secret> {
-    let path = path(value)?;
-    let text = contents(value, &path, SECRET_BYTES_MAX)?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() || secret.chars().any(char::is_control) {
-        return value.problem(
-            format!("{} holds no secret on a single line", path.display()),
-            format!(
-                "write the secret of `{}` into it, and nothing else",
-                value.key
-            ),
-        );
-    }
-    Some(Secret::new(secret.to_owned()))
-}
-
-/// The secret in an environment variable that this value names.
-pub(super) fn secret_env(value: &Value<'_>) -> Option<Secret> {
-    let name = word(value)?;
-    match value.cx.env.var(&name) {
-        Some(secret) => Some(Secret::new(secret)),
-        None => value.problem(
-            format!(
-                "`{}` names an environment variable that is not set",
-                value.key
-            ),
-            format!(
-                "`{}` is the variable's name, not the secret; set it for the service",
-                value.key
-            ),
-        ),
-    }
-}
-
-/// The text of the file at `path`, which `value` names.
-pub(super) fn contents(value: &Value<'_>, path: &std::path::Path, limit: usize) -> Option<String> {
-    let shown = path.display();
-    match value.cx.env.read(path, limit).map(String::from_utf8) {
-        Ok(Ok(text)) => Some(text),
-        Ok(Err(_)) => value.problem(
-            format!("{shown}, named by `{}`, is not UTF-8 text", value.key),
-            "save it as UTF-8",
-        ),
-        Err(why) => value.problem(
-            format!("{shown}, named by `{}`, cannot be read: {why}", value.key),
-            "paths are relative to the directory of this configuration; see to the path and its owner",
-        ),
-    }
 }
