@@ -8,6 +8,7 @@
 //! whether the cloud knows an image or a server answers is for `check --online`.
 
 mod access;
+mod context;
 mod daemon;
 mod env;
 mod fleet;
@@ -32,10 +33,11 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use self::context::{Context, KnownKeys};
 pub use self::env::Env;
 use self::problem::Lines;
 pub use self::problem::{Problem, Problems};
-use self::table::{Context, KnownKeys, Table};
+use self::table::Table;
 use crate::model::{Fleet, SignalName, Span};
 use crate::signals::SourceSpec;
 

@@ -28,7 +28,9 @@ pub(super) fn query(value: &Value<'_>) -> Option<Query> {
         Err(why) => {
             // The parser says this when it knows nothing more.
             let more = match why.as_str() {
-                "invalid promql query" => String::new(),
+                "invalid promql query" => readable(query)
+                    .map(|part| format!(" after {:?}", shown(part)))
+                    .unwrap_or_default(),
                 why => format!(": {}", shown(why)),
             };
             return value.problem(
@@ -65,6 +67,18 @@ fn understand(query: &str) -> Result<Expr, String> {
         return Err(format!("it is nested more than {NESTING_MAX} deep"));
     }
     parser::parse(query)
+}
+
+/// 1,000 bytes: each prefix of a query is parsed to find where it goes wrong.
+const SEARCHED_BYTES_MAX: usize = 1000;
+
+/// The longest beginning of `query` that is a query itself: the mistake is behind it.
+fn readable(query: &str) -> Option<&str> {
+    let searched = query.len() <= SEARCHED_BYTES_MAX;
+    let ends = query.char_indices().map(|(at, _)| at).filter(|_| searched);
+    ends.rev()
+        .map(|end| query[..end].trim_end())
+        .find(|part| parser::parse(part).is_ok())
 }
 
 /// How deep the parentheses go, counting those within strings too, which only errs to the safe
@@ -125,6 +139,17 @@ mod tests {
                 expected,
                 "{query}"
             );
+        }
+    }
+
+    #[test]
+    fn the_part_before_a_mistake_is_found() {
+        for (query, expected) in [
+            ("up +", Some("up")),
+            ("sum(rate(x[5m])) / / 2", Some("sum(rate(x[5m]))")),
+            ("+", None),
+        ] {
+            assert_eq!(readable(query), expected, "{query}");
         }
     }
 

@@ -8,75 +8,13 @@
 //! A reader returns `None` when it has reported a problem; the caller goes on with its other keys.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::env::Env;
-use super::problem::{Lines, Problem, shown};
+use super::context::Context;
+use super::problem::shown;
 use super::suggest;
 use super::value::Value;
-
-/// The keys of each table, by the table's path (`fleet.NAME.launch`), in the order of reading.
-pub(super) type KnownKeys = BTreeMap<String, Vec<&'static str>>;
-
-/// What all readers of one document share.
-#[derive(Debug)]
-pub(super) struct Context<'a> {
-    file: &'a Path,
-    lines: Lines<'a>,
-    pub(super) env: &'a Env,
-    survey: bool,
-    problems: RefCell<Vec<Problem>>,
-    known: RefCell<KnownKeys>,
-}
-
-impl<'a> Context<'a> {
-    pub(super) fn new(file: &'a Path, text: &'a str, env: &'a Env) -> Self {
-        Context {
-            file,
-            lines: Lines::of(text),
-            env,
-            survey: false,
-            problems: RefCell::default(),
-            known: RefCell::default(),
-        }
-    }
-
-    /// A context that visits every table and reports nothing.
-    pub(super) fn survey(env: &'a Env) -> Self {
-        Context {
-            survey: true,
-            ..Context::new(Path::new(""), "", env)
-        }
-    }
-
-    /// Records a problem at the byte offset `at`.
-    pub(super) fn problem(&self, at: usize, problem: String, hint: String) {
-        let (line, column) = self.lines.position(at);
-        self.problems.borrow_mut().push(Problem {
-            file: self.file.to_owned(),
-            line,
-            column,
-            problem,
-            hint,
-        });
-    }
-
-    /// A path as the configuration means it: relative to the configuration's own directory.
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(path)
-    }
-
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
-    }
-
-    pub(super) fn into_known(self) -> KnownKeys {
-        self.known.into_inner()
-    }
-}
 
 /// One table being read.
 #[derive(Debug)]
@@ -129,13 +67,7 @@ impl<'a> Table<'a> {
     fn read<T>(&self, read: impl FnOnce(&Table<'a>) -> Option<T>) -> Option<T> {
         let result = read(self);
         self.report_unknown();
-        let mut known = self.cx.known.borrow_mut();
-        let keys = known.entry(self.path.clone()).or_default();
-        for key in self.asked.borrow().iter() {
-            if !keys.contains(key) {
-                keys.push(key);
-            }
-        }
+        self.cx.learn(&self.path, &self.asked.borrow());
         result
     }
 
@@ -230,7 +162,7 @@ impl<'a> Table<'a> {
                 let entries = value.table()?;
                 self.inner(key, key, value.at(), Some(entries)).read(read)
             }
-            None if self.cx.survey => self.inner(key, key, self.at, None).read(read),
+            None if self.cx.is_survey => self.inner(key, key, self.at, None).read(read),
             None => None,
         }
     }
@@ -241,7 +173,7 @@ impl<'a> Table<'a> {
         key: &'static str,
         read: impl FnOnce(&Table<'a>) -> Option<T>,
     ) -> Option<T> {
-        if !self.has(key) && !self.cx.survey {
+        if !self.has(key) && !self.cx.is_survey {
             self.report_missing(key, &self.header(key));
         }
         self.table(key, read)
@@ -259,7 +191,7 @@ impl<'a> Table<'a> {
         mut read: impl FnMut(&str, &Table<'a>) -> Option<T>,
     ) -> Vec<T> {
         let Some(value) = self.get(key) else {
-            if self.cx.survey {
+            if self.cx.is_survey {
                 let table = self.inner(&join(key, "NAME"), &join(key, "NAME"), self.at, None);
                 table.read(|table| read("NAME", table));
             }
@@ -303,7 +235,7 @@ impl<'a> Table<'a> {
         mut read: impl FnMut(&Table<'a>) -> Option<T>,
     ) -> Vec<T> {
         let Some(value) = self.get(key) else {
-            if self.cx.survey {
+            if self.cx.is_survey {
                 self.inner(key, key, self.at, None).read(&mut read);
             }
             return Vec::new();
@@ -330,7 +262,7 @@ impl<'a> Table<'a> {
         variants: &[(&'static str, K)],
         mut read: impl FnMut(K, &Table<'a>) -> Option<T>,
     ) -> Option<T> {
-        if self.cx.survey {
+        if self.cx.is_survey {
             self.get(key);
             variants
                 .iter()

@@ -142,6 +142,10 @@ fn the_full_configuration_reaches_every_corner() {
         in_: Span::secs(0),
     };
     assert_eq!(rule.cooldown, half_given);
+    assert_eq!(web.fleet.bounds.max, 1000);
+    let Rule::Threshold(rule) = &web.fleet.rules[1];
+    assert_eq!(rule.scale_out.map(|out| out.above), Some(105.0));
+    assert_eq!(rule.scale_in, None);
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::context::Context;
 use super::problem::shown;
 use super::suggest;
-use super::table::{Context, type_in_words};
+use super::table::type_in_words;
 use crate::model::Span;
 
 /// A value under a key.
