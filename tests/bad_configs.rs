@@ -186,10 +186,31 @@ fn mutated() -> impl Strategy<Value = String> {
         })
 }
 
-/// Either a configuration, or at least one problem with a hint.
+/// How many fleets, signals and rules a configuration has by its text alone.
+fn counts(text: &str) -> [usize; 3] {
+    let document: toml::Table = text.parse().expect("TOML");
+    let fleets = document["fleet"].as_table().expect("a table");
+    let signals = |fleet: &toml::Value| fleet["signal"].as_table().map_or(0, toml::Table::len);
+    let rules = |fleet: &toml::Value| fleet["rule"].as_array().map_or(0, Vec::len);
+    [
+        fleets.len(),
+        fleets.values().map(signals).sum(),
+        fleets.values().map(rules).sum(),
+    ]
+}
+
+/// Either a configuration with all that the text has, or at least one problem with a hint.
 fn is_judged(text: &str) -> bool {
     match config::parse(text, Path::new("any.toml"), &surroundings()) {
-        Ok(config) => !config.fleets.is_empty(),
+        Ok(config) => {
+            let fleets = || config.fleets.iter();
+            let found = [
+                config.fleets.len(),
+                fleets().map(|fleet| fleet.sources.len()).sum(),
+                fleets().map(|fleet| fleet.fleet.rules.len()).sum(),
+            ];
+            found == counts(text) && found.iter().all(|count| *count > 0)
+        }
         Err(problems) => problems.len() > 0 && problems.iter().all(|p| !p.hint.is_empty()),
     }
 }

@@ -143,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn long_chains_fit_the_stack() {
+        for link in ["a+", "a^", "-#\n", "a-(", "a or "] {
+            let chain = format!("{}a", link.repeat((BYTES_MAX - 1) / link.len()));
+            drop(understand(&chain).map(|expr| (expr.value_type(), selects(&expr))));
+        }
+    }
+
+    #[test]
     fn the_part_before_a_mistake_is_found() {
         for (query, expected) in [
             ("up +", Some("up")),

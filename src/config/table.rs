@@ -5,7 +5,9 @@
 //! [`known_keys`](super::known_keys) all come from what was asked. For the last one the readers
 //! are walked in *survey*: every optional table is visited, though the document is empty.
 //!
-//! A reader returns `None` when it has reported a problem; the caller goes on with its other keys.
+//! A reader returns `None` when it has reported a problem, and only then. The caller goes on with
+//! its other keys: all of them are read before the first `?` (in a survey nothing is found, so a
+//! key behind a `?` is missing there, and the tests of the documentation fail).
 
 use std::cell::{Cell, RefCell};
 
