@@ -1,5 +1,6 @@
 //! The map.
 
+pub mod config;
 pub mod model;
 pub mod plan;
 pub mod policy;

@@ -1,0 +1,173 @@
+//! `[fleet.NAME]`: bounds, and what belongs to the fleet as a whole.
+
+use std::collections::BTreeSet;
+
+use cloud::{InstanceId, Terminate};
+
+use super::FleetConfig;
+use super::daemon::INTERVAL_RANGE;
+use super::problem::shown;
+use super::signal::{self, Signal};
+use super::table::Table;
+use super::value::{count, duration, word};
+use super::{ids, launch, rule, suggest, tags};
+use crate::model::{Base, Bounds, Fleet, FleetId, LaunchTemplate, Rule, SignalName, Span};
+
+/// 10,000: ten times what one listing by tags can show, and far above any quota by default.
+pub(super) const INSTANCES_MAX: u32 = 10_000;
+/// 60 s: a service of a virtual machine is usually up in less.
+const WARMUP: Span = Span::secs(60);
+/// 10 min: the vendor's Linux images boot in one, Windows images in up to five.
+const BOOT_TIMEOUT: Span = Span::secs(600);
+/// A warm-up may be nothing at all; a boot takes some seconds at least. A day bounds both.
+const WARMUPS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(24 * 3600);
+const BOOT_TIMEOUTS: std::ops::RangeInclusive<Span> = Span::secs(10)..=Span::secs(24 * 3600);
+
+const TERMINATES: [(&str, Terminate); 3] = [
+    ("graceful", Terminate::Graceful),
+    ("stop-then-delete", Terminate::StopThenDelete),
+    ("force", Terminate::Force),
+];
+
+/// The fleet's provider, if it is one of `providers`.
+pub(super) fn provider(table: &Table<'_>, providers: &[String]) -> Option<String> {
+    table.required("provider", "\"aliyun\"", |value| {
+        let name = word(value)?;
+        if providers.contains(&name) {
+            return Some(name);
+        }
+        let hint = if providers.is_empty() {
+            "define it in a table, such as [provider.aliyun]".to_owned()
+        } else {
+            let names = providers.iter().map(String::as_str);
+            suggest::hint(&name, names, "the providers are")
+        };
+        value.problem(format!("there is no provider `{}`", shown(&name)), hint)
+    })
+}
+
+/// The rest of the fleet, when its provider has been read.
+pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> Option<FleetConfig> {
+    let bounds = bounds(name, table);
+    let interval = table.optional("interval", duration(INTERVAL_RANGE));
+    let warmup = table.or("warmup", WARMUP, duration(WARMUPS));
+    let boot_timeout = table.or("boot_timeout", BOOT_TIMEOUT, duration(BOOT_TIMEOUTS));
+    let terminate = table.or("terminate", Terminate::Graceful, |value| {
+        value.one_of(&TERMINATES)
+    });
+    let base = table.table("base", base);
+    let launch = table.required_table("launch", launch::read);
+
+    let signals = table.named("signal", signal::read);
+    // A signal with a problem of its own still exists, for a rule that names it.
+    let names: Vec<SignalName> = table.names("signal").into_iter().map(SignalName).collect();
+    let rules = table.list("rule", |table| rule::read(table, &names));
+    check_rules(name, table);
+    check_signals_used(table, &names, &rules);
+    if let Some(launch) = &launch {
+        check_protection(table, launch, &rules);
+    }
+
+    let (specs, sources) = signals
+        .into_iter()
+        .map(|Signal { name, spec, source }| ((name.clone(), spec), (name, source)))
+        .unzip();
+    Some(FleetConfig {
+        fleet: Fleet {
+            id: FleetId::from(name),
+            bounds: bounds?,
+            warmup,
+            boot_timeout,
+            terminate,
+            base,
+            launch: launch?,
+            signals: specs,
+            rules,
+        },
+        provider: provider?,
+        interval,
+        sources,
+    })
+}
+
+fn bounds(name: &str, table: &Table<'_>) -> Option<Bounds> {
+    let min = table.required("min", "2", count(0..=INSTANCES_MAX));
+    let max = table.required("max", "20", count(1..=INSTANCES_MAX));
+    let bounds = Bounds {
+        min: min?,
+        max: max?,
+    };
+    let Bounds { min, max } = bounds;
+    if min > max {
+        table.problem_at(
+            "min",
+            format!("fleet `{}` has min = {min} above max = {max}", shown(name)),
+            format!("set min to {max} or lower, or raise max to {min}"),
+        );
+    }
+    Some(bounds)
+}
+
+/// Instances that are counted and never touched.
+fn base(table: &Table<'_>) -> Option<Base> {
+    let tags = table.optional("tags", tags::read).unwrap_or_default();
+    let ids = table.optional("ids", ids::some("i-")).unwrap_or_default();
+    if !table.has("tags") && !table.has("ids") {
+        table.problem(
+            format!("{table} selects nothing"),
+            "add `ids = [\"i-...\"]`, or two `tags`",
+        );
+    }
+    if tags.len() == 1 {
+        table.problem_at(
+            "tags",
+            "base instances are selected by a single tag".to_owned(),
+            "name two tags or more, so that a tag used elsewhere cannot select a whole account",
+        );
+    }
+    Some(Base {
+        tags,
+        ids: ids.into_iter().map(InstanceId).collect(),
+    })
+}
+
+fn check_rules(name: &str, table: &Table<'_>) {
+    if table.len("rule") == Some(0) {
+        table.problem(
+            format!("fleet `{}` has no rule", shown(name)),
+            format!("add a table [{}]", table.header("rule")),
+        );
+    }
+}
+
+/// A signal that no rule reads would be asked for nothing; it is more likely a rule that is
+/// missing. Not checked when a rule has a problem (it may be the one that reads the signal) or when
+/// there is none (which is reported already).
+fn check_signals_used(table: &Table<'_>, names: &[SignalName], rules: &[Rule]) {
+    if rules.is_empty() || table.len("rule") != Some(rules.len()) {
+        return;
+    }
+    let used: BTreeSet<&SignalName> = rules.iter().flat_map(Rule::signals).collect();
+    for name in names.iter().filter(|name| !used.contains(name)) {
+        table.problem_at_name(
+            "signal",
+            &name.0,
+            format!("no rule reads the signal `{}`", shown(&name.0)),
+            "add a rule for it, or remove it",
+        );
+    }
+}
+
+/// A protected instance is never removed, so a fleet of them never shrinks.
+fn check_protection(table: &Table<'_>, launch: &LaunchTemplate, rules: &[Rule]) {
+    let shrinks = rules.iter().any(|rule| match rule {
+        Rule::Threshold(rule) => rule.scale_in.is_some(),
+    });
+    if launch.spec.deletion_protection && shrinks {
+        table.problem_at(
+            "launch",
+            "`deletion_protection` is set, but a rule has a `scale_in`".to_owned(),
+            "protected instances are never removed: leave one of the two out",
+        );
+    }
+}

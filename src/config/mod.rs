@@ -1,0 +1,246 @@
+//! The configuration: read → parse → check → the values that the stages work with.
+//!
+//! A configuration is accepted as a whole or refused as a whole, and it is refused with *every*
+//! problem at once, each with its line and its fix. Nothing is guessed: an unknown key, an unused
+//! signal or a limit that can never work is a problem, not a warning that nobody reads.
+//!
+//! Only what stands in the file, in the files that it names and in the environment is judged;
+//! whether the cloud knows an image or a server answers is for `check --online`.
+
+mod access;
+mod context;
+mod daemon;
+mod env;
+mod fleet;
+mod ids;
+mod launch;
+mod problem;
+mod promql;
+mod provider;
+mod rule;
+mod secret;
+mod signal;
+mod suggest;
+mod table;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod url;
+mod value;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use self::context::{Context, KnownKeys};
+pub use self::env::Env;
+use self::problem::Lines;
+pub use self::problem::{Problem, Problems};
+use self::table::Table;
+use crate::model::{Fleet, SignalName, Span};
+use crate::signals::SourceSpec;
+
+/// A configuration without a problem.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file that it was read from.
+    pub path: PathBuf,
+    pub daemon: Daemon,
+    /// By name; each is used by a fleet.
+    pub providers: BTreeMap<String, Provider>,
+    /// By name; at least one.
+    pub fleets: Vec<FleetConfig>,
+}
+
+/// `[daemon]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Daemon {
+    /// From one tick of a fleet to the next, for fleets that do not set their own.
+    pub interval: Span,
+    pub state: StateUrl,
+}
+
+/// Where the journal is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateUrl {
+    Sqlite {
+        path: PathBuf,
+    },
+    /// Nowhere: everything is forgotten when the process ends.
+    Memory,
+}
+
+/// `[provider.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Provider {
+    Aliyun(AliyunConfig),
+}
+
+/// An account and region of Alibaba Cloud.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AliyunConfig {
+    pub region: String,
+    /// Scheme and host without a trailing slash, used as it stands.
+    pub endpoint: Option<String>,
+    /// Whether the region's endpoint within a VPC is used instead of the public one.
+    pub vpc_endpoint: bool,
+    /// Whether `endpoint` may be plain http to another machine.
+    pub allow_plain_http: bool,
+    pub signature: Signature,
+    /// Of one attempt of a call that changes nothing.
+    pub read_timeout: Span,
+    /// Of one attempt of a call that changes something.
+    pub write_timeout: Span,
+    /// Calls per second by action, for those that differ from the provider's defaults.
+    pub rate_limits: BTreeMap<String, f64>,
+    pub credentials: Credentials,
+}
+
+/// How requests are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signature {
+    /// RPC signature version 1.0, HMAC-SHA1.
+    V1,
+    /// ACS3-HMAC-SHA256.
+    Acs3,
+}
+
+/// Where the access key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// The vendor's default chain.
+    VendorChain,
+    /// Two files of one line each, readable when the configuration was read.
+    Files {
+        id_file: PathBuf,
+        secret_file: PathBuf,
+    },
+}
+
+/// `[fleet.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetConfig {
+    pub fleet: Fleet,
+    /// A key of [`Config::providers`].
+    pub provider: String,
+    /// Instead of the daemon's.
+    pub interval: Option<Span>,
+    /// One for each of the fleet's signals.
+    pub sources: BTreeMap<SignalName, SourceSpec>,
+}
+
+/// 64 MiB: ten thousand fleets of sixty lines fit in half of it.
+const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Reads the configuration at `path`, with this process's environment.
+///
+/// # Errors
+/// Every problem of the file; when it cannot be read or is not TOML, that one alone.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    let env = Env::system();
+    let refuse = |problem, hint| Problem::of_file(path, problem, hint);
+    let bytes = env.read(path, FILE_BYTES_MAX).map_err(|why| {
+        refuse(
+            format!("the configuration cannot be read: {why}"),
+            "name an existing file with --config; config.example.toml shows what goes into it",
+        )
+    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| refuse("the file is not UTF-8 text".to_owned(), "save it as UTF-8"))?;
+    parse(&text, path, &env)
+}
+
+/// Reads a configuration from `text`, which stands in (or as if in) the file `path`.
+///
+/// # Errors
+/// Every problem of the text; when it is not TOML, the first place where it is not.
+pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
+    let document = DeTable::parse(text).map_err(|error| not_toml(path, text, &error))?;
+    let cx = Context::new(path, text, env);
+    let parts = Table::document(&cx, Some(document.get_ref()), read);
+    let problems = cx.into_problems();
+    match parts {
+        Some((daemon, providers, fleets)) if problems.is_empty() => Ok(Config {
+            path: path.to_owned(),
+            daemon,
+            providers,
+            fleets,
+        }),
+        _ => Err(Problems::new(problems)),
+    }
+}
+
+/// Every key that a configuration may have, by its table: `fleet.NAME.launch` → `image_id`, …
+#[must_use]
+pub fn known_keys() -> KnownKeys {
+    let env = Env::given(BTreeMap::new(), BTreeMap::new());
+    let cx = Context::survey(&env);
+    drop(Table::document(&cx, None, read));
+    cx.into_known()
+}
+
+type Parts = (Daemon, BTreeMap<String, Provider>, Vec<FleetConfig>);
+
+fn read(document: &Table<'_>) -> Option<Parts> {
+    let daemon = document.table("daemon", daemon::read);
+    let providers = document.named("provider", provider::read);
+    let names = document.names("provider");
+    let mut used = Vec::new();
+    let fleets = document.named("fleet", |name, table| {
+        let provider = fleet::provider(table, &names);
+        used.push(provider.clone());
+        fleet::read(name, table, provider)
+    });
+    if document.names("fleet").is_empty() {
+        document.problem(
+            "there is no fleet".to_owned(),
+            "add a table [fleet.NAME]; config.example.toml shows one",
+        );
+    }
+    check_providers_used(document, &names, &used);
+    Some((
+        daemon.unwrap_or_else(|| daemon::default(document)),
+        providers.into_iter().collect(),
+        fleets,
+    ))
+}
+
+/// A provider that no fleet uses is more likely a fleet that is missing. Not checked when a fleet's
+/// provider could not be read: it may be this one.
+fn check_providers_used(document: &Table<'_>, names: &[String], used: &[Option<String>]) {
+    if used.is_empty() || used.contains(&None) {
+        return;
+    }
+    for name in names
+        .iter()
+        .filter(|name| !used.contains(&Some((*name).clone())))
+    {
+        document.problem_at_name(
+            "provider",
+            name,
+            format!("no fleet uses the provider `{}`", problem::shown(name)),
+            "remove it, or name it in a fleet",
+        );
+    }
+}
+
+fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> Problem {
+    let at = error.span().map_or(text.len(), |span| span.start);
+    let message = error.message();
+    let hint = if message.contains("duplicate key") {
+        "this name stands twice in the same table: rename or remove one"
+    } else if message.contains("must be quoted") {
+        "put texts and durations in quotes"
+    } else {
+        "correct the line (or the one before it); problems of meaning are looked for after that"
+    };
+    let (line, column) = Lines::of(text).position(at);
+    Problem {
+        file: path.to_owned(),
+        line,
+        column,
+        problem: format!("this is not TOML: {message}"),
+        hint: hint.to_owned(),
+    }
+}

@@ -1,0 +1,150 @@
+//! `[[fleet.NAME.rule]]`: when a fleet grows and when it shrinks.
+
+use super::problem::shown;
+use super::suggest;
+use super::table::Table;
+use super::value::{Value, count, duration, finite, word};
+use crate::model::{
+    Cooldown, Rule, SAMPLES_KEPT, ScaleIn, ScaleOut, SignalName, Span, Step, Threshold,
+};
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Threshold,
+}
+
+const KINDS: [(&str, Kind); 1] = [("threshold", Kind::Threshold)];
+
+/// Growing late costs requests, shrinking early costs them too: 2 samples out, 3 in.
+const SAMPLES_OUT: u32 = 2;
+const SAMPLES_IN: u32 = 3;
+/// The gentlest step.
+const BY: Step = Step::Count(1);
+/// Out 3 min: an instance boots and warms up in about that time, and only then shows its effect.
+/// In 5 min: long enough for the load that remains to spread.
+const COOLDOWN: Cooldown = Cooldown {
+    out: Span::secs(180),
+    in_: Span::secs(300),
+};
+/// A day: longer is a hold, not a cool-down.
+const COOLDOWNS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(24 * 3600);
+/// Eleven times the fleet in one step is no step.
+const PERCENT_MAX_OUT: f64 = 1000.0;
+const PERCENT_MAX_IN: f64 = 100.0;
+
+/// Reads one rule of a fleet whose signals are `signals`.
+pub(super) fn read(table: &Table<'_>, signals: &[SignalName]) -> Option<Rule> {
+    table.variant("kind", None, &KINDS, |kind, table| match kind {
+        Kind::Threshold => threshold(table, signals).map(Rule::Threshold),
+    })
+}
+
+fn threshold(table: &Table<'_>, signals: &[SignalName]) -> Option<Threshold> {
+    let signal = table.required("signal", "\"cpu\"", signal(signals));
+    let scale_out = table.table("scale_out", scale_out);
+    let scale_in = table.table("scale_in", scale_in);
+    let cooldown = table.table("cooldown", cooldown);
+    if !table.has("scale_out") && !table.has("scale_in") {
+        table.problem(
+            "the rule has neither `scale_out` nor `scale_in`".to_owned(),
+            "add `scale_out = { above = 75 }`, `scale_in = { below = 30 }`, or both",
+        );
+    }
+    if let (Some(out), Some(in_)) = (&scale_out, &scale_in)
+        && in_.below >= out.above
+    {
+        table.problem_at(
+            "scale_in",
+            format!(
+                "the rule scales in below {} and out above {}: nothing lies between",
+                in_.below, out.above
+            ),
+            "keep `below` well under `above` (30 and 75, say), else the fleet swings to and fro",
+        );
+    }
+    Some(Threshold {
+        signal: signal?,
+        scale_out,
+        scale_in,
+        cooldown: cooldown.unwrap_or(COOLDOWN),
+    })
+}
+
+fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<SignalName> {
+    move |value| {
+        let name = word(value)?;
+        let known = signals.iter().map(|signal| signal.0.as_str());
+        if signals.iter().any(|signal| signal.0 == name) {
+            return Some(SignalName(name));
+        }
+        value.problem(
+            format!(
+                "the rule reads the signal `{}`, which is not defined",
+                shown(&name)
+            ),
+            if signals.is_empty() {
+                "define it in a table [fleet.NAME.signal.NAME]".to_owned()
+            } else {
+                suggest::hint(&name, known, "the fleet's signals are")
+            },
+        )
+    }
+}
+
+fn scale_out(table: &Table<'_>) -> Option<ScaleOut> {
+    let above = table.required("above", "75", finite);
+    let samples = table.or("samples", SAMPLES_OUT, samples);
+    let by = table.or("by", BY, step(PERCENT_MAX_OUT));
+    Some(ScaleOut {
+        above: above?,
+        samples,
+        by,
+    })
+}
+
+fn scale_in(table: &Table<'_>) -> Option<ScaleIn> {
+    let below = table.required("below", "30", finite);
+    let samples = table.or("samples", SAMPLES_IN, samples);
+    let by = table.or("by", BY, step(PERCENT_MAX_IN));
+    Some(ScaleIn {
+        below: below?,
+        samples,
+        by,
+    })
+}
+
+fn cooldown(table: &Table<'_>) -> Option<Cooldown> {
+    Some(Cooldown {
+        out: table.or("out", COOLDOWN.out, duration(COOLDOWNS)),
+        in_: table.or("in", COOLDOWN.in_, duration(COOLDOWNS)),
+    })
+}
+
+/// A run of samples; the daemon keeps no more than [`SAMPLES_KEPT`].
+fn samples(value: &Value<'_>) -> Option<u32> {
+    let most = u32::try_from(SAMPLES_KEPT).expect("a small constant");
+    count(1..=most)(value)
+}
+
+/// A number of instances, or a percentage such as `"20%"`.
+fn step(percent_max: f64) -> impl Fn(&Value<'_>) -> Option<Step> {
+    move |value| {
+        if !value.is_string() {
+            return count(1..=super::fleet::INSTANCES_MAX)(value).map(Step::Count);
+        }
+        let text = word(value)?;
+        let percent = text
+            .strip_suffix('%')
+            .and_then(|number| number.parse().ok());
+        match percent.filter(|percent| *percent > 0.0 && *percent <= percent_max) {
+            Some(percent) => Some(Step::Percent(percent)),
+            None => value.problem(
+                format!("`by` is {text:?}"),
+                format!(
+                    "write a number of instances without quotes, or a percentage above \"0%\" and \
+                     up to \"{percent_max}%\""
+                ),
+            ),
+        }
+    }
+}

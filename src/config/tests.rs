@@ -1,0 +1,352 @@
+//! What a configuration comes out as, and that the example and the documentation keep up with the
+//! readers.
+
+use cloud::{Spot, Terminate};
+
+use super::*;
+use crate::model::{Cooldown, Reduce, Rule, Step};
+use crate::signals::Auth;
+
+const EXAMPLE: &str = include_str!("../../config.example.toml");
+const DOCUMENTATION: &str = include_str!("../../docs/configuration.md");
+const MINIMAL: &str = include_str!("../../tests/configs/good/minimal.toml");
+const FULL: &str = include_str!("../../tests/configs/good/full.toml");
+
+fn given(vars: &[(&str, &str)], files: &[(&str, &str)]) -> Env {
+    let vars = vars
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    let files = files
+        .iter()
+        .map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()));
+    Env::given(vars.collect(), files.collect())
+}
+
+fn read(text: &str, env: &Env) -> Config {
+    parse(text, Path::new("/etc/f/config.toml"), env)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn bare() -> Env {
+    given(&[], &[])
+}
+
+/// What the full configuration and the example's commented keys refer to.
+fn surroundings() -> Env {
+    given(
+        &[
+            ("CREDENTIALS_DIRECTORY", "/run/credentials"),
+            ("TOKEN", "sesame"),
+            ("PROMETHEUS_TOKEN", "sesame"),
+            ("PROMETHEUS_PASSWORD", "hunter2"),
+        ],
+        &[
+            ("/etc/f/password", "hunter2\n"),
+            ("/etc/f/token", "sesame\r\n"),
+            ("/etc/f/key-id", "LTAIexample\n"),
+            ("/etc/f/start.sh", "#!/bin/sh\n"),
+            ("/etc/f/web-start.sh", "#!/bin/sh\n"),
+            ("/etc/f/ca.pem", "-----BEGIN CERTIFICATE-----\n"),
+            ("/etc/ssl/private-ca.pem", "-----BEGIN CERTIFICATE-----\n"),
+            ("/run/credentials/key-secret", "key-secret-value\n"),
+            ("/run/credentials/access-key-id", "LTAIexample\n"),
+            ("/run/credentials/access-key-secret", "key-secret-value\n"),
+            ("/run/credentials/prometheus-token", "sesame\n"),
+            ("/run/credentials/prometheus-password", "hunter2\n"),
+        ],
+    )
+}
+
+#[test]
+fn the_minimal_configuration_says_what_it_seems_to_say() {
+    let config = read(MINIMAL, &bare());
+    assert_eq!(config.daemon.interval, Span::secs(15));
+    let Provider::Aliyun(aliyun) = &config.providers["aliyun"];
+    assert_eq!(aliyun.region, "cn-hangzhou");
+    assert_eq!(aliyun.endpoint.as_deref(), Some("http://127.0.0.1:8089"));
+    assert_eq!(aliyun.signature, Signature::V1);
+    assert_eq!(aliyun.credentials, Credentials::VendorChain);
+
+    let [web] = &config.fleets[..] else {
+        panic!("one fleet")
+    };
+    assert_eq!(web.provider, "aliyun");
+    assert_eq!(web.fleet.id.0, "web");
+    assert_eq!((web.fleet.bounds.min, web.fleet.bounds.max), (2, 20));
+    assert_eq!(web.fleet.boot_timeout, Span::secs(600));
+    assert_eq!(web.fleet.terminate, Terminate::Graceful);
+    assert_eq!(
+        web.fleet.launch.instance_types,
+        ["ecs.c7.large", "ecs.g7.large"]
+    );
+    let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
+    assert_eq!(cpu.url, "http://127.0.0.1:9090");
+    assert_eq!(cpu.max_age, web.fleet.signals[&"cpu".into()].max_age);
+    let Rule::Threshold(rule) = &web.fleet.rules[0];
+    let (out, in_) = (rule.scale_out.expect("out"), rule.scale_in.expect("in"));
+    assert_eq!((out.above, out.samples, out.by), (75.0, 2, Step::Count(2)));
+    assert_eq!((in_.below, in_.samples, in_.by), (30.0, 3, Step::Count(1)));
+}
+
+#[test]
+fn the_full_configuration_reaches_every_corner() {
+    let config = read(FULL, &surroundings());
+    assert_eq!(config.daemon.state, StateUrl::Memory);
+    let Provider::Aliyun(aliyun) = &config.providers["aliyun"];
+    assert_eq!(aliyun.signature, Signature::Acs3);
+    assert_eq!(aliyun.rate_limits["RunInstances"], 2.5);
+    assert_eq!(
+        aliyun.credentials,
+        Credentials::Files {
+            id_file: "/etc/f/key-id".into(),
+            secret_file: "/run/credentials/key-secret".into(),
+        }
+    );
+
+    let names: Vec<&str> = config
+        .fleets
+        .iter()
+        .map(|fleet| fleet.fleet.id.0.as_str())
+        .collect();
+    assert_eq!(names, ["batch", "web"]);
+    let [batch, web] = &config.fleets[..] else {
+        panic!("two fleets")
+    };
+    assert_eq!(batch.fleet.launch.spec.spot, Some(Spot::AsPriceGo));
+    assert_eq!(web.interval, Some(Span::secs(30)));
+    assert_eq!(web.fleet.launch.spec.spot, Some(Spot::PriceLimit(0.35)));
+    assert_eq!(web.fleet.base.as_ref().map(|base| base.ids.len()), Some(2));
+    let script = web.fleet.launch.spec.user_data.as_ref().expect("a script");
+    assert_eq!(script.0, "#!/bin/sh\n");
+
+    let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
+    assert_eq!(cpu.url, "https://prometheus.example.internal/prefix");
+    assert_eq!(cpu.reduce, Some(Reduce::Percentile(95)));
+    let Some(Auth::Basic { username, password }) = &cpu.access.auth else {
+        panic!("basic")
+    };
+    assert_eq!(
+        (username.as_str(), password.expose()),
+        ("scaler", "hunter2")
+    );
+    let SourceSpec::Prometheus(load) = &batch.sources[&"load".into()];
+    let Some(Auth::Bearer { token }) = &load.access.auth else {
+        panic!("bearer")
+    };
+    assert_eq!(token.expose(), "sesame");
+
+    let Rule::Threshold(rule) = &web.fleet.rules[0];
+    assert_eq!(rule.scale_out.map(|out| out.by), Some(Step::Percent(12.5)));
+    let half_given = Cooldown {
+        out: Span::secs(180),
+        in_: Span::secs(0),
+    };
+    assert_eq!(rule.cooldown, half_given);
+    assert_eq!(web.fleet.bounds.max, 1000);
+    let Rule::Threshold(rule) = &web.fleet.rules[1];
+    assert_eq!(rule.scale_out.map(|out| out.above), Some(105.0));
+    assert_eq!(rule.scale_in, None);
+}
+
+#[test]
+fn debug_output_shows_no_secret() {
+    let shown = format!("{:?}", read(FULL, &surroundings()));
+    for secret in ["hunter2", "sesame", "key-secret-value", "#!/bin/sh"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    assert!(!format!("{:?}", surroundings()).contains("hunter2"));
+}
+
+#[test]
+fn the_state_is_where_the_configuration_or_systemd_says() {
+    let sqlite = |path: &str| StateUrl::Sqlite { path: path.into() };
+    let without = MINIMAL.replace("state = \"sqlite:/var/lib/fleetscaler/state.db\"", "");
+    let with = |state: &str| {
+        format!(
+            "daemon.state = {state:?}\n{}",
+            without
+                .replace("[daemon]\n", "")
+                .replace("interval = \"15s\"\n", "")
+        )
+    };
+    let service = given(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], &[]);
+    for (name, text, env, expected) in [
+        (
+            "by default",
+            without.clone(),
+            bare(),
+            sqlite("/var/lib/fleetscaler/state.db"),
+        ),
+        (
+            "under systemd",
+            without.clone(),
+            service.clone(),
+            sqlite("/var/lib/a/state.db"),
+        ),
+        (
+            "as it is set",
+            with("sqlite:/x.db"),
+            service,
+            sqlite("/x.db"),
+        ),
+        ("as a URL", with("sqlite:///x.db"), bare(), sqlite("/x.db")),
+        (
+            "beside the file",
+            with("sqlite:x.db"),
+            bare(),
+            sqlite("/etc/f/x.db"),
+        ),
+        ("nowhere", with("memory:"), bare(), StateUrl::Memory),
+    ] {
+        assert_eq!(read(&text, &env).daemon.state, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_example_is_accepted() {
+    assert_eq!(read(EXAMPLE, &bare()).fleets.len(), 1);
+}
+
+/// The lines of the example with `prefix`, each with the whole example in which it is uncommented.
+fn uncommented(prefix: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    let is_key = |line: &str| {
+        let mut words = line.split(' ');
+        let key = words.next().unwrap_or_default();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !key.is_empty() && key.chars().all(plain) && words.next() == Some("=")
+    };
+    lines
+        .iter()
+        .enumerate()
+        .filter_map(|(n, line)| {
+            let bare = line.strip_prefix(prefix).filter(|bare| is_key(bare))?;
+            let mut lines = lines.clone();
+            lines[n] = bare;
+            Some((bare.to_owned(), lines.join("\n")))
+        })
+        .collect()
+}
+
+#[test]
+fn each_default_in_the_example_is_the_default() {
+    let expected = read(EXAMPLE, &bare());
+    let defaults = uncommented("#");
+    assert!(defaults.len() > 10, "only {} defaults", defaults.len());
+    for (line, text) in defaults {
+        assert_eq!(read(&text, &bare()), expected, "{line}");
+    }
+}
+
+#[test]
+fn each_commented_key_in_the_example_works_when_it_is_wanted() {
+    // Those that only go together with a second commented line, or stand in a commented table.
+    let pairs = [
+        "access_key_id_file",
+        "access_key_secret_file",
+        "strategy",
+        "price_limit",
+    ];
+    let examples = uncommented("# ");
+    assert!(examples.len() > 15, "only {} examples", examples.len());
+    for (line, text) in examples {
+        if !pairs.iter().any(|key| line.starts_with(key)) {
+            read(&text, &surroundings());
+        }
+    }
+    let spot = EXAMPLE
+        .replace("# [fleet.web.launch.spot]", "[fleet.web.launch.spot]")
+        .replace("# strategy =", "strategy =")
+        .replace("# price_limit =", "price_limit =")
+        .replace("# access_key_", "access_key_");
+    let Provider::Aliyun(aliyun) = &read(&spot, &surroundings()).providers["aliyun"];
+    assert!(matches!(aliyun.credentials, Credentials::Files { .. }));
+}
+
+/// `fleet.NAME.launch` and its parts, without tables of tables such as `fleet`.
+fn keys() -> Vec<(String, &'static str)> {
+    let mut keys = Vec::new();
+    for (table, names) in known_keys() {
+        keys.extend(names.into_iter().map(|name| (table.clone(), name)));
+    }
+    keys
+}
+
+#[test]
+fn the_survey_finds_the_keys_of_every_table() {
+    let keys = keys();
+    for (table, key) in [
+        ("", "daemon"),
+        ("daemon", "state"),
+        ("provider.NAME", "kind"),
+        ("provider.NAME", "region"),
+        ("fleet.NAME", "warmup"),
+        ("fleet.NAME.base", "tags"),
+        ("fleet.NAME.launch", "image_id"),
+        ("fleet.NAME.launch.spot", "price_limit"),
+        ("fleet.NAME.signal.NAME", "source"),
+        ("fleet.NAME.signal.NAME.basic_auth", "password_file"),
+        ("fleet.NAME.rule", "kind"),
+        ("fleet.NAME.rule.scale_out", "above"),
+        ("fleet.NAME.rule.cooldown", "in"),
+    ] {
+        assert!(keys.contains(&(table.to_owned(), key)), "[{table}] {key}");
+    }
+}
+
+#[test]
+fn every_key_stands_in_the_example() {
+    for (table, key) in keys() {
+        let as_key = format!("{key} = ");
+        let as_table = [format!(".{key}."), format!(".{key}]"), format!("[{key}.")];
+        let stands = EXAMPLE.lines().any(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            let header = line.starts_with('[') && as_table.iter().any(|part| line.contains(part));
+            let inline = line
+                .split(['{', ','])
+                .any(|part| part.trim_start().starts_with(&as_key));
+            header || inline || line == format!("[{key}]")
+        });
+        assert!(
+            stands,
+            "`{key}` of [{table}] is missing in config.example.toml"
+        );
+    }
+}
+
+/// The rows of the documentation: the table whose section it is, and the key.
+fn documented() -> Vec<(String, String)> {
+    let mut table = String::new();
+    let mut rows = Vec::new();
+    for line in DOCUMENTATION.lines() {
+        let quoted = |start: &str| Some(line.strip_prefix(start)?.split_once('`')?.0.to_owned());
+        if let Some(header) = quoted("## `[").or_else(|| quoted("`[")) {
+            table = header.trim_end_matches(']').to_owned();
+        } else if let Some(key) = quoted("| `") {
+            rows.push((table.clone(), key));
+        }
+    }
+    rows
+}
+
+#[test]
+fn every_key_is_documented_in_the_section_of_its_table_and_no_other_is() {
+    let documented = documented();
+    // The document's own keys are the sections.
+    let keys: Vec<_> = keys()
+        .into_iter()
+        .filter(|(table, _)| !table.is_empty())
+        .collect();
+    for (table, key) in &keys {
+        let row = (table.clone(), (*key).to_owned());
+        assert!(
+            documented.contains(&row),
+            "`{key}` of [{table}] is not documented"
+        );
+    }
+    assert_eq!(
+        documented.len(),
+        keys.len(),
+        "a documented key does not exist"
+    );
+}

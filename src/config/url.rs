@@ -1,0 +1,46 @@
+//! URLs that the daemon will call: http or https, a host, and no secret inside.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+use super::value::{Value, word};
+
+/// A base URL. It is never repeated in a problem before it is known to hold no password.
+pub(super) fn base(example: &'static str) -> impl Fn(&Value<'_>) -> Option<Url> {
+    move |value| {
+        let written = word(value)?;
+        let hint = format!("write it as \"{example}\"");
+        let Ok(url) = written.parse::<Url>() else {
+            return value.problem(format!("`{}` is no URL", value.key), hint);
+        };
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return value.problem(format!("`{}` is no http or https URL", value.key), hint);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return value.problem(
+                format!("`{}` has a user or a password in it", value.key),
+                "remove them: credentials have keys of their own, and stand in files",
+            );
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return value.problem(
+                format!("`{}` has a `?` or a `#` part", value.key),
+                "write the server's base URL only",
+            );
+        }
+        Some(url)
+    }
+}
+
+/// Whether what is sent to `url` never leaves this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// As it is kept: without the slash that parsing appends to a bare host.
+pub(super) fn tidy(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
