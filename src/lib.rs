@@ -1,6 +1,7 @@
-//! The map.
+//! The map: modules in the order in which data flows.
 
 pub mod config;
+pub mod journal;
 pub mod model;
 pub mod plan;
 pub mod policy;

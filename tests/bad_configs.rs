@@ -11,9 +11,7 @@ use fleetscaler::config::{self, Config, Env, Problems};
 use proptest::prelude::*;
 
 fn configs(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/configs")
-        .join(kind)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(kind)
 }
 
 /// The `.toml` files of a directory, by name.
@@ -21,10 +19,7 @@ fn files(kind: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(configs(kind)).expect("the directory of configurations");
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "toml")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     files.sort();
     files
@@ -36,27 +31,18 @@ fn surroundings() -> Env {
         ("password", b"hunter2\n".to_vec()),
         ("token", b"sesame".to_vec()),
         ("key-id", b"LTAIexample\n".to_vec()),
-        (
-            "/run/credentials/key-secret",
-            b"key-secret-value\n".to_vec(),
-        ),
+        ("/run/credentials/key-secret", b"key-secret-value\n".to_vec()),
         ("start.sh", b"#!/bin/sh\n".to_vec()),
         ("huge.sh", vec![b'#'; 32 * 1024 + 1]),
         ("ca.pem", b"-----BEGIN CERTIFICATE-----\n".to_vec()),
         ("two-lines", b"one\ntwo\n".to_vec()),
         ("latin1", vec![0xe9]),
     ];
-    let vars = [
-        ("CREDENTIALS_DIRECTORY", "/run/credentials"),
-        ("TOKEN", "sesame"),
-        ("MULTI", "one\ntwo"),
-    ];
+    let vars =
+        [("CREDENTIALS_DIRECTORY", "/run/credentials"), ("TOKEN", "sesame"), ("MULTI", "one\ntwo")];
     Env::given(
-        vars.map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-        files
-            .map(|(path, bytes)| (PathBuf::from(path), bytes))
-            .into(),
+        vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        files.map(|(path, bytes)| (PathBuf::from(path), bytes)).into(),
     )
 }
 
@@ -84,10 +70,9 @@ fn every_bad_configuration_is_told_what_its_expected_file_says() {
         }
         match fs::read_to_string(&beside) {
             Ok(expected) if expected == problems => {}
-            Ok(expected) => wrong.push(format!(
-                "{}:\n{problems}--- expected\n{expected}",
-                path.display()
-            )),
+            Ok(expected) => {
+                wrong.push(format!("{}:\n{problems}--- expected\n{expected}", path.display()))
+            }
             Err(error) => wrong.push(format!("{}: {error}", beside.display())),
         }
     }
@@ -98,11 +83,7 @@ fn every_bad_configuration_is_told_what_its_expected_file_says() {
 fn no_problem_repeats_a_secret() {
     for path in files("bad") {
         let problems = parse(&path).expect_err("a bad configuration").to_string();
-        assert!(
-            !problems.contains("hunter2"),
-            "{}: {problems}",
-            path.display()
-        );
+        assert!(!problems.contains("hunter2"), "{}: {problems}", path.display());
     }
 }
 
@@ -139,10 +120,7 @@ fn a_file_that_cannot_be_read_is_a_problem_like_any_other() {
         ("empty.toml", "there is no fleet"),
     ] {
         let problems = config::load(&path(name)).expect_err(name).to_string();
-        assert!(
-            problems.starts_with(&path(name).display().to_string()),
-            "{problems}"
-        );
+        assert!(problems.starts_with(&path(name).display().to_string()), "{problems}");
         assert!(problems.contains(expected), "{name}: {problems}");
         assert!(problems.contains("\n  hint: "), "{name}: {problems}");
     }
@@ -150,10 +128,8 @@ fn a_file_that_cannot_be_read_is_a_problem_like_any_other() {
 
 /// A good configuration with one piece of it replaced.
 fn mutated() -> impl Strategy<Value = String> {
-    let good: Vec<String> = files("good")
-        .iter()
-        .map(|path| fs::read_to_string(path).expect("a text"))
-        .collect();
+    let good: Vec<String> =
+        files("good").iter().map(|path| fs::read_to_string(path).expect("a text")).collect();
     let pieces = prop_oneof![
         Just(String::new()),
         Just("\"".to_owned()),
@@ -167,23 +143,15 @@ fn mutated() -> impl Strategy<Value = String> {
         Just("1979-05-27".to_owned()),
         "\\PC{0,8}",
     ];
-    (
-        proptest::sample::select(good),
-        any::<proptest::sample::Index>(),
-        0usize..24,
-        pieces,
-    )
-        .prop_map(|(text, at, len, piece)| {
+    (proptest::sample::select(good), any::<proptest::sample::Index>(), 0usize..24, pieces).prop_map(
+        |(text, at, len, piece)| {
             let chars: Vec<char> = text.chars().collect();
             let at = at.index(chars.len());
             let end = (at + len).min(chars.len());
             let (before, after) = (&chars[..at], &chars[end..]);
-            before
-                .iter()
-                .chain(&piece.chars().collect::<Vec<_>>())
-                .chain(after)
-                .collect()
-        })
+            before.iter().chain(&piece.chars().collect::<Vec<_>>()).chain(after).collect()
+        },
+    )
 }
 
 /// How many fleets, signals and rules a configuration has by its text alone.
@@ -192,11 +160,7 @@ fn counts(text: &str) -> [usize; 3] {
     let fleets = document["fleet"].as_table().expect("a table");
     let signals = |fleet: &toml::Value| fleet["signal"].as_table().map_or(0, toml::Table::len);
     let rules = |fleet: &toml::Value| fleet["rule"].as_array().map_or(0, Vec::len);
-    [
-        fleets.len(),
-        fleets.values().map(signals).sum(),
-        fleets.values().map(rules).sum(),
-    ]
+    [fleets.len(), fleets.values().map(signals).sum(), fleets.values().map(rules).sum()]
 }
 
 /// Either a configuration with all that the text has, or at least one problem with a hint.

@@ -42,24 +42,15 @@ pub(super) fn read(table: &Table<'_>) -> Access {
 
 fn basic(table: &Table<'_>) -> Option<Auth> {
     let username = table.required("username", "\"fleetscaler\"", username);
-    table.refuse_secret(
-        "password",
-        &format!("{BY_FILE}: password_file = \"credential:NAME\""),
-    );
+    table.refuse_secret("password", &format!("{BY_FILE}: password_file = \"credential:NAME\""));
     let password = one_of(table, "password_file", "password_env");
-    if !["password", "password_file", "password_env"]
-        .iter()
-        .any(|key| table.has(key))
-    {
+    if !["password", "password_file", "password_env"].iter().any(|key| table.has(key)) {
         table.problem(
             format!("{table} has no password"),
             "add `password_file = \"credential:NAME\"`, or `password_env = \"NAME\"`",
         );
     }
-    Some(Auth::Basic {
-        username: username?,
-        password: password?,
-    })
+    Some(Auth::Basic { username: username?, password: password? })
 }
 
 fn username(value: &Value<'_>) -> Option<String> {
@@ -78,11 +69,7 @@ fn one_of(table: &Table<'_>, file: &'static str, env: &'static str) -> Option<Se
     let by_file = table.optional(file, secret::from_file);
     let by_env = table.optional(env, secret::from_env);
     if table.has(file) && table.has(env) {
-        table.problem_at(
-            env,
-            format!("`{file}` and `{env}` are both set"),
-            "remove one",
-        );
+        table.problem_at(env, format!("`{file}` and `{env}` are both set"), "remove one");
     }
     by_file.or(by_env)
 }
@@ -92,10 +79,7 @@ fn ca_file(value: &Value<'_>) -> Option<PathBuf> {
     let text = contents(value, &path, CA_BYTES_MAX)?;
     if !text.contains("-----BEGIN CERTIFICATE-----") {
         return value.problem(
-            format!(
-                "{}, named by `ca_file`, holds no certificate",
-                path.display()
-            ),
+            format!("{}, named by `ca_file`, holds no certificate", path.display()),
             "it must be a PEM file, with a line -----BEGIN CERTIFICATE-----",
         );
     }
@@ -103,13 +87,8 @@ fn ca_file(value: &Value<'_>) -> Option<PathBuf> {
 }
 
 /// Headers that are set by the connection or by the credentials.
-const RESERVED: [&str; 5] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "host",
-    "transfer-encoding",
-];
+const RESERVED: [&str; 5] =
+    ["authorization", "connection", "content-length", "host", "transfer-encoding"];
 
 fn headers(value: &Value<'_>) -> Option<BTreeMap<String, Secret>> {
     let mut headers = BTreeMap::new();

@@ -36,10 +36,7 @@ impl<'a> Context<'a> {
 
     /// A context that visits every table and reports nothing.
     pub(super) fn survey(env: &'a Env) -> Self {
-        Context {
-            is_survey: true,
-            ..Context::new(Path::new(""), "", env)
-        }
+        Context { is_survey: true, ..Context::new(Path::new(""), "", env) }
     }
 
     /// Records a problem at the byte offset `at`.

@@ -23,10 +23,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
 
 /// Without a `[daemon]`.
 pub(super) fn default(table: &Table<'_>) -> Daemon {
-    Daemon {
-        interval: INTERVAL,
-        state: default_state(table),
-    }
+    Daemon { interval: INTERVAL, state: default_state(table) }
 }
 
 /// In systemd's state directory when there is one (the first, if there are several).
@@ -34,9 +31,7 @@ fn default_state(table: &Table<'_>) -> StateUrl {
     let directory = table.cx.env.var("STATE_DIRECTORY");
     let first = directory.as_deref().and_then(|list| list.split(':').next());
     StateUrl::Sqlite {
-        path: first.map_or(PathBuf::from(STATE), |first| {
-            PathBuf::from(first).join("state.db")
-        }),
+        path: first.map_or(PathBuf::from(STATE), |first| PathBuf::from(first).join("state.db")),
     }
 }
 
@@ -54,9 +49,7 @@ fn state(value: &Value<'_>) -> Option<StateUrl> {
     }
     match url.strip_prefix("sqlite:").map(file_of) {
         Some(path) if !path.is_empty() && !path.starts_with("//") && !path.contains([':', '?']) => {
-            Some(StateUrl::Sqlite {
-                path: value.cx.resolve(path),
-            })
+            Some(StateUrl::Sqlite { path: value.cx.resolve(path) })
         }
         _ => value.problem(
             "`state` is no place to keep state in".to_owned(),

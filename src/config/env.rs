@@ -14,10 +14,7 @@ pub struct Env(Source);
 #[derive(Clone)]
 enum Source {
     System,
-    Given {
-        vars: BTreeMap<String, String>,
-        files: BTreeMap<PathBuf, Vec<u8>>,
-    },
+    Given { vars: BTreeMap<String, String>, files: BTreeMap<PathBuf, Vec<u8>> },
 }
 
 impl Env {
@@ -46,10 +43,9 @@ impl Env {
     pub(super) fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, String> {
         let bytes = match &self.0 {
             Source::System => read_file(path, limit).map_err(|error| in_words(&error))?,
-            Source::Given { files, .. } => files
-                .get(path)
-                .cloned()
-                .ok_or_else(|| in_words(&io::ErrorKind::NotFound.into()))?,
+            Source::Given { files, .. } => {
+                files.get(path).cloned().ok_or_else(|| in_words(&io::ErrorKind::NotFound.into()))?
+            }
         };
         if bytes.len() > limit {
             return Err(format!("it is larger than {limit} bytes"));
@@ -64,9 +60,7 @@ fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -52,9 +52,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let interval = table.optional("interval", duration(INTERVAL_RANGE));
     let warmup = table.or("warmup", WARMUP, duration(WARMUPS));
     let boot_timeout = table.or("boot_timeout", BOOT_TIMEOUT, duration(BOOT_TIMEOUTS));
-    let terminate = table.or("terminate", Terminate::Graceful, |value| {
-        value.one_of(&TERMINATES)
-    });
+    let terminate = table.or("terminate", Terminate::Graceful, |value| value.one_of(&TERMINATES));
     let base = table.table("base", base);
     let launch = table.required_table("launch", launch::read);
 
@@ -93,10 +91,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
 fn bounds(name: &str, table: &Table<'_>) -> Option<Bounds> {
     let min = table.required("min", "2", count(0..=INSTANCES_MAX));
     let max = table.required("max", "20", count(1..=INSTANCES_MAX));
-    let bounds = Bounds {
-        min: min?,
-        max: max?,
-    };
+    let bounds = Bounds { min: min?, max: max? };
     let Bounds { min, max } = bounds;
     if min > max {
         table.problem_at(
@@ -113,10 +108,7 @@ fn base(table: &Table<'_>) -> Option<Base> {
     let tags = table.optional("tags", tags::read).unwrap_or_default();
     let ids = table.optional("ids", ids::some("i-")).unwrap_or_default();
     if !table.has("tags") && !table.has("ids") {
-        table.problem(
-            format!("{table} selects nothing"),
-            "add `ids = [\"i-...\"]`, or two `tags`",
-        );
+        table.problem(format!("{table} selects nothing"), "add `ids = [\"i-...\"]`, or two `tags`");
     }
     if tags.len() == 1 {
         table.problem_at(
@@ -125,10 +117,7 @@ fn base(table: &Table<'_>) -> Option<Base> {
             "name two tags or more, so that a tag used elsewhere cannot select a whole account",
         );
     }
-    Some(Base {
-        tags,
-        ids: ids.into_iter().map(InstanceId).collect(),
-    })
+    Some(Base { tags, ids: ids.into_iter().map(InstanceId).collect() })
 }
 
 fn check_rules(name: &str, table: &Table<'_>) {

@@ -18,9 +18,7 @@ const PREFIXES: [(&str, &str); 6] = [
 pub(super) fn one(prefix: &'static str) -> impl Fn(&Value<'_>) -> Option<String> {
     move |value| {
         let id = word(value)?;
-        let other = PREFIXES
-            .iter()
-            .find(|(other, _)| *other != prefix && id.starts_with(other));
+        let other = PREFIXES.iter().find(|(other, _)| *other != prefix && id.starts_with(other));
         match other {
             Some((_, kind)) => value.problem(
                 format!("`{}` in `{}` is {kind}", shown(&id), value.key),

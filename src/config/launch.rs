@@ -25,22 +25,14 @@ const DISK_CATEGORIES: [(&str, &str); 6] = [
     ("cloud", "cloud"),
 ];
 const ESSD: &str = "cloud_essd";
-const PERFORMANCE_LEVELS: [(&str, &str); 4] = [
-    ("PL0", "PL0"),
-    ("PL1", "PL1"),
-    ("PL2", "PL2"),
-    ("PL3", "PL3"),
-];
+const PERFORMANCE_LEVELS: [(&str, &str); 4] =
+    [("PL0", "PL0"), ("PL1", "PL1"), ("PL2", "PL2"), ("PL3", "PL3")];
 
 pub(super) fn read(table: &Table<'_>) -> Option<LaunchTemplate> {
     let image_id = table.required("image_id", "\"m-bp1example\"", ids::one("m-"));
     let types = table.required("instance_types", "[\"ecs.c7.large\"]", ids::some("ecs."));
     let vswitches = table.required("vswitches", "[\"vsw-bp1example\"]", ids::some("vsw-"));
-    let groups = table.required(
-        "security_group_ids",
-        "[\"sg-bp1example\"]",
-        ids::some("sg-"),
-    );
+    let groups = table.required("security_group_ids", "[\"sg-bp1example\"]", ids::some("sg-"));
     // The vendor's lengths, of names and host names.
     let instance_name = table.optional("instance_name", name(2..=128));
     let host_name = table.optional("host_name", name(2..=64));
@@ -106,24 +98,18 @@ fn script(value: &Value<'_>, text: String) -> Option<UserData> {
             "the vendor takes no more: let a short script fetch the rest",
         );
     }
-    Some(UserData(text))
+    Some(UserData::new(text))
 }
 
 fn system_disk(table: &Table<'_>) -> Option<SystemDisk> {
-    let category = table.required("category", "\"cloud_essd\"", |value| {
-        value.one_of(&DISK_CATEGORIES)
-    });
+    let category =
+        table.required("category", "\"cloud_essd\"", |value| value.one_of(&DISK_CATEGORIES));
     let size_gib = table.optional("size_gib", count(1..=DISK_GIB_MAX));
-    let level = table.optional("performance_level", |value| {
-        value.one_of(&PERFORMANCE_LEVELS)
-    });
+    let level = table.optional("performance_level", |value| value.one_of(&PERFORMANCE_LEVELS));
     if table.has("performance_level") && category.is_some_and(|category| category != ESSD) {
         table.problem_at(
             "performance_level",
-            format!(
-                "`performance_level` is set for a `{}` disk",
-                category.unwrap_or_default()
-            ),
+            format!("`performance_level` is set for a `{}` disk", category.unwrap_or_default()),
             format!("remove it: only `{ESSD}` disks have levels"),
         );
     }
@@ -140,15 +126,11 @@ enum Strategy {
     PriceLimit,
 }
 
-const STRATEGIES: [(&str, Strategy); 2] = [
-    ("as-price-go", Strategy::AsPriceGo),
-    ("price-limit", Strategy::PriceLimit),
-];
+const STRATEGIES: [(&str, Strategy); 2] =
+    [("as-price-go", Strategy::AsPriceGo), ("price-limit", Strategy::PriceLimit)];
 
 fn spot(table: &Table<'_>) -> Option<Spot> {
-    let strategy = table.or("strategy", Strategy::AsPriceGo, |value| {
-        value.one_of(&STRATEGIES)
-    });
+    let strategy = table.or("strategy", Strategy::AsPriceGo, |value| value.one_of(&STRATEGIES));
     // From the vendor's smallest price to more than any machine costs an hour.
     let limit = table.optional("price_limit", number(0.001..=100_000.0));
     match strategy {

@@ -112,10 +112,7 @@ pub enum Credentials {
     /// The vendor's default chain.
     VendorChain,
     /// Two files of one line each, readable when the configuration was read.
-    Files {
-        id_file: PathBuf,
-        secret_file: PathBuf,
-    },
+    Files { id_file: PathBuf, secret_file: PathBuf },
 }
 
 /// `[fleet.NAME]`.
@@ -161,12 +158,9 @@ pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
     let parts = Table::document(&cx, Some(document.get_ref()), read);
     let problems = cx.into_problems();
     match parts {
-        Some((daemon, providers, fleets)) if problems.is_empty() => Ok(Config {
-            path: path.to_owned(),
-            daemon,
-            providers,
-            fleets,
-        }),
+        Some((daemon, providers, fleets)) if problems.is_empty() => {
+            Ok(Config { path: path.to_owned(), daemon, providers, fleets })
+        }
         _ => Err(Problems::new(problems)),
     }
 }
@@ -212,10 +206,7 @@ fn check_providers_used(document: &Table<'_>, names: &[String], used: &[Option<S
     if used.is_empty() || used.contains(&None) {
         return;
     }
-    for name in names
-        .iter()
-        .filter(|name| !used.contains(&Some((*name).clone())))
-    {
+    for name in names.iter().filter(|name| !used.contains(&Some((*name).clone()))) {
         document.problem_at_name(
             "provider",
             name,

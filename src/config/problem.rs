@@ -20,13 +20,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with the file as a whole.
     pub(super) fn of_file(file: &Path, problem: String, hint: &str) -> Problem {
-        Problem {
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-            problem,
-            hint: hint.to_owned(),
-        }
+        Problem { file: file.to_owned(), line: 0, column: 0, problem, hint: hint.to_owned() }
     }
 }
 
@@ -58,10 +52,7 @@ impl Problems {
 
     /// How many there are: at least 1.
     #[must_use]
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "without a problem there is no `Problems`"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "without a problem there is no `Problems`")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -96,10 +87,7 @@ pub(super) struct Lines<'a> {
 impl<'a> Lines<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
-        Lines {
-            text,
-            starts: std::iter::once(0).chain(after_breaks).collect(),
-        }
+        Lines { text, starts: std::iter::once(0).chain(after_breaks).collect() }
     }
 
     /// Line and column, both from 1, of the byte offset `at`; an offset past the end is the end.

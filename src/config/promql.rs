@@ -41,22 +41,15 @@ pub(super) fn query(value: &Value<'_>) -> Option<Query> {
     };
     let wrap = match expr.value_type() {
         ValueType::Vector | ValueType::Scalar => None,
-        ValueType::Matrix => Some((
-            "a range",
-            "take a function over it, such as avg_over_time(...)",
-        )),
+        ValueType::Matrix => {
+            Some(("a range", "take a function over it, such as avg_over_time(...)"))
+        }
         ValueType::String => Some(("a text", "write a query that returns a number")),
     };
     if let Some((what, hint)) = wrap {
-        return value.problem(
-            format!("`{}` returns {what}, not a number", value.key),
-            hint,
-        );
+        return value.problem(format!("`{}` returns {what}, not a number", value.key), hint);
     }
-    Some(Query {
-        selects: selects(&expr),
-        text: query.to_owned(),
-    })
+    Some(Query { selects: selects(&expr), text: query.to_owned() })
 }
 
 fn understand(query: &str) -> Result<Expr, String> {
@@ -76,9 +69,7 @@ const SEARCHED_BYTES_MAX: usize = 1000;
 fn readable(query: &str) -> Option<&str> {
     let searched = query.len() <= SEARCHED_BYTES_MAX;
     let ends = query.char_indices().map(|(at, _)| at).filter(|_| searched);
-    ends.rev()
-        .map(|end| query[..end].trim_end())
-        .find(|part| parser::parse(part).is_ok())
+    ends.rev().map(|end| query[..end].trim_end()).find(|part| parser::parse(part).is_ok())
 }
 
 /// How deep the parentheses go, counting those within strings too, which only errs to the safe
@@ -134,11 +125,7 @@ mod tests {
             ("time()", false),
             ("vector(1)", false),
         ] {
-            assert_eq!(
-                selects(&understand(query).expect(query)),
-                expected,
-                "{query}"
-            );
+            assert_eq!(selects(&understand(query).expect(query)), expected, "{query}");
         }
     }
 

@@ -64,14 +64,10 @@ fn aliyun(table: &Table<'_>) -> Option<AliyunConfig> {
         endpoint,
         vpc_endpoint,
         allow_plain_http,
-        signature: table.or("signature", Signature::V1, |value| {
-            value.one_of(&SIGNATURES)
-        }),
+        signature: table.or("signature", Signature::V1, |value| value.one_of(&SIGNATURES)),
         read_timeout: table.or("read_timeout", READ_TIMEOUT, duration(TIMEOUTS)),
         write_timeout: table.or("write_timeout", WRITE_TIMEOUT, duration(TIMEOUTS)),
-        rate_limits: table
-            .optional("rate_limits", rate_limits)
-            .unwrap_or_default(),
+        rate_limits: table.optional("rate_limits", rate_limits).unwrap_or_default(),
         credentials: credentials(table),
         region: region?,
     })
@@ -154,10 +150,7 @@ fn credentials(table: &Table<'_>) -> Credentials {
         );
     }
     match (id_file, secret_file) {
-        (Some(id_file), Some(secret_file)) => Credentials::Files {
-            id_file,
-            secret_file,
-        },
+        (Some(id_file), Some(secret_file)) => Credentials::Files { id_file, secret_file },
         _ => Credentials::VendorChain,
     }
 }

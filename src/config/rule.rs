@@ -22,10 +22,7 @@ const SAMPLES_IN: u32 = 3;
 const BY: Step = Step::Count(1);
 /// Out 3 min: an instance boots and warms up in about that time, and only then shows its effect.
 /// In 5 min: long enough for the load that remains to spread.
-const COOLDOWN: Cooldown = Cooldown {
-    out: Span::secs(180),
-    in_: Span::secs(300),
-};
+const COOLDOWN: Cooldown = Cooldown { out: Span::secs(180), in_: Span::secs(300) };
 /// A day: longer is a hold, not a cool-down.
 const COOLDOWNS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(24 * 3600);
 /// Eleven times the fleet in one step is no step.
@@ -62,12 +59,7 @@ fn threshold(table: &Table<'_>, signals: &[SignalName]) -> Option<Threshold> {
             "keep `below` well under `above` (30 and 75, say), else the fleet swings to and fro",
         );
     }
-    Some(Threshold {
-        signal: signal?,
-        scale_out,
-        scale_in,
-        cooldown: cooldown.unwrap_or(COOLDOWN),
-    })
+    Some(Threshold { signal: signal?, scale_out, scale_in, cooldown: cooldown.unwrap_or(COOLDOWN) })
 }
 
 fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<SignalName> {
@@ -78,10 +70,7 @@ fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<SignalName> {
             return Some(SignalName(name));
         }
         value.problem(
-            format!(
-                "the rule reads the signal `{}`, which is not defined",
-                shown(&name)
-            ),
+            format!("the rule reads the signal `{}`, which is not defined", shown(&name)),
             if signals.is_empty() {
                 "define it in a table [fleet.NAME.signal.NAME]".to_owned()
             } else {
@@ -95,22 +84,14 @@ fn scale_out(table: &Table<'_>) -> Option<ScaleOut> {
     let above = table.required("above", "75", finite);
     let samples = table.or("samples", SAMPLES_OUT, samples);
     let by = table.or("by", BY, step(PERCENT_MAX_OUT));
-    Some(ScaleOut {
-        above: above?,
-        samples,
-        by,
-    })
+    Some(ScaleOut { above: above?, samples, by })
 }
 
 fn scale_in(table: &Table<'_>) -> Option<ScaleIn> {
     let below = table.required("below", "30", finite);
     let samples = table.or("samples", SAMPLES_IN, samples);
     let by = table.or("by", BY, step(PERCENT_MAX_IN));
-    Some(ScaleIn {
-        below: below?,
-        samples,
-        by,
-    })
+    Some(ScaleIn { below: below?, samples, by })
 }
 
 fn cooldown(table: &Table<'_>) -> Option<Cooldown> {
@@ -133,9 +114,7 @@ fn step(percent_max: f64) -> impl Fn(&Value<'_>) -> Option<Step> {
             return count(1..=super::fleet::INSTANCES_MAX)(value).map(Step::Count);
         }
         let text = word(value)?;
-        let percent = text
-            .strip_suffix('%')
-            .and_then(|number| number.parse().ok());
+        let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
         match percent.filter(|percent| *percent > 0.0 && *percent <= percent_max) {
             Some(percent) => Some(Step::Percent(percent)),
             None => value.problem(

@@ -26,10 +26,7 @@ pub(super) fn path(value: &Value<'_>) -> Option<PathBuf> {
     match value.cx.env.var("CREDENTIALS_DIRECTORY") {
         Some(directory) => Some(PathBuf::from(directory).join(name)),
         None => value.problem(
-            format!(
-                "`{}` needs a systemd credential, but there are none",
-                value.key
-            ),
+            format!("`{}` needs a systemd credential, but there are none", value.key),
             format!("add LoadCredential={name}:/path/to/file to the service, or write a path"),
         ),
     }
@@ -45,10 +42,7 @@ pub(super) fn from_file(value: &Value<'_>) -> Option<Secret> {
     one_line(&text).or_else(|| {
         value.problem(
             format!("{} holds no secret on a single line", path.display()),
-            format!(
-                "write the secret of `{}` into it, and nothing else",
-                value.key
-            ),
+            format!("write the secret of `{}` into it, and nothing else", value.key),
         )
     })
 }
@@ -59,10 +53,7 @@ pub(super) fn from_env(value: &Value<'_>) -> Option<Secret> {
     let name = word(value)?;
     let Some(text) = value.cx.env.var(&name) else {
         return value.problem(
-            format!(
-                "`{}` names an environment variable that is not set",
-                value.key
-            ),
+            format!("`{}` names an environment variable that is not set", value.key),
             "write the variable's name, not the secret, and set it for the service",
         );
     };

@@ -39,11 +39,7 @@ pub(super) fn read(name: &str, table: &Table<'_>) -> Option<Signal> {
             Some((spec.max_age, SourceSpec::Prometheus(spec)))
         }
     })?;
-    Some(Signal {
-        name: SignalName::from(name),
-        spec: SignalSpec { max_age },
-        source,
-    })
+    Some(Signal { name: SignalName::from(name), spec: SignalSpec { max_age }, source })
 }
 
 fn prometheus(table: &Table<'_>) -> Option<PrometheusSpec> {

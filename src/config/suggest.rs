@@ -46,11 +46,7 @@ pub(super) fn hint<'a>(
 
 /// `` `a`, `b`, `c` ``.
 pub(super) fn listed<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    words
-        .into_iter()
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -67,11 +63,7 @@ mod tests {
             ("something else entirely", "colour", None),
             ("two that are equally near", "mix", None),
         ] {
-            assert_eq!(
-                nearest(word, ["min", "max", "image_id"]),
-                expected,
-                "{name}"
-            );
+            assert_eq!(nearest(word, ["min", "max", "image_id"]), expected, "{name}");
         }
     }
 }

@@ -147,10 +147,7 @@ impl<'a> Table<'a> {
     }
 
     fn report_missing(&self, key: &str, line: &str) {
-        self.problem(
-            format!("`{key}` is missing in {self}"),
-            format!("add `{line}`"),
-        );
+        self.problem(format!("`{key}` is missing in {self}"), format!("add `{line}`"));
     }
 
     /// A table within this one that may be left out.
@@ -207,12 +204,8 @@ impl<'a> Table<'a> {
             let Some(entries) = inner.table() else {
                 continue;
             };
-            let table = self.inner(
-                &join(key, &shown),
-                &join(key, "NAME"),
-                inner.at(),
-                Some(entries),
-            );
+            let table =
+                self.inner(&join(key, &shown), &join(key, "NAME"), inner.at(), Some(entries));
             found.extend(table.read(|table| read(name.get_ref(), table)));
         }
         found
@@ -246,10 +239,7 @@ impl<'a> Table<'a> {
         for item in value.tables(&self.header(key)).into_iter().flatten() {
             let item = Value::new(self.cx, key, item);
             if let Some(entries) = item.table() {
-                found.extend(
-                    self.inner(key, key, item.at(), Some(entries))
-                        .read(&mut read),
-                );
+                found.extend(self.inner(key, key, item.at(), Some(entries)).read(&mut read));
             }
         }
         found
@@ -266,9 +256,7 @@ impl<'a> Table<'a> {
     ) -> Option<T> {
         if self.cx.is_survey {
             self.get(key);
-            variants
-                .iter()
-                .for_each(|(_, kind)| drop(read(*kind, self)));
+            variants.iter().for_each(|(_, kind)| drop(read(*kind, self)));
             return None;
         }
         let kind = match default {
@@ -297,8 +285,7 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.entries
-            .is_some_and(|entries| entries.contains_key(key))
+        self.entries.is_some_and(|entries| entries.contains_key(key))
     }
 
     /// Reports a problem of the table as a whole.
@@ -317,11 +304,7 @@ impl<'a> Table<'a> {
     pub(super) fn names(&self, key: &str) -> Vec<String> {
         let tables = self.entries.and_then(|entries| entries.get(key));
         let names = tables.and_then(|tables| tables.get_ref().as_table());
-        names
-            .into_iter()
-            .flat_map(DeTable::keys)
-            .map(|name| name.get_ref().to_string())
-            .collect()
+        names.into_iter().flat_map(DeTable::keys).map(|name| name.get_ref().to_string()).collect()
     }
 
     /// How many tables `[[key]]` there are; `None` when `key` is something else.
@@ -347,13 +330,7 @@ impl<'a> Table<'a> {
         at: usize,
         entries: Option<&'a DeTable<'a>>,
     ) -> Table<'a> {
-        Table::open(
-            self.cx,
-            join(&self.name, name),
-            join(&self.path, path),
-            at,
-            entries,
-        )
+        Table::open(self.cx, join(&self.name, name), join(&self.path, path), at, entries)
     }
 }
 
@@ -361,20 +338,12 @@ impl<'a> Table<'a> {
 const NAME_CHARS_MAX: usize = 63;
 
 fn join(name: &str, key: &str) -> String {
-    if name.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{name}.{key}")
-    }
+    if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") }
 }
 
 impl std::fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.name.is_empty() {
-            f.write_str("the file")
-        } else {
-            write!(f, "`[{}]`", self.name)
-        }
+        if self.name.is_empty() { f.write_str("the file") } else { write!(f, "`[{}]`", self.name) }
     }
 }
 

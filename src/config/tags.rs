@@ -55,12 +55,10 @@ fn complaint(key: &str, value: &str) -> Option<(String, String)> {
         ));
     }
     let urls = ["http://", "https://"];
-    urls.iter()
-        .any(|url| key.contains(url) || value.contains(url))
-        .then(|| {
-            (
-                format!("the tag `{shown}` has `http://` or `https://` in it"),
-                "the vendor refuses such tags: leave the scheme out".to_owned(),
-            )
-        })
+    urls.iter().any(|url| key.contains(url) || value.contains(url)).then(|| {
+        (
+            format!("the tag `{shown}` has `http://` or `https://` in it"),
+            "the vendor refuses such tags: leave the scheme out".to_owned(),
+        )
+    })
 }

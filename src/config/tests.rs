@@ -13,12 +13,8 @@ const MINIMAL: &str = include_str!("../../tests/configs/good/minimal.toml");
 const FULL: &str = include_str!("../../tests/configs/good/full.toml");
 
 fn given(vars: &[(&str, &str)], files: &[(&str, &str)]) -> Env {
-    let vars = vars
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()));
-    let files = files
-        .iter()
-        .map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()));
+    let vars = vars.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let files = files.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec()));
     Env::given(vars.collect(), files.collect())
 }
 
@@ -67,18 +63,13 @@ fn the_minimal_configuration_says_what_it_seems_to_say() {
     assert_eq!(aliyun.signature, Signature::V1);
     assert_eq!(aliyun.credentials, Credentials::VendorChain);
 
-    let [web] = &config.fleets[..] else {
-        panic!("one fleet")
-    };
+    let [web] = &config.fleets[..] else { panic!("one fleet") };
     assert_eq!(web.provider, "aliyun");
     assert_eq!(web.fleet.id.0, "web");
     assert_eq!((web.fleet.bounds.min, web.fleet.bounds.max), (2, 20));
     assert_eq!(web.fleet.boot_timeout, Span::secs(600));
     assert_eq!(web.fleet.terminate, Terminate::Graceful);
-    assert_eq!(
-        web.fleet.launch.instance_types,
-        ["ecs.c7.large", "ecs.g7.large"]
-    );
+    assert_eq!(web.fleet.launch.instance_types, ["ecs.c7.large", "ecs.g7.large"]);
     let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
     assert_eq!(cpu.url, "http://127.0.0.1:9090");
     assert_eq!(cpu.max_age, web.fleet.signals[&"cpu".into()].max_age);
@@ -103,44 +94,28 @@ fn the_full_configuration_reaches_every_corner() {
         }
     );
 
-    let names: Vec<&str> = config
-        .fleets
-        .iter()
-        .map(|fleet| fleet.fleet.id.0.as_str())
-        .collect();
+    let names: Vec<&str> = config.fleets.iter().map(|fleet| fleet.fleet.id.0.as_str()).collect();
     assert_eq!(names, ["batch", "web"]);
-    let [batch, web] = &config.fleets[..] else {
-        panic!("two fleets")
-    };
+    let [batch, web] = &config.fleets[..] else { panic!("two fleets") };
     assert_eq!(batch.fleet.launch.spec.spot, Some(Spot::AsPriceGo));
     assert_eq!(web.interval, Some(Span::secs(30)));
     assert_eq!(web.fleet.launch.spec.spot, Some(Spot::PriceLimit(0.35)));
     assert_eq!(web.fleet.base.as_ref().map(|base| base.ids.len()), Some(2));
     let script = web.fleet.launch.spec.user_data.as_ref().expect("a script");
-    assert_eq!(script.0, "#!/bin/sh\n");
+    assert_eq!(script.text(), Some("#!/bin/sh\n"));
 
     let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
     assert_eq!(cpu.url, "https://prometheus.example.internal/prefix");
     assert_eq!(cpu.reduce, Some(Reduce::Percentile(95)));
-    let Some(Auth::Basic { username, password }) = &cpu.access.auth else {
-        panic!("basic")
-    };
-    assert_eq!(
-        (username.as_str(), password.expose()),
-        ("scaler", "hunter2")
-    );
+    let Some(Auth::Basic { username, password }) = &cpu.access.auth else { panic!("basic") };
+    assert_eq!((username.as_str(), password.expose()), ("scaler", "hunter2"));
     let SourceSpec::Prometheus(load) = &batch.sources[&"load".into()];
-    let Some(Auth::Bearer { token }) = &load.access.auth else {
-        panic!("bearer")
-    };
+    let Some(Auth::Bearer { token }) = &load.access.auth else { panic!("bearer") };
     assert_eq!(token.expose(), "sesame");
 
     let Rule::Threshold(rule) = &web.fleet.rules[0];
     assert_eq!(rule.scale_out.map(|out| out.by), Some(Step::Percent(12.5)));
-    let half_given = Cooldown {
-        out: Span::secs(180),
-        in_: Span::secs(0),
-    };
+    let half_given = Cooldown { out: Span::secs(180), in_: Span::secs(0) };
     assert_eq!(rule.cooldown, half_given);
     assert_eq!(web.fleet.bounds.max, 1000);
     let Rule::Threshold(rule) = &web.fleet.rules[1];
@@ -164,38 +139,16 @@ fn the_state_is_where_the_configuration_or_systemd_says() {
     let with = |state: &str| {
         format!(
             "daemon.state = {state:?}\n{}",
-            without
-                .replace("[daemon]\n", "")
-                .replace("interval = \"15s\"\n", "")
+            without.replace("[daemon]\n", "").replace("interval = \"15s\"\n", "")
         )
     };
     let service = given(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], &[]);
     for (name, text, env, expected) in [
-        (
-            "by default",
-            without.clone(),
-            bare(),
-            sqlite("/var/lib/fleetscaler/state.db"),
-        ),
-        (
-            "under systemd",
-            without.clone(),
-            service.clone(),
-            sqlite("/var/lib/a/state.db"),
-        ),
-        (
-            "as it is set",
-            with("sqlite:/x.db"),
-            service,
-            sqlite("/x.db"),
-        ),
+        ("by default", without.clone(), bare(), sqlite("/var/lib/fleetscaler/state.db")),
+        ("under systemd", without.clone(), service.clone(), sqlite("/var/lib/a/state.db")),
+        ("as it is set", with("sqlite:/x.db"), service, sqlite("/x.db")),
         ("as a URL", with("sqlite:///x.db"), bare(), sqlite("/x.db")),
-        (
-            "beside the file",
-            with("sqlite:x.db"),
-            bare(),
-            sqlite("/etc/f/x.db"),
-        ),
+        ("beside the file", with("sqlite:x.db"), bare(), sqlite("/etc/f/x.db")),
         ("nowhere", with("memory:"), bare(), StateUrl::Memory),
     ] {
         assert_eq!(read(&text, &env).daemon.state, expected, "{name}");
@@ -241,12 +194,7 @@ fn each_default_in_the_example_is_the_default() {
 #[test]
 fn each_commented_key_in_the_example_works_when_it_is_wanted() {
     // Those that only go together with a second commented line, or stand in a commented table.
-    let pairs = [
-        "access_key_id_file",
-        "access_key_secret_file",
-        "strategy",
-        "price_limit",
-    ];
+    let pairs = ["access_key_id_file", "access_key_secret_file", "strategy", "price_limit"];
     let examples = uncommented("# ");
     assert!(examples.len() > 15, "only {} examples", examples.len());
     for (line, text) in examples {
@@ -302,15 +250,10 @@ fn every_key_stands_in_the_example() {
         let stands = EXAMPLE.lines().any(|line| {
             let line = line.trim_start_matches(['#', ' ']);
             let header = line.starts_with('[') && as_table.iter().any(|part| line.contains(part));
-            let inline = line
-                .split(['{', ','])
-                .any(|part| part.trim_start().starts_with(&as_key));
+            let inline = line.split(['{', ',']).any(|part| part.trim_start().starts_with(&as_key));
             header || inline || line == format!("[{key}]")
         });
-        assert!(
-            stands,
-            "`{key}` of [{table}] is missing in config.example.toml"
-        );
+        assert!(stands, "`{key}` of [{table}] is missing in config.example.toml");
     }
 }
 
@@ -333,20 +276,10 @@ fn documented() -> Vec<(String, String)> {
 fn every_key_is_documented_in_the_section_of_its_table_and_no_other_is() {
     let documented = documented();
     // The document's own keys are the sections.
-    let keys: Vec<_> = keys()
-        .into_iter()
-        .filter(|(table, _)| !table.is_empty())
-        .collect();
+    let keys: Vec<_> = keys().into_iter().filter(|(table, _)| !table.is_empty()).collect();
     for (table, key) in &keys {
         let row = (table.clone(), (*key).to_owned());
-        assert!(
-            documented.contains(&row),
-            "`{key}` of [{table}] is not documented"
-        );
+        assert!(documented.contains(&row), "`{key}` of [{table}] is not documented");
     }
-    assert_eq!(
-        documented.len(),
-        keys.len(),
-        "a documented key does not exist"
-    );
+    assert_eq!(documented.len(), keys.len(), "a documented key does not exist");
 }

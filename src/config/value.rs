@@ -64,12 +64,9 @@ impl<'a> Value<'a> {
 
     pub(super) fn items(&self, example: &str) -> Option<Vec<Value<'a>>> {
         match self.value.get_ref() {
-            DeValue::Array(items) => Some(
-                items
-                    .iter()
-                    .map(|item| Value::new(self.cx, self.key, item))
-                    .collect(),
-            ),
+            DeValue::Array(items) => {
+                Some(items.iter().map(|item| Value::new(self.cx, self.key, item)).collect())
+            }
             DeValue::String(one) => self.problem(
                 format!("`{}` is a text", self.key),
                 format!("write a list: {} = [{one:?}]", self.key),
@@ -117,10 +114,7 @@ pub(super) fn word(value: &Value<'_>) -> Option<String> {
     let text = text(value)?;
     if text.trim() != text || text.chars().any(char::is_control) {
         return value.problem(
-            format!(
-                "`{}` begins or ends with a blank, or has a line break in it",
-                value.key
-            ),
+            format!("`{}` begins or ends with a blank, or has a line break in it", value.key),
             "remove the stray characters",
         );
     }
@@ -134,11 +128,7 @@ pub(super) fn name(chars: RangeInclusive<usize>) -> impl Fn(&Value<'_>) -> Optio
         if !chars.contains(&word.chars().count()) {
             return value.problem(
                 format!("`{}` has the length {}", value.key, word.chars().count()),
-                format!(
-                    "the vendor takes {} to {} characters",
-                    chars.start(),
-                    chars.end()
-                ),
+                format!("the vendor takes {} to {} characters", chars.start(), chars.end()),
             );
         }
         Some(word)
@@ -163,9 +153,7 @@ pub(super) fn count(range: RangeInclusive<u32>) -> impl Fn(&Value<'_>) -> Option
                 _ => format!("{hint}, without quotes"),
             });
         };
-        let number = value
-            .integer()
-            .and_then(|number| u32::try_from(number).ok());
+        let number = value.integer().and_then(|number| u32::try_from(number).ok());
         match number.filter(|number| range.contains(number)) {
             None => value.problem(format!("`{}` is {written}", value.key), hint),
             number => number,
@@ -181,11 +169,7 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&Value<'_>) -> Optio
 
 /// Any finite number: thresholds are in the signal's own unit.
 pub(super) fn finite(value: &Value<'_>) -> Option<f64> {
-    float(
-        value,
-        &(f64::MIN..=f64::MAX),
-        "write a number such as 75 or 0.75",
-    )
+    float(value, &(f64::MIN..=f64::MAX), "write a number such as 75 or 0.75")
 }
 
 fn float(value: &Value<'_>, range: &RangeInclusive<f64>, hint: &str) -> Option<f64> {

@@ -340,7 +340,8 @@ proptest! {
         doubt in any::<bool>(), in_doubt in 0u32..5, percent in 0.1f64..500.0,
     ) {
         let mut fleet = fleet(min, min + span);
-        if let Rule::Threshold(rule) = &mut fleet.rules[0] {
+        {
+            let Rule::Threshold(rule) = &mut fleet.rules[0];
             rule.scale_out = Some(ScaleOut { above: 75.0, samples: 1, by: Step::Percent(percent) });
         }
         let (history, _) = seen(&values);

@@ -1,0 +1,217 @@
+//! The arrows between modules and crates, and the purity of `model`, `policy` and `plan`.
+//!
+//! What `docs/ARCHITECTURE.md` draws is checked here, so the picture cannot become wrong.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which modules of the daemon each module may use.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("policy", &["model"]),
+    ("plan", &["model"]),
+    ("config", &["model", "signals"]),
+    ("signals", &["model"]),
+    ("inventory", &["model"]),
+    ("journal", &["model", "config"]),
+    ("execute", &["model", "journal"]),
+    (
+        "control",
+        &["model", "config", "signals", "inventory", "policy", "plan", "execute", "journal"],
+    ),
+    ("observe", &["model"]),
+    ("demo", &["model", "config", "control", "execute", "observe"]),
+    (
+        "cli",
+        &["model", "config", "signals", "plan", "execute", "journal", "control", "observe", "demo"],
+    ),
+];
+
+/// What must not appear in a module that is pure, and why.
+const IMPURE: &[(&str, &str)] = &[
+    ("async ", "waits"),
+    (".await", "waits"),
+    ("tokio", "waits"),
+    ("Clock", "reads a clock; take `now` as an argument"),
+    ("Utc::now", "reads a clock; take `now` as an argument"),
+    ("Instant", "reads a clock; take `now` as an argument"),
+    ("new_v4", "draws randomness; take `Entropy` as an argument"),
+    ("rand::", "draws randomness; take `Entropy` as an argument"),
+    ("std::fs", "does IO"),
+    ("std::net::Tcp", "does IO"),
+    ("std::env", "does IO"),
+    ("reqwest", "does IO"),
+    ("tracing::", "does IO; return what is to be said"),
+    ("Mutex", "keeps state"),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Rust files below `dir`, tests left out.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut pending = vec![dir.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
+            let path = entry.expect("a readable entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if path.is_dir() {
+                pending.push(path);
+            } else if name.ends_with(".rs") && name != "tests.rs" {
+                files.push(path);
+            }
+        }
+    }
+    assert!(!files.is_empty(), "no sources below {}", dir.display());
+    files
+}
+
+/// The code of a file: without comments and without its tests at the end.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let text = text.split("#[cfg(test)]\nmod tests {").next().expect("a first part");
+    let lines = text.lines().map(|line| line.split("//").next().expect("a first part"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The modules of the daemon: `src/NAME.rs` and `src/NAME/`.
+fn modules() -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join("src")).expect("src");
+    entries
+        .map(|entry| entry.expect("a readable entry").path())
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .filter(|name| name != "main" && name != "lib")
+        .collect()
+}
+
+/// Names after each `crate::` in `code`, groups such as `crate::{a, b}` taken apart.
+fn used(code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        if code[..at].ends_with('$') {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut word = String::new();
+            let mut fresh = true;
+            for c in group.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => fresh = true,
+                    c if depth == 0 && fresh && (c.is_alphanumeric() || c == '_') => word.push(c),
+                    _ if depth == 0 && !word.is_empty() => {
+                        names.insert(std::mem::take(&mut word));
+                        fresh = false;
+                    }
+                    _ => {}
+                }
+                if c == ',' && depth == 0 && !word.is_empty() {
+                    names.insert(std::mem::take(&mut word));
+                }
+            }
+            if !word.is_empty() {
+                names.insert(word);
+            }
+        } else {
+            names.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+        }
+    }
+    names
+}
+
+fn files_of(module: &str) -> Vec<PathBuf> {
+    let dir = root().join("src").join(module);
+    let file = root().join("src").join(format!("{module}.rs"));
+    let mut files = if dir.is_dir() { sources(&dir) } else { Vec::new() };
+    if file.is_file() {
+        files.push(file);
+    }
+    files
+}
+
+#[test]
+fn every_module_uses_only_the_modules_below_it() {
+    let modules = modules();
+    let listed: BTreeSet<String> = ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(modules, listed, "every module of src/ has its line in ARROWS");
+    let mut wrong = Vec::new();
+    for (module, may_use) in ARROWS {
+        for path in files_of(module) {
+            for used in used(&code(&path)) {
+                let known = modules.contains(&used);
+                if known && used != *module && !may_use.contains(&used.as_str()) {
+                    wrong.push(format!("{}: {module} must not use {used}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_modules_that_decide_are_pure() {
+    let mut wrong = Vec::new();
+    for module in ["model", "policy", "plan"] {
+        for path in files_of(module) {
+            let code = code(&path);
+            for (word, why) in IMPURE {
+                if code.contains(word) {
+                    wrong.push(format!("{}: {word:?} {why}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn providers_never_depend_on_the_daemon_nor_the_emulator_on_aliyun() {
+    let dependencies = |crate_name: &str| {
+        let path = root().join("providers").join(crate_name).join("Cargo.toml");
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let manifest: toml::Table = text.parse().expect("a valid manifest");
+        let names = manifest["dependencies"].as_table().expect("a table").keys().cloned();
+        names.collect::<BTreeSet<String>>()
+    };
+    for (name, must_not) in [
+        ("cloud", &["fleetscaler", "aliyun", "ecs-emulator"][..]),
+        ("aliyun", &["fleetscaler", "ecs-emulator"]),
+        ("ecs-emulator", &["fleetscaler", "aliyun"]),
+    ] {
+        for other in must_not {
+            assert!(!dependencies(name).contains(*other), "{name} must not depend on {other}");
+        }
+    }
+}
+
+#[test]
+fn permits_are_made_and_backoff_is_used_in_one_place() {
+    let mut files = sources(&root().join("src"));
+    files.extend(sources(&root().join("providers/cloud/src")));
+    files.extend(sources(&root().join("providers/aliyun/src")));
+    for (needle, home) in [
+        ("Permit::after_commit(", "src/execute/dispatch.rs"),
+        ("backoff::", "providers/cloud/src/retry.rs"),
+    ] {
+        let users: Vec<String> = files
+            .iter()
+            .filter(|path| code(path).contains(needle))
+            .map(|path| path.strip_prefix(root()).expect("below root").display().to_string())
+            .collect();
+        assert_eq!(users, [home], "{needle}");
+    }
+}
+
+#[test]
+fn the_reader_of_uses_finds_single_names_and_groups() {
+    let code = "use crate::model::Fleet;\nuse crate::{config, plan::{self, review}, signals};";
+    let names: Vec<String> = used(code).into_iter().collect();
+    assert_eq!(names, ["config", "model", "plan", "signals"]);
+}
