@@ -1,0 +1,57 @@
+//! Credentials in files, one value each: systemd's `LoadCredential=`, or paths of the
+//! configuration. They are read anew with each refresh, so a rotated key is taken up.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use cloud::credentials::{CredentialSource, Credentials, CredentialsError};
+
+use super::{Found, Surroundings, key_pair};
+
+/// Two files that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFiles {
+    pub id: PathBuf,
+    pub secret: PathBuf,
+}
+
+#[async_trait]
+impl CredentialSource for KeyFiles {
+    async fn fetch(&self) -> Result<Credentials, CredentialsError> {
+        let read = |path: &Path| {
+            value(path).and_then(|value| {
+                value.ok_or_else(|| {
+                    CredentialsError(format!("{} is empty or missing", path.display()))
+                })
+            })
+        };
+        Ok(key_pair(read(&self.id)?, read(&self.secret)?, None))
+    }
+}
+
+/// `access_key_id`, `access_key_secret` and perhaps `security_token` in `$CREDENTIALS_DIRECTORY`.
+pub(super) fn systemd(surroundings: &Surroundings) -> Found {
+    let Some(dir) = surroundings.get("CREDENTIALS_DIRECTORY").map(PathBuf::from) else {
+        return Found::Nothing("CREDENTIALS_DIRECTORY is not set".to_owned());
+    };
+    let read = |name: &str| value(&dir.join(name));
+    match (read("access_key_id"), read("access_key_secret"), read("security_token")) {
+        (Ok(Some(id)), Ok(Some(secret)), Ok(token)) => {
+            Found::Credentials(key_pair(id, secret, token))
+        }
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Found::Nothing(error.0),
+        (Ok(None), ..) => Found::Nothing("there is no access_key_id".to_owned()),
+        (_, Ok(None), _) => Found::Nothing("there is no access_key_secret".to_owned()),
+    }
+}
+
+/// The file's text without the line break at its end; `None` when there is no such file, or
+/// nothing in it.
+fn value(path: &Path) -> Result<Option<String>, CredentialsError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CredentialsError(format!("{} cannot be read: {error}", path.display()))),
+    }
+}

@@ -1,0 +1,130 @@
+//! Profiles in the vendor's own files: the command line's JSON and the SDKs' INI.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Found, Surroundings, key_pair};
+
+#[derive(Deserialize)]
+struct ConfigJson {
+    #[serde(default)]
+    current: String,
+    #[serde(default)]
+    profiles: Vec<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    mode: String,
+    #[serde(default)]
+    access_key_id: String,
+    #[serde(default)]
+    access_key_secret: String,
+    #[serde(default)]
+    sts_token: String,
+    #[serde(default)]
+    ram_role_name: String,
+}
+
+/// `~/.aliyun/config.json`, the profile of `ALIBABA_CLOUD_PROFILE` or the file's current one.
+pub(super) fn config_json(surroundings: &Surroundings) -> Found {
+    if surroundings.is_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
+        return Found::Nothing("switched off by ALIBABA_CLOUD_CLI_PROFILE_DISABLED".to_owned());
+    }
+    let Some(home) = surroundings.home() else {
+        return Found::Nothing("HOME is not set".to_owned());
+    };
+    let text = match read(&home.join(".aliyun/config.json")) {
+        Ok(text) => text,
+        Err(why) => return Found::Nothing(why),
+    };
+    let config: ConfigJson = match serde_json::from_str(&text) {
+        Ok(config) => config,
+        // serde's message may quote a value of the file.
+        Err(error) => return Found::Nothing(format!("line {} is not valid", error.line())),
+    };
+    let wanted = surroundings.get("ALIBABA_CLOUD_PROFILE").unwrap_or(config.current);
+    let Some(profile) = config.profiles.into_iter().find(|profile| profile.name == wanted) else {
+        return Found::Nothing(format!("it has no profile {wanted:?}"));
+    };
+    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+    match profile.mode.as_str() {
+        "AK" | "StsToken" => {
+            let token = filled(profile.sts_token).filter(|_| profile.mode == "StsToken");
+            match (filled(profile.access_key_id), filled(profile.access_key_secret)) {
+                (Some(id), Some(secret)) => Found::Credentials(key_pair(id, secret, token)),
+                _ => Found::Nothing(format!("the profile {wanted:?} has no key pair")),
+            }
+        }
+        "EcsRamRole" => Found::Role(filled(profile.ram_role_name)),
+        mode => Found::Nothing(format!(
+            "the profile {wanted:?} has mode {mode:?}; AK, StsToken and EcsRamRole are supported"
+        )),
+    }
+}
+
+/// `$ALIBABA_CLOUD_CREDENTIALS_FILE`, `~/.alibabacloud/credentials` or `….ini`, the section of
+/// `ALIBABA_CLOUD_PROFILE` or `default`.
+pub(super) fn ini(surroundings: &Surroundings) -> Found {
+    let given = surroundings.get("ALIBABA_CLOUD_CREDENTIALS_FILE").map(PathBuf::from);
+    let homes = || {
+        let dir = surroundings.home()?.join(".alibabacloud");
+        [dir.join("credentials"), dir.join("credentials.ini")]
+            .into_iter()
+            .find(|path| path.exists())
+    };
+    let Some(path) = given.or_else(homes) else {
+        return Found::Nothing("there is no such file".to_owned());
+    };
+    let text = match read(&path) {
+        Ok(text) => text,
+        Err(why) => return Found::Nothing(why),
+    };
+    let wanted = surroundings.get("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".to_owned());
+    let Some(mut section) = sections(&text).remove(&wanted) else {
+        return Found::Nothing(format!("it has no section [{wanted}]"));
+    };
+    match section.get("type").map_or("access_key", String::as_str) {
+        "access_key" => {
+            match (section.remove("access_key_id"), section.remove("access_key_secret")) {
+                (Some(id), Some(secret)) => Found::Credentials(key_pair(id, secret, None)),
+                _ => Found::Nothing(format!("[{wanted}] has no key pair")),
+            }
+        }
+        "ecs_ram_role" => Found::Role(section.remove("role_name")),
+        other => Found::Nothing(format!(
+            "[{wanted}] has type {other:?}; access_key and ecs_ram_role are supported"
+        )),
+    }
+}
+
+/// Section → key → value. `#` and `;` begin a comment, in values too.
+fn sections(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut sections: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        let line = line.split(['#', ';']).next().unwrap_or_default().trim();
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            current = name.trim().to_owned();
+            sections.entry(current.clone()).or_default();
+        } else if let Some((key, value)) = line.split_once('=')
+            && !value.trim().is_empty()
+        {
+            let section = sections.entry(current.clone()).or_default();
+            section.insert(key.trim().to_owned(), value.trim().to_owned());
+        }
+    }
+    sections
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => format!("it cannot be read: {error}"),
+    })
+}
