@@ -1,8 +1,24 @@
-//! The map: modules in the order in which data flows.
+//! fleetscaler keeps fleets of cloud servers at the right size.
+//!
+//! The map: modules in the order in which data flows. `control` is the page to read first.
+
+pub mod model;
 
 pub mod config;
-pub mod journal;
-pub mod model;
-pub mod plan;
-pub mod policy;
 pub mod signals;
+
+pub mod inventory;
+
+pub mod policy;
+
+pub mod plan;
+
+pub mod execute;
+
+pub mod journal;
+
+pub mod control;
+
+pub mod observe;
+
+pub mod cli;

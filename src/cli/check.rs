@@ -150,9 +150,7 @@ fn answer(result: Result<(), Error>, found: &str) -> Result<String, (String, Str
 /// What a person does about a failed probe.
 fn todo(error: &Error) -> &'static str {
     match error.class {
-        Class::Auth => {
-            "check the key pair and the RAM policy (docs/operating.md has one to copy)"
-        }
+        Class::Auth => "check the key pair and the RAM policy (docs/operating.md has one to copy)",
         Class::NoCapacity => {
             "this type is sold out in this zone now; the daemon would try the next place, list \
              more types or vSwitches"

@@ -43,34 +43,38 @@ pub(super) fn text(report: &TickReport) -> String {
         report.bounds.min,
         report.bounds.max,
     );
-    let mut row = |label: &str, text: &str| {
+    let row = |out: &mut String, label: &str, text: &str| {
         for (n, line) in wrap(text, 67).into_iter().enumerate() {
             let label = if n == 0 { label } else { "" };
             out.push_str(&format!("  {label:<10} {line}\n"));
         }
     };
-    row("instances", &report.counts.line());
+    row(&mut out, "instances", &report.counts.line());
     for (name, sample) in &report.samples {
         let age = Span::secs(sample.age.get().as_secs());
-        row("signal", &format!("{name} = {}, {age} old", crate::model::number(sample.value)));
+        row(
+            &mut out,
+            "signal",
+            &format!("{name} = {}, {age} old", crate::model::number(sample.value)),
+        );
     }
     for (n, reason) in decision.reasons.iter().enumerate() {
-        row(if n == 0 { "because" } else { "and" }, &reason.to_string());
+        row(&mut out, if n == 0 { "because" } else { "and" }, &reason.to_string());
     }
     if let Some(reason) = &decision.blocked_by {
-        row("held by", &reason.to_string());
+        row(&mut out, "held by", &reason.to_string());
     }
     for counterfactual in &decision.counterfactuals {
-        row("else", &counterfactual.to_string());
+        row(&mut out, "else", &counterfactual.to_string());
     }
     for skipped in &report.plan.skipped {
-        row("skipped", &skipped.to_string());
+        row(&mut out, "skipped", &skipped.to_string());
     }
     for shortfall in &report.plan.shortfalls {
-        row("short", shortfall);
+        row(&mut out, "short", shortfall);
     }
     for outcome in &report.outcomes {
-        row(if outcome.is_trouble() { "trouble" } else { "action" }, &outcome.line());
+        row(&mut out, if outcome.is_trouble() { "trouble" } else { "action" }, &outcome.line());
         if let Outcome::Dry { calls, .. } = outcome {
             for call in calls {
                 out.push_str(&planned(call));

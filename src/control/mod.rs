@@ -14,8 +14,11 @@ use std::collections::BTreeMap;
 use crate::execute::{self, Hands};
 use crate::inventory::Survey;
 use crate::journal::JournalError;
-use crate::model::{Entropy, Event, Fleet, History, InstanceId, Phase, Reading, Sample, SignalName,
-    Signals, Ticked};
+use cloud::InstanceId;
+
+use crate::model::{
+    Entropy, Event, Fleet, History, Phase, Reading, Sample, SignalName, Signals, Ticked,
+};
 use crate::{plan, policy, signals};
 
 pub(crate) use beat::{Beat, Sink, beat};

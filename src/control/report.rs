@@ -81,10 +81,9 @@ impl TickReport {
     pub(crate) fn wants_another_tick(&self) -> bool {
         use crate::model::Settlement;
         self.outcomes.iter().any(|outcome| match outcome {
-            Outcome::Sent { settlement, .. } => matches!(
-                settlement,
-                Settlement::Failed { class: cloud::Class::NoCapacity, .. }
-            ),
+            Outcome::Sent { settlement, .. } => {
+                matches!(settlement, Settlement::Failed { class: cloud::Class::NoCapacity, .. })
+            }
             Outcome::Dry { .. } => false,
         })
     }

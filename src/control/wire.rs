@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use aliyun::credentials::{Chain, KeyFiles};
+use cloud::credentials::{CredentialSource, CredentialsError};
 use cloud::{Clock, Observe};
 
 use super::world::{Member, World};
-use crate::config::{AliyunConfig, Config, FleetConfig, Provider, StateUrl};
+use crate::config::{
+    AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature, StateUrl,
+};
 use crate::execute::{Hands, Live};
 use crate::inventory::Surveyor;
 use crate::journal::{Journal, JournalError};
@@ -26,6 +29,8 @@ pub(crate) enum Mode {
 pub(crate) enum WireError {
     #[error("provider `{name}`: {source}")]
     Provider { name: String, source: aliyun::SettingsError },
+    #[error("provider `{name}`: {source}")]
+    Credentials { name: String, source: CredentialsError },
     #[error("fleet `{fleet}`, signal `{signal}`: {source}")]
     Source { fleet: String, signal: SignalName, source: SourceError },
     #[error(transparent)]
@@ -100,9 +105,45 @@ pub(crate) fn clouds(
     let mut clouds = BTreeMap::new();
     for (name, provider) in providers {
         let Provider::Aliyun(config) = provider;
-        let ecs = aliyun::Ecs::new(settings(config, clock), clock.clone())
+        let credentials = credentials(&config.credentials, clock)
+            .map_err(|source| WireError::Credentials { name: name.clone(), source })?;
+        let ecs = aliyun::Ecs::new(settings(config, credentials), clock.clone())
             .map_err(|source| WireError::Provider { name: name.clone(), source })?;
         clouds.insert(name.clone(), Arc::new(ecs));
     }
     Ok(clouds)
+}
+
+fn credentials(
+    configured: &Credentials,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn CredentialSource>, CredentialsError> {
+    Ok(match configured {
+        Credentials::VendorChain => Arc::new(Chain::new(clock.clone())?),
+        Credentials::Files { id_file, secret_file } => {
+            Arc::new(KeyFiles { id: id_file.clone(), secret: secret_file.clone() })
+        }
+    })
+}
+
+fn settings(config: &AliyunConfig, credentials: Arc<dyn CredentialSource>) -> aliyun::Settings {
+    let mut rates = cloud::limit::Rates::default();
+    rates.by_action.extend(config.rate_limits.clone());
+    aliyun::Settings {
+        region: config.region.clone(),
+        endpoint: config.endpoint.clone(),
+        vpc_endpoint: config.vpc_endpoint,
+        allow_plain_http: config.allow_plain_http,
+        signature: match config.signature {
+            Signature::V1 => aliyun::Signature::V1,
+            Signature::Acs3 => aliyun::Signature::Acs3,
+        },
+        timeouts: aliyun::Timeouts {
+            read: config.read_timeout.get(),
+            write: config.write_timeout.get(),
+        },
+        retry: cloud::retry::Policy::default(),
+        rates,
+        credentials,
+    }
 }

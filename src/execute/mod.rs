@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::model::{Action, Settlement};
 
-pub(crate) use dispatch::Hands;
+pub(crate) use dispatch::{Hands, Live};
 pub(crate) use settle::settle;
 
 /// What became of one action of a plan.

@@ -58,8 +58,7 @@ async fn settle_launch(
     launch: &cloud::Launch,
     age: Duration,
 ) -> Result<(), JournalError> {
-    let filter =
-        TagFilter::of((tags::FLEET, &fleet.id.0), (tags::INTENT, &id.to_string()), &[]);
+    let filter = TagFilter::of((tags::FLEET, &fleet.id.0), (tags::INTENT, &id.to_string()), &[]);
     let listed = match cloud.instances_by_tags(&filter).await {
         Ok(listed) => listed,
         Err(error) => {

@@ -13,23 +13,13 @@ use super::Survey;
 /// Instances that we know of and that `listed` does not show.
 pub(super) fn known_but_not_in(listed: &[Instance], history: &History) -> Vec<InstanceId> {
     let shown: BTreeSet<&InstanceId> = listed.iter().map(|instance| &instance.id).collect();
-    history
-        .instances
-        .keys()
-        .filter(|id| !shown.contains(id))
-        .cloned()
-        .collect()
+    history.instances.keys().filter(|id| !shown.contains(id)).cloned().collect()
 }
 
 /// Instances that should be in every listing: seen before, and not on their way out.
 pub(super) fn expected_to_serve(history: &History) -> Vec<&InstanceId> {
     let seen = |phase: Phase| matches!(phase, Phase::Booting | Phase::Warming | Phase::InService);
-    history
-        .instances
-        .iter()
-        .filter(|(_, t)| seen(t.phase))
-        .map(|(id, _)| id)
-        .collect()
+    history.instances.iter().filter(|(_, t)| seen(t.phase)).map(|(id, _)| id).collect()
 }
 
 pub(super) fn merge(
@@ -40,20 +30,12 @@ pub(super) fn merge(
     history: &History,
     now: Timestamp,
 ) -> Survey {
-    let limits = Limits {
-        warmup: fleet.warmup.get(),
-        boot_timeout: fleet.boot_timeout.get(),
-    };
+    let limits = Limits { warmup: fleet.warmup.get(), boot_timeout: fleet.boot_timeout.get() };
     let mut members: BTreeMap<InstanceId, Member> = BTreeMap::new();
     let mut phases = BTreeMap::new();
     for instance in listed.iter().chain(by_id) {
         let phase = phase_of(instance, history, limits, now);
-        if history
-            .instances
-            .get(&instance.id)
-            .map(|tracked| tracked.phase)
-            != Some(phase)
-        {
+        if history.instances.get(&instance.id).map(|tracked| tracked.phase) != Some(phase) {
             phases.insert(instance.id.clone(), phase);
         }
         let member = Member {
@@ -66,33 +48,22 @@ pub(super) fn merge(
     }
     for instance in base {
         // An instance that carries our tags is ours, whatever selector finds it as well.
-        members
-            .entry(instance.id.clone())
-            .or_insert_with(|| Member {
-                instance: instance.clone(),
-                ownership: Ownership::Base,
-                phase: base_phase(instance.status),
-                missing_tags: Tags::new(),
-            });
+        members.entry(instance.id.clone()).or_insert_with(|| Member {
+            instance: instance.clone(),
+            ownership: Ownership::Base,
+            phase: base_phase(instance.status),
+            missing_tags: Tags::new(),
+        });
     }
     let mut unlisted = Vec::new();
-    for (id, tracked) in history
-        .instances
-        .iter()
-        .filter(|(id, _)| !members.contains_key(id))
-    {
-        let phase = tracked
-            .phase
-            .next(None, clock::age(now, tracked.since), limits);
+    for (id, tracked) in history.instances.iter().filter(|(id, _)| !members.contains_key(id)) {
+        let phase = tracked.phase.next(None, clock::age(now, tracked.since), limits);
         if phase != tracked.phase {
             phases.insert(id.clone(), phase);
         }
         // An id that no listing shows costs nothing: failed here means that it never came to be.
         if !matches!(phase, Phase::Gone | Phase::Failed) {
-            unlisted.push(Unlisted {
-                id: id.clone(),
-                phase,
-            });
+            unlisted.push(Unlisted { id: id.clone(), phase });
         } else {
             phases.insert(id.clone(), Phase::Gone);
         }
@@ -109,17 +80,10 @@ pub(super) fn merge(
 
 fn phase_of(instance: &Instance, history: &History, limits: Limits, now: Timestamp) -> Phase {
     if let Some(tracked) = history.instances.get(&instance.id) {
-        return tracked.phase.next(
-            Some(instance.status),
-            clock::age(now, tracked.since),
-            limits,
-        );
+        return tracked.phase.next(Some(instance.status), clock::age(now, tracked.since), limits);
     }
     // Not in our records (they were lost, or another host launched it): its own tag says when.
-    let launched = instance
-        .tags
-        .get(tags::TIMESTAMP)
-        .and_then(|at| at.parse().ok());
+    let launched = instance.tags.get(tags::TIMESTAMP).and_then(|at| at.parse().ok());
     let age = clock::age(now, launched.unwrap_or(instance.created_at));
     if instance.status == Status::Running && age >= limits.warmup {
         return Phase::InService;

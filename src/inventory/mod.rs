@@ -43,11 +43,8 @@ impl Surveyor {
         history: &History,
         now: Timestamp,
     ) -> Result<Survey, Error> {
-        let ours = TagFilter::of(
-            (tags::SOURCE, tags::SOURCE_AUTO),
-            (tags::FLEET, &fleet.id.0),
-            &[],
-        );
+        let ours =
+            TagFilter::of((tags::SOURCE, tags::SOURCE_AUTO), (tags::FLEET, &fleet.id.0), &[]);
         let listed = cloud.instances_by_tags(&ours).await?;
         let unlisted = merge::known_but_not_in(&listed, history);
         let by_id = cloud.instances_by_ids(&unlisted).await?;
@@ -70,10 +67,7 @@ impl Surveyor {
         survey: &Survey,
     ) -> Option<String> {
         let known = merge::expected_to_serve(history);
-        let lost = known
-            .iter()
-            .filter(|id| survey.phases.get(**id) == Some(&Phase::Gone))
-            .count();
+        let lost = known.iter().filter(|id| survey.phases.get(**id) == Some(&Phase::Gone)).count();
         if lost == 0 || lost * 2 <= known.len() {
             self.suspects().remove(&fleet.id);
             return None;
@@ -98,9 +92,7 @@ impl Surveyor {
     }
 
     fn suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<FleetId, u32>> {
-        self.suspects
-            .lock()
-            .expect("no holder of this lock can panic")
+        self.suspects.lock().expect("no holder of this lock can panic")
     }
 }
 
@@ -110,16 +102,10 @@ async fn base(cloud: &dyn Observe, fleet: &Fleet) -> Result<Vec<Instance>, Error
         return Ok(Vec::new());
     };
     let mut found = BTreeMap::new();
-    let tags: Vec<(&str, &str)> = base
-        .tags
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
+    let tags: Vec<(&str, &str)> =
+        base.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     if let [first, second, more @ ..] = tags.as_slice() {
-        for instance in cloud
-            .instances_by_tags(&TagFilter::of(*first, *second, more))
-            .await?
-        {
+        for instance in cloud.instances_by_tags(&TagFilter::of(*first, *second, more)).await? {
             found.insert(instance.id.clone(), instance);
         }
     }

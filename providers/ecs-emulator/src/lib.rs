@@ -1,1 +1,157 @@
-//! An HTTP server that speaks the ECS RPC API.
+//! An HTTP server that behaves as the Alibaba Cloud ECS API does, strict enough to catch mistakes
+//! of a client: signatures, tokens, paging, statuses that take time, stock, quotas, throttling;
+//! and faults on request.
+//!
+//! It derives signatures on its own and shares no code with the client that it tests. What it
+//! simulates lives on a [`Clock`], so a test can let an hour pass at once.
+
+mod actions;
+mod answer;
+mod control;
+mod faults;
+mod names;
+mod request;
+mod server;
+mod sign;
+mod state;
+mod time;
+mod transcript;
+mod world;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use cloud::Clock;
+
+pub use faults::{Fault, FaultKind};
+pub use state::{InstanceView, Violation};
+pub use transcript::Entry;
+pub use world::{Quotas, VSwitch, World, WorldError};
+
+use state::State;
+
+/// A running emulator. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Emulator {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// What requests share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) state: Mutex<State>,
+}
+
+impl Shared {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock can panic")
+    }
+}
+
+/// Why an emulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "it listens on loopback only, and {0} is not: anybody could buy instances in its world"
+    )]
+    NotLoopback(SocketAddr),
+    #[error("cannot listen on {addr}: {source}")]
+    Listen { addr: SocketAddr, source: std::io::Error },
+}
+
+impl Emulator {
+    /// Serves `world` on `addr` (port 0: any free one).
+    pub async fn start(
+        world: World,
+        clock: Arc<dyn Clock>,
+        addr: SocketAddr,
+    ) -> Result<Emulator, StartError> {
+        if !addr.ip().is_loopback() {
+            return Err(StartError::NotLoopback(addr));
+        }
+        let listen = |source| StartError::Listen { addr, source };
+        let listener = tokio::net::TcpListener::bind(addr).await.map_err(listen)?;
+        let addr = listener.local_addr().map_err(listen)?;
+        let shared = Arc::new(Shared { state: Mutex::new(State::new(world, clock)) });
+        let server = tokio::spawn(server::serve(listener, shared.clone()));
+        Ok(Emulator { addr, shared, server })
+    }
+
+    /// Serves `world` on a free port of 127.0.0.1.
+    pub async fn on_loopback(world: World, clock: Arc<dyn Clock>) -> Result<Emulator, StartError> {
+        Emulator::start(world, clock, ([127, 0, 0, 1], 0).into()).await
+    }
+
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Such as `http://127.0.0.1:8089`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Every instance that ever was, in the order of creation, whatever listings show.
+    #[must_use]
+    pub fn instances(&self) -> Vec<InstanceView> {
+        self.shared.state().views()
+    }
+
+    /// Every call, in the order of arrival.
+    #[must_use]
+    pub fn transcript(&self) -> Vec<Entry> {
+        self.shared.state().transcript.entries().to_vec()
+    }
+
+    /// What callers did that the real API would let pass or punish silently.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        self.shared.state().violations.clone()
+    }
+
+    /// From now on, `fault` applies.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.state().faults.add(fault);
+    }
+
+    /// No fault applies any more.
+    pub fn clear_faults(&self) {
+        self.shared.state().faults.clear();
+    }
+
+    /// Changes the world while it runs: stock, lags, quotas.
+    pub fn change(&self, change: impl FnOnce(&mut World)) {
+        change(&mut self.shared.state().world);
+    }
+
+    /// An instance that somebody else created, with these tags, running already.
+    pub fn place(&self, tags: &[(&str, &str)]) -> String {
+        self.shared.state().place_foreign(tags)
+    }
+
+    /// The instance disappears, as spot capacity or failing hardware does.
+    pub fn vanish(&self, id: &str) {
+        self.shared.state().vanish(id);
+    }
+
+    /// Takes tags off an instance.
+    pub fn untag(&self, id: &str, keys: &[&str]) {
+        self.shared.state().untag(id, keys);
+    }
+
+    /// Serves until the process ends.
+    pub async fn run(mut self) {
+        // An error means that the task was aborted, which only dropping `self` does.
+        drop((&mut self.server).await);
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

@@ -1,0 +1,323 @@
+//! What exists: instances and their statuses over time, tokens, nonces, quotas.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud::{Clock, Timestamp, clock};
+use serde::Serialize;
+
+use crate::answer::{ApiError, Outcome};
+use crate::faults::Faults;
+use crate::transcript::Transcript;
+use crate::world::World;
+
+/// A nonce may not come again within this time.
+const NONCE_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Just after its creation an instance cannot be deleted.
+const INITIALIZING: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) world: World,
+    clock: Arc<dyn Clock>,
+    /// How far `/_emulator/clock` has moved the time forward.
+    offset: Duration,
+    pub(crate) instances: Vec<Machine>,
+    pub(crate) faults: Faults,
+    pub(crate) transcript: Transcript,
+    pub(crate) violations: Vec<Violation>,
+    tokens: BTreeMap<(String, String), Remembered>,
+    nonces: BTreeMap<String, Timestamp>,
+    /// Action → the minute, the calls in it.
+    minutes: BTreeMap<String, (i64, u32)>,
+    /// The minute, and instances asked for in it.
+    asked: (i64, u32),
+    made: u64,
+}
+
+/// What a client token was first used for.
+#[derive(Debug, Clone)]
+struct Remembered {
+    parameters: BTreeMap<String, String>,
+    outcome: Outcome,
+    /// Until then the first call is still under way.
+    ready_at: Timestamp,
+}
+
+/// A mistake of a client that the real API lets pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    pub seq: u64,
+    pub action: String,
+    pub what: String,
+}
+
+/// One instance.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) zone: String,
+    pub(crate) instance_type: String,
+    pub(crate) image: String,
+    pub(crate) vswitch: String,
+    pub(crate) security_groups: Vec<String>,
+    pub(crate) ip: String,
+    pub(crate) spot: String,
+    pub(crate) deletion_protection: bool,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) visible_at: Timestamp,
+    pub(crate) tags_visible_at: Timestamp,
+    pub(crate) never_boots: bool,
+    /// It disappears then, without anybody's doing.
+    pub(crate) vanishes_at: Option<Timestamp>,
+    pub(crate) power: Power,
+}
+
+/// What the machine is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Power {
+    /// Booting since, or running.
+    On {
+        since: Timestamp,
+    },
+    Stopping {
+        until: Timestamp,
+        then_gone: bool,
+    },
+    Gone {
+        at: Timestamp,
+    },
+}
+
+/// An instance as tests see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstanceView {
+    pub id: String,
+    /// As in the API; `Gone` when it exists no more.
+    pub status: String,
+    pub zone: String,
+    pub instance_type: String,
+    pub created_at: Timestamp,
+    pub gone_at: Option<Timestamp>,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Machine {
+    /// The API's word for what it is doing; `None` when it exists no more.
+    pub(crate) fn status(&self, now: Timestamp, boot: Duration) -> Option<&'static str> {
+        if self.vanishes_at.is_some_and(|at| now >= at) {
+            return None;
+        }
+        match self.power {
+            Power::On { since } => {
+                let age = clock::age(now, since);
+                // Pending "lasts for a few seconds", never longer than a fifth of the boot here.
+                if age < (boot / 5).min(Duration::from_secs(3)) {
+                    Some("Pending")
+                } else if age < boot || self.never_boots {
+                    Some("Starting")
+                } else {
+                    Some("Running")
+                }
+            }
+            Power::Stopping { until, .. } if now < until => Some("Stopping"),
+            Power::Stopping { then_gone: false, .. } => Some("Stopped"),
+            Power::Stopping { then_gone: true, .. } | Power::Gone { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_initializing(&self, now: Timestamp) -> bool {
+        clock::age(now, self.created_at) < INITIALIZING
+    }
+
+    fn gone_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let ended = match self.power {
+            Power::Gone { at } => Some(at),
+            Power::Stopping { until, then_gone: true } => Some(until),
+            _ => None,
+        };
+        ended.into_iter().chain(self.vanishes_at).filter(|at| *at <= now).min()
+    }
+}
+
+impl State {
+    pub(crate) fn new(world: World, clock: Arc<dyn Clock>) -> Self {
+        State {
+            world,
+            clock,
+            offset: Duration::ZERO,
+            instances: Vec::new(),
+            faults: Faults::default(),
+            transcript: Transcript::default(),
+            violations: Vec::new(),
+            tokens: BTreeMap::new(),
+            nonces: BTreeMap::new(),
+            minutes: BTreeMap::new(),
+            asked: (0, 0),
+            made: 0,
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        clock::after(self.clock.now(), self.offset)
+    }
+
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.offset += by;
+    }
+
+    /// A fresh id; they sort in the order of creation.
+    pub(crate) fn fresh_id(&mut self) -> String {
+        self.made += 1;
+        format!("i-bp1emu{:012}", self.made)
+    }
+
+    /// An instance that exists now, listed or not.
+    pub(crate) fn existing(&self, id: &str) -> Option<&Machine> {
+        let (now, boot) = (self.now(), self.world.boot.0);
+        self.instances.iter().find(|m| m.id == id && m.status(now, boot).is_some())
+    }
+
+    pub(crate) fn existing_mut(&mut self, id: &str) -> Option<&mut Machine> {
+        let (now, boot) = (self.now(), self.world.boot.0);
+        self.instances.iter_mut().find(|m| m.id == id && m.status(now, boot).is_some())
+    }
+
+    pub(crate) fn existing_count(&self) -> usize {
+        let (now, boot) = (self.now(), self.world.boot.0);
+        self.instances.iter().filter(|m| m.status(now, boot).is_some()).count()
+    }
+
+    pub(crate) fn views(&self) -> Vec<InstanceView> {
+        let (now, boot) = (self.now(), self.world.boot.0);
+        let view = |m: &Machine| InstanceView {
+            id: m.id.clone(),
+            status: m.status(now, boot).unwrap_or("Gone").to_owned(),
+            zone: m.zone.clone(),
+            instance_type: m.instance_type.clone(),
+            created_at: m.created_at,
+            gone_at: m.gone_at(now),
+            tags: m.tags.clone(),
+        };
+        self.instances.iter().map(view).collect()
+    }
+
+    /// Whether a nonce was used a short while ago; it is now, in any case.
+    pub(crate) fn is_replayed(&mut self, nonce: &str) -> bool {
+        let now = self.now();
+        self.nonces.retain(|_, at| clock::age(now, *at) < NONCE_WINDOW);
+        self.nonces.insert(nonce.to_owned(), now).is_some()
+    }
+
+    /// Counts a call against its quota of the minute. Once it is used up, every further call of
+    /// the minute is refused.
+    pub(crate) fn throttle(&mut self, action: &str) -> Result<(), ApiError> {
+        let minute = self.now().timestamp().div_euclid(60);
+        let quota = self.world.quotas.calls_per_minute.get(action).copied();
+        let entry = self.minutes.entry(action.to_owned()).or_insert((minute, 0));
+        if entry.0 != minute {
+            *entry = (minute, 0);
+        }
+        entry.1 += 1;
+        if quota.is_some_and(|quota| entry.1 > quota) { Err(throttled()) } else { Ok(()) }
+    }
+
+    /// 5,000 instances may be asked for in a minute.
+    pub(crate) fn throttle_instances(&mut self, amount: u32) -> Result<(), ApiError> {
+        const PER_MINUTE: u32 = 5_000;
+        let minute = self.now().timestamp().div_euclid(60);
+        if self.asked.0 != minute {
+            self.asked = (minute, 0);
+        }
+        if self.asked.1 + amount > PER_MINUTE {
+            let message = "Request was denied due to resource operation throttling.";
+            return Err(ApiError::new(429, "Throttling.Resource", message));
+        }
+        self.asked.1 += amount;
+        Ok(())
+    }
+
+    /// What a repeated token is answered with; `None` for a new one.
+    pub(crate) fn remembered(
+        &self,
+        action: &str,
+        token: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Option<Outcome> {
+        let first = self.tokens.get(&(action.to_owned(), token.to_owned()))?;
+        if first.parameters != *parameters {
+            let message = "The request uses the same client token as a previous, but non-identical \
+                           request.";
+            return Some(Err(ApiError::new(400, "IdempotentParameterMismatch", message)));
+        }
+        if self.now() < first.ready_at {
+            let message = "The last token request is processing.";
+            return Some(Err(ApiError::new(403, "LastTokenProcessing", message)));
+        }
+        Some(first.outcome.clone())
+    }
+
+    pub(crate) fn remember(
+        &mut self,
+        action: &str,
+        token: &str,
+        parameters: BTreeMap<String, String>,
+        outcome: Outcome,
+        ready_in: Duration,
+    ) {
+        let ready_at = clock::after(self.now(), ready_in);
+        let remembered = Remembered { parameters, outcome, ready_at };
+        self.tokens.insert((action.to_owned(), token.to_owned()), remembered);
+    }
+
+    pub(crate) fn place_foreign(&mut self, tags: &[(&str, &str)]) -> String {
+        let id = self.fresh_id();
+        let now = self.now();
+        // It was there long before.
+        let created_at = now - clock::delta(Duration::from_secs(24 * 60 * 60));
+        self.instances.push(Machine {
+            id: id.clone(),
+            name: id.clone(),
+            zone: self.world.zones.first().cloned().unwrap_or_default(),
+            instance_type: self.world.instance_types.first().cloned().unwrap_or_default(),
+            image: "m-foreign".to_owned(),
+            vswitch: "vsw-foreign".to_owned(),
+            security_groups: Vec::new(),
+            ip: "192.168.0.1".to_owned(),
+            spot: "NoSpot".to_owned(),
+            deletion_protection: false,
+            tags: tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            created_at,
+            visible_at: created_at,
+            tags_visible_at: created_at,
+            never_boots: false,
+            vanishes_at: None,
+            power: Power::On { since: created_at },
+        });
+        id
+    }
+
+    pub(crate) fn vanish(&mut self, id: &str) {
+        let now = self.now();
+        if let Some(machine) = self.existing_mut(id) {
+            machine.power = Power::Gone { at: now };
+        }
+    }
+
+    pub(crate) fn untag(&mut self, id: &str, keys: &[&str]) {
+        if let Some(machine) = self.existing_mut(id) {
+            machine.tags.retain(|key, _| !keys.contains(&key.as_str()));
+        }
+    }
+}
+
+pub(crate) fn throttled() -> ApiError {
+    ApiError::new(400, "Throttling.User", "Request was denied due to user flow control.")
+}
