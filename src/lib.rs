@@ -21,4 +21,6 @@ pub mod control;
 
 pub mod observe;
 
+pub mod demo;
+
 pub mod cli;

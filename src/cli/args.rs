@@ -38,6 +38,8 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Check a configuration; with --online also credentials, permissions and signals
     Check(CheckArgs),
+    /// Watch the daemon scale a fleet on an embedded cloud, in two minutes
+    Demo(DemoArgs),
     /// Serve an ECS look-alike on loopback, for tests and trials
     Emulator(EmulatorArgs),
 }
@@ -101,6 +103,19 @@ pub(super) struct CheckArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+The daemon, its HTTP calls and their signatures are the real ones; only the
+cloud and the service under load are simulated, in this process, on loopback.")]
+pub(super) struct DemoArgs {
+    /// End after this long
+    #[arg(long = "for", default_value = "2m", value_name = "DURATION")]
+    pub(super) duration: Span,
+    /// Print lines instead of the live view
+    #[arg(long)]
+    pub(super) plain: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
 Point a configuration at it:
   [provider.aliyun]
   endpoint = \"http://127.0.0.1:8089\"
@@ -136,7 +151,7 @@ mod tests {
     fn the_command_line_is_consistent_and_fits_80_columns() {
         Args::command().debug_assert();
         let mut command = Args::command();
-        for name in ["run", "check", "emulator"] {
+        for name in ["run", "check", "demo", "emulator"] {
             let help = command.find_subcommand_mut(name).expect(name).render_long_help();
             for line in help.to_string().lines() {
                 assert!(line.chars().count() <= 80, "{name}: {line}");

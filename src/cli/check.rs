@@ -88,7 +88,7 @@ impl Row {
 
 async fn online(config: &Config) -> anyhow::Result<Vec<Row>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let clouds = clouds(&config.providers, &clock)?;
+    let clouds = clouds(&config.providers, &clock, None)?;
     let shared = Arc::new(signals::Shared::new(clock.clone(), config.daemon.interval.get() / 2));
     let mut rows = Vec::new();
     for (name, cloud) in &clouds {

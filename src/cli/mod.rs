@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod demo;
 mod emulator;
 mod output;
 mod run;
@@ -54,6 +55,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             match args.command {
                 Command::Run(args) => run::run(args).await,
                 Command::Check(args) => check::run(args).await,
+                Command::Demo(args) => demo::run(args).await,
                 Command::Emulator(args) => emulator::run(args).await,
             }
         })

@@ -30,7 +30,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     };
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let world = Arc::new(wire(config, mode, clock.clone()).await.context("cannot start")?);
+    let world = Arc::new(wire(config, mode, clock.clone(), None).await.context("cannot start")?);
 
     let (stop, stopped) = watch::channel(false);
     // Until the handlers are in place a signal would kill us without a word.
@@ -143,6 +143,10 @@ impl Sink for Reporter {
             None => {}
         }
         let TickReport { fleet, decision, .. } = report;
+        // What is printed to stdout need not be logged as well.
+        if self.printed.is_some() {
+            return;
+        }
         if self.is_news(fleet, gist(report), report.at) || !report.outcomes.is_empty() {
             tracing::info!(
                 fleet.id = %fleet, decision.current, decision.desired, decision.recommended,

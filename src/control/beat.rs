@@ -17,7 +17,7 @@ const EXTRA_TICKS: u32 = 8;
 
 /// How long the loop goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Beat {
+pub enum Beat {
     /// One tick per fleet.
     Once,
     /// Until told to stop.
@@ -25,14 +25,14 @@ pub(crate) enum Beat {
 }
 
 /// Where reports go.
-pub(crate) trait Sink: Send + Sync {
+pub trait Sink: Send + Sync {
     fn tick(&self, report: &TickReport);
     fn trouble(&self, fleet: &FleetId, error: &TickError);
 }
 
 /// Ticks every fleet until `stop` says so; returns when the ticks under way have ended. The result
 /// says whether every fleet's last tick succeeded.
-pub(crate) async fn beat(
+pub async fn beat(
     world: Arc<World>,
     beat: Beat,
     sink: Arc<dyn Sink>,

@@ -21,15 +21,15 @@ use crate::model::{
 };
 use crate::{plan, policy, signals};
 
-pub(crate) use beat::{Beat, Sink, beat};
+pub use beat::{Beat, Sink, beat};
 pub use report::{Counts, TickReport};
-pub(crate) use wire::{Mode, clouds, sources, wire};
-pub(crate) use world::{Member as FleetInWorld, World};
+pub use wire::{Mode, WireError, clouds, sources, wire};
+pub use world::{Member as FleetInWorld, World};
 
 /// Why a tick ended without a plan carried out. The fleet keeps its size, the next tick tries
 /// again.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TickError {
+pub enum TickError {
     #[error("the cloud cannot be read, nothing is changed: {0}")]
     Survey(#[source] cloud::Error),
     #[error("the journal cannot be used, nothing is changed: {0}")]
@@ -39,7 +39,7 @@ pub(crate) enum TickError {
 }
 
 /// One pass over one fleet: observe, decide, plan, review, record, execute.
-pub(crate) async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, TickError> {
+pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, TickError> {
     let now = world.clock.now(); // the only clock read
     let fleet = &member.fleet;
     let history = world.journal.history(&fleet.id).await?;

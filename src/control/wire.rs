@@ -19,14 +19,14 @@ use crate::signals::{Prometheus, Shared, Source, SourceError, SourceSpec};
 
 /// Whether the daemon may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
     Live,
     /// No journal on disk, no provider that can write, no permit.
     DryRun,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WireError {
+pub enum WireError {
     #[error("provider `{name}`: {source}")]
     Provider { name: String, source: aliyun::SettingsError },
     #[error("provider `{name}`: {source}")]
@@ -37,11 +37,13 @@ pub(crate) enum WireError {
     Journal(#[from] JournalError),
 }
 
-/// Makes everything that the ticks of `config` need. Asks nothing of the network.
-pub(crate) async fn wire(
+/// Makes everything that the ticks of `config` need. Asks nothing of the network. `keys` stand in
+/// for what the configuration says of credentials (the demo and tests have their own).
+pub async fn wire(
     config: Config,
     mode: Mode,
     clock: Arc<dyn Clock>,
+    keys: Option<Arc<dyn CredentialSource>>,
 ) -> Result<World, WireError> {
     // A dry run reads and writes no journal: it can run beside the daemon, and what it does not do
     // must not become history.
@@ -49,7 +51,7 @@ pub(crate) async fn wire(
         Mode::Live => config.daemon.state.clone(),
         Mode::DryRun => StateUrl::Memory,
     };
-    let clouds = clouds(&config.providers, &clock)?;
+    let clouds = clouds(&config.providers, &clock, keys.as_ref())?;
     let journal = Arc::new(Journal::open(&state, clock.clone()).await?);
     // Half an interval: a fleet never gets the answer of its own previous tick, and fleets that
     // tick at different moments of one interval still share one.
@@ -80,7 +82,7 @@ pub(crate) async fn wire(
 }
 
 /// The sources of one fleet's signals.
-pub(crate) fn sources(
+pub fn sources(
     fleet: &FleetConfig,
     shared: &Arc<Shared>,
 ) -> Result<BTreeMap<SignalName, Arc<dyn Source>>, WireError> {
@@ -98,15 +100,19 @@ pub(crate) fn sources(
 }
 
 /// One live provider account per `[provider.…]` table.
-pub(crate) fn clouds(
+pub fn clouds(
     providers: &BTreeMap<String, Provider>,
     clock: &Arc<dyn Clock>,
+    keys: Option<&Arc<dyn CredentialSource>>,
 ) -> Result<BTreeMap<String, Arc<aliyun::Ecs>>, WireError> {
     let mut clouds = BTreeMap::new();
     for (name, provider) in providers {
         let Provider::Aliyun(config) = provider;
-        let credentials = credentials(&config.credentials, clock)
-            .map_err(|source| WireError::Credentials { name: name.clone(), source })?;
+        let credentials = match keys {
+            Some(keys) => keys.clone(),
+            None => credentials(&config.credentials, clock)
+                .map_err(|source| WireError::Credentials { name: name.clone(), source })?,
+        };
         let ecs = aliyun::Ecs::new(settings(config, credentials), clock.clone())
             .map_err(|source| WireError::Provider { name: name.clone(), source })?;
         clouds.insert(name.clone(), Arc::new(ecs));

@@ -14,21 +14,21 @@ use crate::signals::Source;
 
 /// What all fleets share, and the fleets.
 #[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) journal: Arc<Journal>,
-    pub(crate) surveyor: Surveyor,
-    pub(crate) fleets: Vec<Member>,
+pub struct World {
+    pub clock: Arc<dyn Clock>,
+    pub journal: Arc<Journal>,
+    pub surveyor: Surveyor,
+    pub fleets: Vec<Member>,
 }
 
 /// One fleet with everything that its ticks need.
 #[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) fleet: Fleet,
-    pub(crate) interval: Span,
-    pub(crate) sources: BTreeMap<SignalName, Arc<dyn Source>>,
-    pub(crate) cloud: Arc<dyn Observe>,
-    pub(crate) hands: Hands,
+pub struct Member {
+    pub fleet: Fleet,
+    pub interval: Span,
+    pub sources: BTreeMap<SignalName, Arc<dyn Source>>,
+    pub cloud: Arc<dyn Observe>,
+    pub hands: Hands,
     /// Makes the next tick happen now. A nudge carries no data.
-    pub(crate) nudge: Arc<Notify>,
+    pub nudge: Arc<Notify>,
 }

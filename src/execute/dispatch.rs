@@ -22,7 +22,7 @@ const PERMIT_VALID: Duration = Duration::from_secs(180);
 
 /// What the executor may do.
 #[derive(Debug, Clone)]
-pub(crate) enum Hands {
+pub enum Hands {
     /// Change the cloud.
     Live(Live),
     /// Only say what would be sent.
@@ -31,14 +31,14 @@ pub(crate) enum Hands {
 
 /// The write side of one provider account, and the journal that every write goes through.
 #[derive(Debug, Clone)]
-pub(crate) struct Live {
-    pub(crate) cloud: Arc<dyn Mutate>,
-    pub(crate) journal: Arc<Journal>,
-    pub(crate) clock: Arc<dyn Clock>,
+pub struct Live {
+    pub cloud: Arc<dyn Mutate>,
+    pub journal: Arc<Journal>,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Hands {
-    pub(crate) async fn carry_out(
+    pub async fn carry_out(
         &self,
         fleet: &FleetId,
         action: &Action,

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use crate::model::{Action, Settlement};
 
-pub(crate) use dispatch::{Hands, Live};
-pub(crate) use settle::settle;
+pub use dispatch::{Hands, Live};
+pub use settle::settle;
 
 /// What became of one action of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,7 +68,7 @@ fn failures(failed: &BTreeMap<InstanceId, String>) -> String {
 
 /// Executes `actions` in order. An action that fails does not keep the following from being tried:
 /// they were planned to be independent.
-pub(crate) async fn run(
+pub async fn run(
     hands: &Hands,
     fleet: &crate::model::FleetId,
     actions: &[Action],

@@ -22,7 +22,7 @@ const LOOK_FOR: Duration = Duration::from_secs(2 * 60);
 
 /// Settles what is open in `history`. What cannot be settled now stays open and is looked at again
 /// in the next tick; meanwhile it counts as capacity.
-pub(crate) async fn settle(
+pub async fn settle(
     live: &Live,
     cloud: &dyn Observe,
     fleet: &Fleet,

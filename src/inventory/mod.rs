@@ -16,15 +16,15 @@ use crate::model::{Fleet, FleetId, History, Inventory, Phase, tags};
 
 /// What a survey found.
 #[derive(Debug)]
-pub(crate) struct Survey {
-    pub(crate) inventory: Inventory,
+pub struct Survey {
+    pub inventory: Inventory,
     /// Instances whose phase is another one than the history says, with the new phase.
-    pub(crate) phases: BTreeMap<InstanceId, Phase>,
+    pub phases: BTreeMap<InstanceId, Phase>,
 }
 
 /// What a survey must remember from one tick to the next.
 #[derive(Debug, Default)]
-pub(crate) struct Surveyor {
+pub struct Surveyor {
     /// Fleets whose last listing had lost most of its instances.
     suspects: Mutex<BTreeMap<FleetId, u32>>,
 }
@@ -36,7 +36,7 @@ const LOOKS: u32 = 2;
 impl Surveyor {
     /// Lists the instances of `fleet`. Any read that fails fails the survey: a partial listing is
     /// no listing.
-    pub(crate) async fn survey(
+    pub async fn survey(
         &self,
         cloud: &dyn Observe,
         fleet: &Fleet,

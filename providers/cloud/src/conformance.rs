@@ -1,1 +1,188 @@
-//! (filled in by its own commit)
+//! The contract of a provider as a test: every provider passes this suite, against its own
+//! emulator.
+//!
+//! It panics with a sentence where the contract is broken, as tests do.
+
+use std::future::Future;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::{
+    Class, ClientToken, Clock, InstanceId, Kind, Launch, ManualClock, Mutate, Observe, Permit,
+    Status, SystemClock, TagFilter, Tags, Terminate, clock,
+};
+
+/// A provider with the cloud that it talks to, on a manual clock.
+pub trait Rig: Send + Sync {
+    fn observe(&self) -> &dyn Observe;
+    fn mutate(&self) -> &dyn Mutate;
+    /// The clock of provider and cloud.
+    fn clock(&self) -> &ManualClock;
+    /// A launch that this cloud can carry out.
+    fn launch(&self, token: ClientToken, amount: u32, tags: Tags) -> Launch;
+    /// After this long a launched instance is Running.
+    fn boot(&self) -> Duration;
+    /// The next `times` answers to a launch or a deletion get lost after the effect.
+    fn lose_answers(&self, times: u32);
+    /// Calls that have reached the cloud.
+    fn calls(&self) -> usize;
+}
+
+/// Checks everything.
+pub async fn keeps_the_contract(rig: &dyn Rig) {
+    lists_every_page(rig).await;
+    launches_once_per_token(rig).await;
+    survives_lost_answers(rig).await;
+    tags_are_read_back(rig).await;
+    reports_each_instance(rig).await;
+    a_run_out_permit_sends_nothing(rig).await;
+    probes_change_nothing(rig).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "the suite stands in for the journal")]
+fn permit(rig: &dyn Rig, valid: Duration) -> Permit {
+    Permit::after_commit(Uuid::new_v4(), clock::after(rig.clock().now(), valid))
+}
+
+fn long(rig: &dyn Rig) -> Permit {
+    permit(rig, Duration::from_secs(3_600))
+}
+
+fn tags(group: &str) -> Tags {
+    [("suite".to_owned(), "conformance".to_owned()), ("group".to_owned(), group.to_owned())].into()
+}
+
+fn filter(group: &str) -> TagFilter {
+    TagFilter::of(("suite", "conformance"), ("group", group), &[])
+}
+
+fn token() -> ClientToken {
+    Uuid::new_v4().into()
+}
+
+/// Waits for `work`; whenever somebody sleeps on the clock meanwhile, a second passes.
+async fn patiently<T>(rig: &dyn Rig, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = SystemClock.sleep(Duration::from_millis(1)) => {
+                if rig.clock().sleepers() > 0 {
+                    rig.clock().advance(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+}
+
+async fn launch(rig: &dyn Rig, amount: u32, group: &str) -> Vec<InstanceId> {
+    let launch = rig.launch(token(), amount, tags(group));
+    let ids = patiently(rig, rig.mutate().launch(&long(rig), &launch)).await;
+    ids.expect("a launch that the cloud can carry out")
+}
+
+async fn listed(rig: &dyn Rig, group: &str) -> Vec<crate::Instance> {
+    patiently(rig, rig.observe().instances_by_tags(&filter(group))).await.expect("a listing")
+}
+
+async fn lists_every_page(rig: &dyn Rig) {
+    launch(rig, 100, "many").await;
+    launch(rig, 35, "many").await;
+    let found = listed(rig, "many").await;
+    assert_eq!(found.len(), 135, "every page is read, the last one too");
+    let ids: Vec<InstanceId> = found.iter().map(|instance| instance.id.clone()).collect();
+    let by_id = patiently(rig, rig.observe().instances_by_ids(&ids)).await.expect("by id");
+    assert_eq!(by_id.len(), 135, "ids are asked for in batches");
+    let calls = rig.calls();
+    let none = rig.observe().instances_by_ids(&[]).await.expect("no ids");
+    assert!(none.is_empty() && rig.calls() == calls, "no ids send nothing and mean nothing");
+}
+
+async fn launches_once_per_token(rig: &dyn Rig) {
+    let launch = rig.launch(token(), 3, tags("once"));
+    let permit = long(rig);
+    let first = patiently(rig, rig.mutate().launch(&permit, &launch)).await.expect("launched");
+    let again = patiently(rig, rig.mutate().launch(&permit, &launch)).await.expect("repeated");
+    assert_eq!(first, again, "a repeated token is answered with the first answer");
+    assert_eq!(listed(rig, "once").await.len(), 3);
+    let other = Launch { amount: 4, ..launch };
+    let error = patiently(rig, rig.mutate().launch(&permit, &other)).await.expect_err("a misuse");
+    assert_eq!(error.class, Class::Ambiguous, "other parameters under one token: {error}");
+}
+
+async fn survives_lost_answers(rig: &dyn Rig) {
+    rig.lose_answers(2);
+    let ids = launch(rig, 2, "lost").await;
+    assert_eq!(listed(rig, "lost").await.len(), 2, "a lost answer launches nothing twice");
+    rig.clock().advance(rig.boot());
+    let results = patiently(rig, rig.mutate().delete(&long(rig), &ids, Terminate::Force)).await;
+    let results = results.expect("per instance");
+    assert!(results.iter().all(|result| result.result.is_ok()), "{results:?}");
+    assert!(listed(rig, "lost").await.is_empty());
+}
+
+async fn tags_are_read_back(rig: &dyn Rig) {
+    let ids = launch(rig, 60, "tagged").await;
+    let more: Tags = [("colour".to_owned(), "a b+c*~/蓝".to_owned())].into();
+    patiently(rig, rig.mutate().tag(&long(rig), &ids, &more)).await.expect("tagged");
+    for instance in listed(rig, "tagged").await {
+        assert_eq!(instance.tags["colour"], "a b+c*~/蓝", "tags survive every encoding");
+        assert_eq!(instance.tags["group"], "tagged", "and do not replace others");
+    }
+}
+
+async fn reports_each_instance(rig: &dyn Rig) {
+    let mut ids = launch(rig, 2, "each").await;
+    rig.clock().advance(rig.boot());
+    let unknown = InstanceId::from("i-does-not-exist");
+    ids.insert(1, unknown.clone());
+
+    let results = patiently(rig, rig.mutate().stop(&long(rig), &ids)).await.expect("per instance");
+    let failed: Vec<&InstanceId> =
+        results.iter().filter(|r| r.result.is_err()).map(|r| &r.id).collect();
+    assert_eq!((results.len(), failed), (3, vec![&unknown]), "a bad id fails alone");
+
+    let delete = rig.mutate().delete(&long(rig), &ids, Terminate::StopThenDelete);
+    let permit_holder = patiently(rig, delete).await.expect("per instance");
+    let conflicts = permit_holder.iter().filter(|r| r.id != unknown);
+    for result in conflicts {
+        let class = result.result.as_ref().map_err(|error| error.class);
+        assert!(matches!(class, Ok(()) | Err(Class::Conflict)), "{result:?}");
+    }
+    rig.clock().advance(Duration::from_secs(60));
+    let stopped = listed(rig, "each").await;
+    assert!(stopped.iter().all(|instance| instance.status == Status::Stopped), "{stopped:?}");
+
+    let results = rig.mutate().delete(&long(rig), &ids, Terminate::StopThenDelete);
+    let results = patiently(rig, results).await.expect("per instance");
+    assert_eq!(results.len(), 3);
+    for result in &results {
+        assert_eq!(result.result, Ok(()), "deleting what is gone has reached its goal");
+    }
+    assert!(listed(rig, "each").await.is_empty());
+}
+
+async fn a_run_out_permit_sends_nothing(rig: &dyn Rig) {
+    let permit = permit(rig, Duration::ZERO);
+    let calls = rig.calls();
+    let launch = rig.launch(token(), 1, tags("late"));
+    let error = rig.mutate().launch(&permit, &launch).await.expect_err("too late");
+    assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
+    let error = rig.mutate().tag(&permit, &["i-1".into()], &tags("late")).await.expect_err("too late");
+    assert_eq!(error.class, Class::Permanent);
+    assert_eq!(rig.calls(), calls, "nothing is sent at or after send_before");
+}
+
+async fn probes_change_nothing(rig: &dyn Rig) {
+    patiently(rig, rig.observe().probe_list()).await.expect("listing is permitted");
+    let launch = rig.launch(token(), 5, tags("probe"));
+    patiently(rig, rig.observe().probe_launch(&launch)).await.expect("it would be accepted");
+    assert!(listed(rig, "probe").await.is_empty(), "a probe launches nothing");
+    let wrong = Launch { vswitch: "vsw-does-not-exist".to_owned(), ..launch };
+    let error = patiently(rig, rig.observe().probe_launch(&wrong)).await.expect_err("no such network");
+    assert_eq!(error.class, Class::Permanent, "{error}");
+    let offers = patiently(rig, rig.observe().offers(&wrong.instance_type)).await.expect("offers");
+    assert!(!offers.is_empty());
+}

@@ -48,3 +48,9 @@ impl Serialize for Span {
 pub(crate) fn minute(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%MZ").to_string()
 }
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Span {
+        Span(duration)
+    }
+}

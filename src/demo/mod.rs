@@ -1,0 +1,197 @@
+//! The demo: the real daemon, over real signed HTTP, on an embedded cloud.
+//!
+//! Simulated are only the cloud (the ECS emulator) and a service under load, whose CPU follows
+//! load ÷ instances and is served by a minimal Prometheus endpoint. All of it is in this process,
+//! on loopback, with a configuration such as an operator would write.
+
+mod load;
+mod plain;
+pub mod prometheus;
+mod story;
+mod view;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aliyun::credentials::KeyPair;
+use cloud::{Clock, SystemClock, clock};
+use ecs_emulator::{Emulator, StartError, World};
+use tokio::sync::watch;
+
+use crate::config::{self, Env, Problems};
+use crate::control::{self, Beat, Mode, Sink, TickError, TickReport, WireError};
+use crate::model::{FleetId, Span};
+use prometheus::Metrics;
+use story::Story;
+
+/// Why the demo did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("the demo runs for 30s or longer: instances need time to boot and to go")]
+    TooShort,
+    #[error(transparent)]
+    Emulator(#[from] StartError),
+    #[error("cannot serve metrics: {0}")]
+    Metrics(#[source] std::io::Error),
+    #[error("the demo's configuration has problems\n{0}")]
+    Config(#[from] Problems),
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("cannot draw on this terminal: {0} (try --plain)")]
+    Terminal(#[source] std::io::Error),
+}
+
+/// How it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// A live view that fills the terminal.
+    Live,
+    /// Lines.
+    Plain,
+}
+
+/// What is simulated moves on this often.
+const STEP: Duration = Duration::from_millis(250);
+/// The key pair of the embedded cloud.
+const KEY: (&str, &str) = ("testid", "testsecret");
+
+/// Runs for `duration` or until `stop` says so, and prints with `print`. Returns the summary.
+pub async fn run(
+    duration: Duration,
+    show: Show,
+    print: fn(&str),
+    mut stop: watch::Receiver<bool>,
+) -> Result<String, DemoError> {
+    if duration < Duration::from_secs(30) {
+        return Err(DemoError::TooShort);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    // What takes minutes in the field takes seconds here: everything is scaled to the duration.
+    let pace = Pace::of(duration);
+    let mut world = World::default();
+    world.set_boot(pace.boot.get());
+    let emulator = Arc::new(Emulator::on_loopback(world, clock.clone()).await?);
+    let metrics = Arc::new(Metrics::default());
+    let endpoint = prometheus::serve(metrics.clone()).await.map_err(DemoError::Metrics)?;
+    let text = pace.config(&emulator.url(), &endpoint.url());
+    let config = config::parse(&text, Path::new("demo.toml"), &Env::system())?;
+    let keys = Arc::new(KeyPair::new(KEY.0, KEY.1));
+    let world = control::wire(config, Mode::Live, clock.clone(), Some(keys)).await?;
+
+    let story = Arc::new(Mutex::new(Story::new(duration)));
+    let (end, ended) = watch::channel(false);
+    let sink = Arc::new(Teller { story: story.clone() });
+    let daemon = tokio::spawn(control::beat(Arc::new(world), Beat::Forever, sink, ended));
+    if show == Show::Plain {
+        plain::introduce(print, &text);
+    }
+    let mut screen = match show {
+        Show::Live => Some(view::Screen::open().map_err(DemoError::Terminal)?),
+        Show::Plain => None,
+    };
+    let mut told = plain::Told::default();
+    let began = clock.now();
+    loop {
+        let elapsed = clock::age(clock.now(), began);
+        {
+            let mut story = story.lock().expect("no holder of this lock can panic");
+            story.observe(elapsed, &emulator, &metrics, clock.now());
+            match &mut screen {
+                Some(screen) => screen.draw(&story).map_err(DemoError::Terminal)?,
+                None => told.tell(&story, print),
+            }
+        }
+        let left = duration.saturating_sub(elapsed);
+        let quit = screen.as_ref().is_some_and(view::Screen::wants_to_quit);
+        if left.is_zero() || quit || *stop.borrow() {
+            break;
+        }
+        tokio::select! {
+            () = clock.sleep(STEP.min(left)) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+    // Restores the terminal before anything is printed.
+    drop(screen);
+    end.send_replace(true);
+    // The daemon finishes its tick; an error would mean that it panicked, which has been printed.
+    drop(daemon.await);
+    let story = story.lock().expect("no holder of this lock can panic");
+    Ok(story.summary(&emulator))
+}
+
+/// How fast things go.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    boot: Span,
+    cooldown_out: Span,
+    cooldown_in: Span,
+}
+
+impl Pace {
+    fn of(duration: Duration) -> Pace {
+        let share = |of: u32| {
+            let millis = u64::try_from((duration / of).as_millis()).unwrap_or(u64::MAX);
+            Span(Duration::from_millis(millis.max(500)))
+        };
+        // In two minutes: boots of 4 s, cool-downs of 5 s and 4 s.
+        Pace { boot: share(30), cooldown_out: share(24), cooldown_in: share(40) }
+    }
+
+    fn config(self, cloud: &str, metrics: &str) -> String {
+        let Pace { cooldown_out, cooldown_in, .. } = self;
+        format!(
+            r#"[daemon]
+interval = "1s"
+state = "memory:"
+
+[provider.aliyun]
+region = "cn-hangzhou"
+endpoint = "{cloud}"
+
+[fleet.web]
+provider = "aliyun"
+min = 2
+max = 10
+warmup = "1s"
+
+[fleet.web.launch]
+image_id = "m-bp1example"
+instance_types = ["ecs.c7.large", "ecs.g7.large"]
+vswitches = ["vsw-zone-h", "vsw-zone-i"]
+security_group_ids = ["sg-bp1example"]
+
+[fleet.web.signal.cpu]
+source = "prometheus"
+url = "{metrics}"
+query = "avg(service_cpu_percent)"
+max_age = "10s"
+
+[[fleet.web.rule]]
+kind = "threshold"
+signal = "cpu"
+scale_out = {{ above = 75, samples = 2, by = 2 }}
+scale_in = {{ below = 30, samples = 3, by = 1 }}
+cooldown = {{ out = "{cooldown_out}", in = "{cooldown_in}" }}
+"#
+        )
+    }
+}
+
+/// Hands the daemon's reports to the story.
+#[derive(Debug)]
+struct Teller {
+    story: Arc<Mutex<Story>>,
+}
+
+impl Sink for Teller {
+    fn tick(&self, report: &TickReport) {
+        self.story.lock().expect("no holder of this lock can panic").ticked(report);
+    }
+
+    fn trouble(&self, _fleet: &FleetId, error: &TickError) {
+        let mut story = self.story.lock().expect("no holder of this lock can panic");
+        story.troubled(&error.to_string());
+    }
+}
