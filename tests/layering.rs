@@ -202,7 +202,8 @@ fn permits_are_made_and_backoff_is_used_in_one_place() {
     ] {
         let users: Vec<String> = files
             .iter()
-            .filter(|path| code(path).contains(needle))
+            // The suite for providers stands in for the journal, in tests only.
+            .filter(|path| !path.ends_with("conformance.rs") && code(path).contains(needle))
             .map(|path| path.strip_prefix(root()).expect("below root").display().to_string())
             .collect();
         assert_eq!(users, [home], "{needle}");

@@ -55,7 +55,8 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         if names.len() == 1 { "fleet" } else { "fleets" },
         names.join(", "),
     );
-    notify(&[NotifyState::Ready, NotifyState::Status(&format!("{} fleets", names.len()))]);
+    let status = format!("{} {}", names.len(), if names.len() == 1 { "fleet" } else { "fleets" });
+    notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
     let background = [
         tokio::spawn(watchdog(clock.clone())),
         tokio::spawn(prune(world.journal.clone(), clock.clone())),

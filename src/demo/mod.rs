@@ -72,7 +72,7 @@ pub async fn run(
     let mut world = World::default();
     world.set_boot(pace.boot.get());
     let emulator = Arc::new(Emulator::on_loopback(world, clock.clone()).await?);
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(clock.clone()));
     let endpoint = prometheus::serve(metrics.clone()).await.map_err(DemoError::Metrics)?;
     let text = pace.config(&emulator.url(), &endpoint.url());
     let config = config::parse(&text, Path::new("demo.toml"), &Env::system())?;

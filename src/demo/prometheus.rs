@@ -7,7 +7,7 @@ use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json};
 use axum::routing::get;
-use cloud::Timestamp;
+use cloud::{Clock, Timestamp};
 use promql_parser::parser::{self, Expr, token};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,19 +15,28 @@ use serde_json::{Value, json};
 /// The metric's name.
 const METRIC: &str = "service_cpu_percent";
 
-/// What was scraped last.
-#[derive(Debug, Default)]
-pub struct Metrics(Mutex<Vec<(String, f64, Timestamp)>>);
+/// What was scraped last, and the endpoint's clock.
+#[derive(Debug)]
+pub struct Metrics {
+    clock: Arc<dyn Clock>,
+    samples: Mutex<Vec<(String, f64, Timestamp)>>,
+}
 
 impl Metrics {
+    /// Nothing scraped yet.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Metrics { clock, samples: Mutex::default() }
+    }
+
     /// One sample per instance: its id, its CPU in percent.
     pub fn scrape(&self, samples: Vec<(String, f64)>, at: Timestamp) {
-        let mut held = self.0.lock().expect("no holder of this lock can panic");
+        let mut held = self.samples.lock().expect("no holder of this lock can panic");
         *held = samples.into_iter().map(|(id, value)| (id, value, at)).collect();
     }
 
     fn samples(&self) -> Vec<(String, f64, Timestamp)> {
-        self.0.lock().expect("no holder of this lock can panic").clone()
+        self.samples.lock().expect("no holder of this lock can panic").clone()
     }
 }
 
@@ -84,9 +93,7 @@ fn answer(metrics: &Metrics, ask: &Ask) -> (StatusCode, Json<Value>) {
     let result = parser::parse(&ask.query).and_then(|expr| evaluate(&expr, &samples));
     match result {
         Ok(values) => {
-            // Evaluated when the newest sample was taken, unless the caller says when.
-            let newest = samples.iter().map(|(_, _, at)| seconds(*at)).fold(0.0, f64::max);
-            let at = ask.time.unwrap_or(newest);
+            let at = ask.time.unwrap_or_else(|| seconds(metrics.clock.now()));
             let rows: Vec<Value> = values
                 .into_iter()
                 .map(
@@ -160,7 +167,7 @@ mod tests {
     #[test]
     fn it_knows_the_queries_that_the_demo_asks() {
         let at: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a valid time");
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(Arc::new(cloud::ManualClock::at(at)));
         metrics.scrape(vec![("i-1".into(), 40.0), ("i-2".into(), 60.0)], at);
         for (query, value) in [
             ("avg(service_cpu_percent)", "50"),

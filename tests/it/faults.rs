@@ -2,8 +2,8 @@
 
 use cloud::Status;
 use ecs_emulator::{Fault, FaultKind, World as Cloud};
-use fleetscaler::model::{Phase, Settlement};
 use fleetscaler::execute::Outcome;
+use fleetscaler::model::{Phase, Settlement};
 
 use crate::harness::{Setup, Wish};
 
@@ -55,7 +55,8 @@ async fn a_launch_that_never_gets_an_answer_is_settled_by_a_later_tick() {
 
 #[tokio::test]
 async fn a_crash_between_launch_and_answer_costs_nothing_even_when_listings_lag() {
-    let cloud = Cloud { listing_lag: std::time::Duration::from_secs(60).into(), ..Cloud::default() };
+    let cloud =
+        Cloud { listing_lag: std::time::Duration::from_secs(60).into(), ..Cloud::default() };
     let mut setup = Setup::settled(Wish { cloud, ..Wish::default() }).await;
     setup.emulator.inject(Fault::on("RunInstances", FaultKind::CutAfter));
     setup.ticks(2, 90.0).await;
@@ -93,7 +94,10 @@ async fn bad_answers_to_a_listing_change_nothing() {
         setup.clock.advance(crate::harness::INTERVAL);
         setup.cpu(1.0);
         let error = setup.try_tick().await.expect_err("nothing can be read").to_string();
-        assert!(error.contains("the cloud cannot be read, nothing is changed"), "{kind:?}: {error}");
+        assert!(
+            error.contains("the cloud cannot be read, nothing is changed"),
+            "{kind:?}: {error}"
+        );
         setup.rough_ticks(4, 1.0).await;
         let writes = setup.emulator.transcript()[seen..]
             .iter()
@@ -109,7 +113,11 @@ async fn an_empty_listing_is_not_believed_while_the_permission_is_missing() {
     let setup = Setup::settled(Wish::default()).await;
     setup.emulator.inject(Fault::on("DescribeInstances", FaultKind::EmptyListing).times(2));
     let report = setup.ticks(1, 90.0).await.remove(0);
-    assert!(report.decision.reasons.iter().any(|r| r.to_string().contains("in doubt")), "{}", report.decision);
+    assert!(
+        report.decision.reasons.iter().any(|r| r.to_string().contains("in doubt")),
+        "{}",
+        report.decision
+    );
     setup.ticks(1, 50.0).await;
     assert_eq!(setup.emulator.instances().len(), 2, "no second fleet was bought");
 }
@@ -138,7 +146,13 @@ async fn a_sold_out_zone_is_left_for_the_next_one() {
         .transcript()
         .into_iter()
         .filter(|entry| entry.action == "RunInstances")
-        .map(|e| (e.parameters["InstanceType"].clone(), e.parameters["VSwitchId"].clone(), e.created.len()))
+        .map(|e| {
+            (
+                e.parameters["InstanceType"].clone(),
+                e.parameters["VSwitchId"].clone(),
+                e.created.len(),
+            )
+        })
         .skip(1)
         .collect();
     let place = |zone: &str, n| ("ecs.c7.large".to_owned(), zone.to_owned(), n);
@@ -154,7 +168,11 @@ async fn everything_sold_out_is_said_and_nothing_spins() {
     setup.emulator.inject(Fault::on("RunInstances", FaultKind::SoldOut));
     let reports = setup.ticks(8, 90.0).await;
     let last = reports.last().expect("a report");
-    assert!(last.plan.shortfalls.iter().any(|s| s.contains("sold out")), "{:?}", last.plan.shortfalls);
+    assert!(
+        last.plan.shortfalls.iter().any(|s| s.contains("sold out")),
+        "{:?}",
+        last.plan.shortfalls
+    );
     let asked = setup.emulator.transcript().iter().filter(|e| e.action == "RunInstances").count();
     assert_eq!(asked, 1 + 4, "each of the four places once");
 }
@@ -205,7 +223,8 @@ async fn a_throttled_action_resumes_and_reads_go_on() {
 
 #[tokio::test]
 async fn a_listing_that_lags_does_not_lead_to_a_second_launch() {
-    let cloud = Cloud { listing_lag: std::time::Duration::from_secs(100).into(), ..Cloud::default() };
+    let cloud =
+        Cloud { listing_lag: std::time::Duration::from_secs(100).into(), ..Cloud::default() };
     let setup = Setup::new(Wish { cloud, ..Wish::default() }).await;
     let reports = setup.ticks(12, 50.0).await;
     assert_eq!(setup.emulator.instances().len(), 2);

@@ -44,8 +44,9 @@ impl Setup {
     pub(crate) async fn new(wish: Wish) -> Setup {
         let clock = ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"));
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-        let emulator = Emulator::on_loopback(wish.cloud.clone(), shared).await.expect("an emulator");
-        let metrics = Arc::new(Metrics::default());
+        let emulator =
+            Emulator::on_loopback(wish.cloud.clone(), shared).await.expect("an emulator");
+        let metrics = Arc::new(Metrics::new(Arc::new(clock.clone())));
         let endpoint = prometheus::serve(metrics.clone()).await.expect("an endpoint");
         let dir = tempfile::tempdir().expect("a directory");
         let mut setup = Setup { clock, emulator, metrics, endpoint, world: None, dir, wish };

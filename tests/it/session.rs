@@ -120,10 +120,20 @@ async fn without_its_state_the_daemon_knows_its_instances_and_the_cool_down_by_t
     assert_eq!(reports[1].decision.current, 4);
     let held = reports[1].decision.blocked_by.clone();
     assert!(matches!(held, Some(Reason::CoolingDown { .. })), "{held:?}");
+}
+
+#[tokio::test]
+async fn without_its_state_the_first_scale_in_waits_a_cool_down() {
+    let mut setup = Setup::settled(Wish::default()).await;
+    setup.ticks(2, 90.0).await;
+    setup.ticks(6, 50.0).await;
+    setup.lose_state().await;
     let reports = setup.ticks(3, 5.0).await;
     let held = reports[2].decision.blocked_by.clone();
-    assert!(held.is_some(), "the first scale-in waits a cool-down: {held:?}");
+    assert!(matches!(held, Some(Reason::NoRecordYet { .. })), "{held:?}");
     assert_eq!(setup.fleet().len(), 4);
+    setup.ticks(3, 5.0).await;
+    assert_eq!(setup.fleet().len(), 3, "then it happens");
 }
 
 #[tokio::test]
@@ -137,9 +147,12 @@ async fn a_signal_that_is_gone_or_stale_holds_the_fleet() {
     for n in 0..20 {
         setup.clock.advance(crate::harness::INTERVAL);
         let report = setup.tick().await;
-        assert_eq!(report.decision.desired, size, "tick {n}");
+        assert_eq!(report.decision.desired as usize, size, "tick {n}");
     }
+    let gap = setup.tick().await.decision.blocked_by;
+    assert!(matches!(gap, Some(Reason::Missing { gap: Gap::Stale { .. }, .. })), "{gap:?}");
     setup.metrics.scrape(Vec::new(), cloud::Clock::now(&setup.clock));
+    setup.clock.advance(crate::harness::INTERVAL);
     let report = setup.tick().await;
     let gap = report.decision.blocked_by.clone();
     assert!(matches!(gap, Some(Reason::Missing { gap: Gap::Empty, .. })), "{gap:?}");

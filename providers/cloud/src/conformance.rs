@@ -144,10 +144,10 @@ async fn reports_each_instance(rig: &dyn Rig) {
         results.iter().filter(|r| r.result.is_err()).map(|r| &r.id).collect();
     assert_eq!((results.len(), failed), (3, vec![&unknown]), "a bad id fails alone");
 
-    let delete = rig.mutate().delete(&long(rig), &ids, Terminate::StopThenDelete);
-    let permit_holder = patiently(rig, delete).await.expect("per instance");
-    let conflicts = permit_holder.iter().filter(|r| r.id != unknown);
-    for result in conflicts {
+    let permit = long(rig);
+    let delete = rig.mutate().delete(&permit, &ids, Terminate::StopThenDelete);
+    let results = patiently(rig, delete).await.expect("per instance");
+    for result in results.iter().filter(|result| result.id != unknown) {
         let class = result.result.as_ref().map_err(|error| error.class);
         assert!(matches!(class, Ok(()) | Err(Class::Conflict)), "{result:?}");
     }
@@ -155,7 +155,8 @@ async fn reports_each_instance(rig: &dyn Rig) {
     let stopped = listed(rig, "each").await;
     assert!(stopped.iter().all(|instance| instance.status == Status::Stopped), "{stopped:?}");
 
-    let results = rig.mutate().delete(&long(rig), &ids, Terminate::StopThenDelete);
+    let permit = long(rig);
+    let results = rig.mutate().delete(&permit, &ids, Terminate::StopThenDelete);
     let results = patiently(rig, results).await.expect("per instance");
     assert_eq!(results.len(), 3);
     for result in &results {
@@ -170,7 +171,8 @@ async fn a_run_out_permit_sends_nothing(rig: &dyn Rig) {
     let launch = rig.launch(token(), 1, tags("late"));
     let error = rig.mutate().launch(&permit, &launch).await.expect_err("too late");
     assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
-    let error = rig.mutate().tag(&permit, &["i-1".into()], &tags("late")).await.expect_err("too late");
+    let error =
+        rig.mutate().tag(&permit, &["i-1".into()], &tags("late")).await.expect_err("too late");
     assert_eq!(error.class, Class::Permanent);
     assert_eq!(rig.calls(), calls, "nothing is sent at or after send_before");
 }
@@ -181,7 +183,8 @@ async fn probes_change_nothing(rig: &dyn Rig) {
     patiently(rig, rig.observe().probe_launch(&launch)).await.expect("it would be accepted");
     assert!(listed(rig, "probe").await.is_empty(), "a probe launches nothing");
     let wrong = Launch { vswitch: "vsw-does-not-exist".to_owned(), ..launch };
-    let error = patiently(rig, rig.observe().probe_launch(&wrong)).await.expect_err("no such network");
+    let error =
+        patiently(rig, rig.observe().probe_launch(&wrong)).await.expect_err("no such network");
     assert_eq!(error.class, Class::Permanent, "{error}");
     let offers = patiently(rig, rig.observe().offers(&wrong.instance_type)).await.expect("offers");
     assert!(!offers.is_empty());

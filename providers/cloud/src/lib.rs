@@ -7,6 +7,7 @@
 //! Time is a value here: everything that waits or expires asks a [`Clock`].
 
 pub mod clock;
+#[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod credentials;
 mod error;

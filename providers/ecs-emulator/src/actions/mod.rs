@@ -67,7 +67,8 @@ impl Call<'_> {
     }
 
     fn is_true(&self, name: &str) -> bool {
-        self.get(name) == Some("true")
+        // The vendor's Python SDK writes True.
+        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// A whole number in `range`, or `default`.
