@@ -1,7 +1,7 @@
 //! Deciding: how many instances a fleet should have, and why.
 //!
 //! Pure: equal inputs give equal decisions, so a decision can be replayed and a policy backtested.
-//! Each rule gives an opinion; [`combine`] makes one number of them; [`guard`] has the last word.
+//! Each rule gives an opinion; `combine` makes one number of them; `guard` has the last word.
 //!
 //! Absence of evidence is not evidence of idleness: a rule without a usable signal has no opinion,
 //! and as long as one has none, nothing is removed.

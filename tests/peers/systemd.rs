@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cloud::SystemClock;
 use ecs_emulator::{Emulator, World};
 
-use crate::support::{Process, peers_dir, until};
+use crate::support::{Process, peers_dir, signal, until};
 
 const INSTALL: &str = "apt-get install -y systemd-container debootstrap";
 const UNIT: &str = "fleetscaler.service";
@@ -75,6 +75,14 @@ impl Machine {
 
     fn configure(&self, config: &str) {
         write(&self.root.join("etc/fleetscaler/config.toml"), config, 0o644);
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // The end of its init is the end of every process in the machine; killing systemd-nspawn
+        // alone would leave them behind.
+        signal("KILL", self.init);
     }
 }
 
@@ -187,9 +195,12 @@ async fn the_shipped_unit_lives_in_a_booted_systemd() {
     assert!(environment.contains("CREDENTIALS_DIRECTORY=") && !environment.contains("testsecret"));
 
     // A user of its own, and its state readable by it alone.
-    let user = machine.must(&["stat", "-c", "%U %a", "/var/lib/private/fleetscaler/state.db"]);
-    assert_eq!(user.trim(), "fleetscaler 600");
-    assert_ne!(machine.must(&["stat", "-c", "%u", &format!("/proc/{pid}")]).trim(), "0");
+    let owner =
+        |path: &str, what: &str| machine.must(&["stat", "-c", what, path]).trim().to_owned();
+    let user = owner(&format!("/proc/{pid}"), "%u");
+    assert_ne!(user, "0");
+    let state = owner("/var/lib/private/fleetscaler/state.db", "%u %a");
+    assert_eq!(state, format!("{user} 600"));
 
     // The journal has its messages, with fields to ask for.
     let by_field = machine.must(&["journalctl", "--no-pager", "-o", "cat", "F_FLEET_ID=web"]);

@@ -9,7 +9,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client builder with rustls (ring) and the system's root certificates, without redirects (a
 /// signed request must not be sent elsewhere) and with a connect time-out of 5 s.
-#[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that makes HTTP clients")]
 pub fn client_builder() -> ClientBuilder {
     // An error says that a provider is installed already, which is just as good.

@@ -33,10 +33,12 @@ pub(crate) enum Found {
     Nothing(String),
 }
 
+type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// The process's surroundings, injected so that tests need not change them.
 #[derive(Clone)]
 pub struct Surroundings {
-    variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variable: Arc<Variables>,
 }
 
 impl Surroundings {
