@@ -14,14 +14,14 @@ use crate::observe::LogFormat;
 #[command(
     name = "fleetscaler",
     version,
-    max_term_width = 80,
+    term_width = 80,
     after_help = "\
 First steps:
-  fleetscaler demo                         see it work on an embedded cloud
-  fleetscaler check --config config.toml   every problem of a configuration at once
-  fleetscaler run --config config.toml --dry-run
-                                           what it would do, call by call
-  fleetscaler run --config config.toml     do it
+  fleetscaler demo                        see it work on an embedded cloud
+  fleetscaler check --config config.toml  every problem of it at once
+  fleetscaler run --dry-run --config config.toml
+                                          what it would do, call by call
+  fleetscaler run --config config.toml    do it
 
 Exit codes:
   0  done          1  failed while running    2  wrong command line
@@ -151,6 +151,8 @@ mod tests {
     fn the_command_line_is_consistent_and_fits_80_columns() {
         Args::command().debug_assert();
         let mut command = Args::command();
+        // Hands the width on to the commands.
+        command.build();
         for name in ["run", "check", "demo", "emulator"] {
             let help = command.find_subcommand_mut(name).expect(name).render_long_help();
             for line in help.to_string().lines() {
