@@ -1,6 +1,7 @@
 //! The daemon's loop against the emulator, over real HTTP: whole sessions as scripts.
 
 mod faults;
+mod fleets;
 mod harness;
 mod provider;
 mod session;

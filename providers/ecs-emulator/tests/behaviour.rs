@@ -1,0 +1,381 @@
+//! The emulator as its callers meet it: over HTTP, with a signer of this file's own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cloud::{Clock, ManualClock, Timestamp};
+use ecs_emulator::{Emulator, Fault, FaultKind, World};
+use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use sha1::Sha1;
+
+struct Cloud {
+    emulator: Emulator,
+    clock: ManualClock,
+    client: reqwest::Client,
+    calls: std::sync::atomic::AtomicU32,
+}
+
+/// What a request may get wrong.
+struct Slip<'a> {
+    secret: &'a str,
+    at: Timestamp,
+    nonce: &'a str,
+    format: &'a str,
+}
+
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+fn start() -> Timestamp {
+    "2026-01-02T12:00:30Z".parse().expect("a valid time")
+}
+
+impl Cloud {
+    async fn new(world: World) -> Cloud {
+        let clock = ManualClock::at(start());
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let emulator = Emulator::on_loopback(world, shared).await.expect("it starts");
+        let client = cloud::http::client_builder().tls_certs_only([]).build().expect("a client");
+        Cloud { emulator, clock, client, calls: 0.into() }
+    }
+
+    async fn call(&self, action: &str, parameters: &[(&str, &str)]) -> (u16, Value) {
+        let nonce = self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
+        let slip =
+            Slip { secret: "testsecret", at: self.clock.now(), nonce: &nonce, format: "JSON" };
+        let (status, text) = self.send(action, parameters, slip).await;
+        (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
+    }
+
+    async fn send(
+        &self,
+        action: &str,
+        parameters: &[(&str, &str)],
+        slip: Slip<'_>,
+    ) -> (u16, String) {
+        let at = slip.at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let common = [
+            ("Action", action),
+            ("Version", "2014-05-26"),
+            ("AccessKeyId", "testid"),
+            ("SignatureMethod", "HMAC-SHA1"),
+            ("SignatureVersion", "1.0"),
+            ("SignatureNonce", slip.nonce),
+            ("Timestamp", &at),
+            ("RegionId", "cn-hangzhou"),
+        ];
+        let mut all: BTreeMap<&str, &str> =
+            common.into_iter().chain(parameters.iter().copied()).collect();
+        if !slip.format.is_empty() {
+            all.insert("Format", slip.format);
+        }
+        let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+        let query: Vec<String> =
+            all.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect();
+        let query = query.join("&");
+        let key = format!("{}&", slip.secret);
+        let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).expect("any length");
+        mac.update(format!("GET&%2F&{}", encode(&query)).as_bytes());
+        let signature = STANDARD.encode(mac.finalize().into_bytes());
+        let url = format!("{}/?{query}&Signature={}", self.emulator.url(), encode(&signature));
+        let response = self.client.get(url).send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("a body"))
+    }
+
+    /// Launches with these parameters beside the usual ones.
+    async fn launch(&self, more: &[(&str, &str)]) -> (u16, Value) {
+        let mut parameters: BTreeMap<&str, &str> = [
+            ("ImageId", "m-bp1example"),
+            ("InstanceType", "ecs.c7.large"),
+            ("VSwitchId", "vsw-zone-h"),
+            ("SecurityGroupId", "sg-bp1example"),
+        ]
+        .into();
+        parameters.extend(more.iter().copied());
+        let parameters: Vec<(&str, &str)> = parameters.into_iter().collect();
+        self.call("RunInstances", &parameters).await
+    }
+
+    async fn launched(&self, more: &[(&str, &str)]) -> Vec<String> {
+        let (status, body) = self.launch(more).await;
+        assert_eq!(status, 200, "{body}");
+        let ids = body["InstanceIdSets"]["InstanceIdSet"].as_array().expect("ids").clone();
+        ids.iter().map(|id| id.as_str().expect("an id").to_owned()).collect()
+    }
+
+    async fn list(&self, parameters: &[(&str, &str)]) -> Vec<Value> {
+        let (status, body) = self.call("DescribeInstances", parameters).await;
+        assert_eq!(status, 200, "{body}");
+        body["Instances"]["Instance"].as_array().expect("a list").clone()
+    }
+}
+
+fn code(answer: &(u16, Value)) -> (u16, &str) {
+    (answer.0, answer.1["Code"].as_str().unwrap_or("none"))
+}
+
+#[tokio::test]
+async fn only_fresh_requests_with_the_right_signature_are_served() {
+    let cloud = Cloud::new(World::default()).await;
+    let now = cloud.clock.now();
+    let minutes = |n| now + chrono::TimeDelta::minutes(n);
+    for (name, secret, at, nonce, says) in [
+        ("a wrong secret", "wrong", now, "a", "SignatureDoesNotMatch"),
+        ("an old time stamp", "testsecret", minutes(-16), "b", "InvalidTimeStamp.Expired"),
+        ("a time stamp of the future", "testsecret", minutes(16), "c", "InvalidTimeStamp.Expired"),
+        ("a right one", "testsecret", now, "d", "Instances"),
+        ("a nonce for the second time", "testsecret", now, "d", "SignatureNonceUsed"),
+    ] {
+        let slip = Slip { secret, at, nonce, format: "JSON" };
+        let (_, text) = cloud.send("DescribeInstances", &[], slip).await;
+        assert!(text.contains(says), "{name}: {text}");
+        assert_eq!(secret == "wrong", text.contains("server string to sign is:GET&%2F&"), "{name}");
+    }
+    let slip = Slip { secret: "testsecret", at: now, nonce: "e", format: "" };
+    let (_, xml) = cloud.send("DescribeInstances", &[], slip).await;
+    assert!(xml.starts_with("<?xml"), "the default format is XML: {xml}");
+}
+
+#[tokio::test]
+async fn a_client_token_launches_once() {
+    let cloud = Cloud::new(World::default()).await;
+    let token = ("ClientToken", "one");
+    let first = cloud.launched(&[token, ("Amount", "2")]).await;
+    assert_eq!(cloud.launched(&[token, ("Amount", "2")]).await, first);
+    let other = cloud.launch(&[token, ("Amount", "3")]).await;
+    assert_eq!(code(&other), (400, "IdempotentParameterMismatch"));
+    let long = "x".repeat(65);
+    let refused = cloud.launch(&[("ClientToken", long.as_str())]).await;
+    assert_eq!(code(&refused), (400, "InvalidClientToken.ValueNotSupported"));
+    assert_eq!(cloud.emulator.instances().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_whose_first_call_is_under_way_is_refused_until_it_is_done() {
+    let cloud = Arc::new(Cloud::new(World::default()).await);
+    let slow = Fault {
+        delay: Duration::from_secs(30).into(),
+        ..Fault::on("RunInstances", FaultKind::Slow)
+    };
+    cloud.emulator.inject(slow.times(1));
+    let token = [("ClientToken", "slow")];
+    let first = tokio::spawn({
+        let cloud = cloud.clone();
+        async move { cloud.launched(&[("ClientToken", "slow")]).await }
+    });
+    while cloud.clock.sleepers() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(code(&cloud.launch(&token).await), (403, "LastTokenProcessing"));
+    cloud.clock.advance(Duration::from_secs(30));
+    let ids = first.await.expect("it ends");
+    assert_eq!(cloud.launched(&token).await, ids);
+}
+
+#[tokio::test]
+async fn a_refusal_is_remembered_under_its_token() {
+    let cloud = Cloud::new(World::default()).await;
+    cloud.emulator.change(|world| {
+        world.stock.insert("cn-hangzhou-h/ecs.c7.large".to_owned(), 0);
+    });
+    let token = [("ClientToken", "t")];
+    assert_eq!(code(&cloud.launch(&token).await), (403, "OperationDenied.NoStock"));
+    cloud.emulator.change(|world| world.stock.clear());
+    assert_eq!(code(&cloud.launch(&token).await), (403, "OperationDenied.NoStock"));
+    cloud.launched(&[("ClientToken", "another")]).await;
+}
+
+#[tokio::test]
+async fn a_launch_is_all_or_nothing_without_min_amount() {
+    let cloud = Cloud::new(World::default()).await;
+    cloud.emulator.change(|world| {
+        world.stock.insert("cn-hangzhou-h/ecs.c7.large".to_owned(), 3);
+    });
+    let refused = cloud.launch(&[("Amount", "5")]).await;
+    assert_eq!(code(&refused), (403, "OperationDenied.NoStock"));
+    let refused = cloud.launch(&[("Amount", "5"), ("MinAmount", "4")]).await;
+    assert_eq!(code(&refused), (403, "OperationDenied.NoStock"));
+    assert_eq!(cloud.launched(&[("Amount", "5"), ("MinAmount", "1")]).await.len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_launch_may_not_ask_is_refused_with_its_code() {
+    let cloud = Cloud::new(World::default()).await;
+    cloud.emulator.change(|world| {
+        world.instance_quota = 6;
+        if let Some(vswitch) = world.vswitches.get_mut("vsw-zone-i") {
+            vswitch.ips = 0;
+        }
+    });
+    for (more, status, wanted) in [
+        (vec![("ImageId", "m-none")], 404, "InvalidImageId.NotFound"),
+        (vec![("InstanceType", "ecs.none")], 400, "InvalidInstanceType.ValueNotSupported"),
+        (vec![("VSwitchId", "vsw-none")], 404, "InvalidVSwitchId.NotFound"),
+        (vec![("SecurityGroupId", "sg-none")], 404, "InvalidSecurityGroupId.NotFound"),
+        (vec![("SecurityGroupIds.1", "sg-bp1example")], 400, "InvalidParameter.Conflict"),
+        (vec![("ZoneId", "cn-hangzhou-i")], 400, "InvalidParameter.Mismatch"),
+        (vec![("Amount", "101")], 400, "InvalidParameter"),
+        (vec![("Amount", "7")], 403, "QuotaExceed.ElasticQuota"),
+        (vec![("VSwitchId", "vsw-zone-i")], 403, "QuotaExceeded.PrivateIpAddress"),
+        (
+            vec![("SpotStrategy", "SpotAsPriceGo"), ("DeletionProtection", "true")],
+            403,
+            "InvalidChargeType.ValueNotSupported",
+        ),
+        (vec![("SpotStrategy", "Cheap")], 400, "InvalidSpotStrategy"),
+        (vec![("Tag.1.Key", "acs:x")], 400, "InvalidTagKey.Malformed"),
+        (vec![("Tag.1.Key", "a"), ("Tag.2.Key", "a")], 400, "Duplicate.TagKey"),
+        (vec![("UserData", "not base64!")], 400, "InvalidUserData.Base64FormatInvalid"),
+        (vec![("DryRun", "true")], 400, "DryRunOperation"),
+        (vec![("DryRun", "true"), ("Amount", "2")], 403, "DryRun.InvalidAmount"),
+        (vec![("RegionId", "cn-beijing")], 404, "InvalidRegionId.NotFound"),
+    ] {
+        let answer = cloud.launch(&more).await;
+        assert_eq!(code(&answer), (status, wanted), "{more:?}: {}", answer.1);
+    }
+    assert_eq!(cloud.emulator.instances().len(), 0);
+}
+
+#[tokio::test]
+async fn pages_are_clamped_and_the_last_one_has_no_token() {
+    let cloud = Cloud::new(World::default()).await;
+    cloud.launched(&[("Amount", "25")]).await;
+    assert_eq!(cloud.list(&[]).await.len(), 10, "the default page");
+    assert_eq!(cloud.list(&[("MaxResults", "3")]).await.len(), 10, "a small page is ten");
+    let (_, first) = cloud.call("DescribeInstances", &[("MaxResults", "20")]).await;
+    assert!(first.get("TotalCount").is_none());
+    let token = first["NextToken"].as_str().expect("a token");
+    let (_, last) =
+        cloud.call("DescribeInstances", &[("MaxResults", "20"), ("NextToken", token)]).await;
+    assert_eq!(last["Instances"]["Instance"].as_array().map(Vec::len), Some(5));
+    assert_eq!(last["NextToken"], json!(""));
+    let third = cloud.list(&[("PageNumber", "3"), ("PageSize", "10")]).await;
+    assert_eq!(third.len(), 5);
+    assert_eq!(cloud.list(&[("InstanceIds", "[]")]).await.len(), 0, "no ids match nothing");
+}
+
+#[tokio::test]
+async fn instances_boot_stop_and_go_on_the_clock() {
+    let cloud = Cloud::new(World::default()).await;
+    let ids = cloud.launched(&[("Amount", "1"), ("Tag.1.Key", "a"), ("Tag.1.Value", "b")]).await;
+    let id = ids[0].as_str();
+    let only = json!([id]).to_string();
+    let status = async || {
+        let found = cloud.list(&[("InstanceIds", only.as_str())]).await;
+        found.first().map_or("gone".to_owned(), |i| i["Status"].as_str().unwrap_or("?").to_owned())
+    };
+    assert_eq!(status().await, "Pending");
+    let early = cloud.call("DeleteInstances", &[("InstanceId.1", id), ("Force", "true")]).await;
+    assert_eq!(code(&early), (403, "IncorrectInstanceStatus.Initializing"));
+    cloud.clock.advance(Duration::from_secs(2));
+    assert_eq!(status().await, "Starting");
+    cloud.clock.advance(Duration::from_secs(3));
+    assert_eq!(status().await, "Running");
+    let shown = &cloud.list(&[("InstanceIds", only.as_str())]).await[0];
+    assert_eq!(shown["CreationTime"], json!("2026-01-02T12:00Z"), "no seconds");
+    assert_eq!(shown["Tags"]["Tag"], json!([{ "TagKey": "a", "TagValue": "b" }]));
+    let unforced = cloud.call("DeleteInstances", &[("InstanceId.1", id)]).await;
+    assert_eq!(code(&unforced), (403, "IncorrectInstanceStatus"));
+    let batch = [("InstanceId.1", id), ("InstanceId.2", "i-none"), ("Force", "true")];
+    assert_eq!(
+        code(&cloud.call("DeleteInstances", &batch).await),
+        (404, "InvalidInstanceId.NotFound")
+    );
+    assert_eq!(status().await, "Running", "one bad id fails the whole batch");
+    let graceful = [("InstanceId.1", id), ("Force", "true"), ("ForceStop", "false")];
+    cloud.call("DeleteInstances", &graceful).await;
+    assert_eq!(status().await, "Stopping");
+    cloud.clock.advance(Duration::from_secs(3));
+    assert_eq!(status().await, "gone");
+}
+
+#[tokio::test]
+async fn protection_holds_against_deletion() {
+    let cloud = Cloud::new(World::default()).await;
+    let ids = cloud.launched(&[("DeletionProtection", "true")]).await;
+    cloud.clock.advance(Duration::from_secs(5));
+    let refused =
+        cloud.call("DeleteInstances", &[("InstanceId.1", &ids[0]), ("Force", "true")]).await;
+    assert_eq!(code(&refused), (403, "InvalidOperation.DeletionProtection"));
+}
+
+#[tokio::test]
+async fn listings_and_tags_lag_when_told_to() {
+    let world = World {
+        listing_lag: Duration::from_secs(60).into(),
+        tag_lag: Duration::from_secs(90).into(),
+        ..World::default()
+    };
+    let cloud = Cloud::new(world).await;
+    cloud.launched(&[("Tag.1.Key", "a"), ("Tag.1.Value", "b")]).await;
+    let tagged = [("Tag.1.Key", "a"), ("Tag.1.Value", "b")];
+    assert_eq!(cloud.list(&[]).await.len(), 0);
+    cloud.clock.advance(Duration::from_secs(60));
+    assert_eq!((cloud.list(&[]).await.len(), cloud.list(&tagged).await.len()), (1, 0));
+    cloud.clock.advance(Duration::from_secs(30));
+    assert_eq!(cloud.list(&tagged).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_throttled_action_stays_so_until_the_next_minute() {
+    let mut world = World::default();
+    world.quotas.calls_per_minute.insert("DescribeInstances".to_owned(), 2);
+    let cloud = Cloud::new(world).await;
+    cloud.list(&[]).await;
+    cloud.list(&[]).await;
+    assert_eq!(code(&cloud.call("DescribeInstances", &[]).await), (400, "Throttling.User"));
+    cloud.launched(&[]).await;
+    cloud.clock.advance(Duration::from_secs(29));
+    assert_eq!(code(&cloud.call("DescribeInstances", &[]).await), (400, "Throttling.User"));
+    cloud.clock.advance(Duration::from_secs(1));
+    cloud.list(&[]).await;
+}
+
+#[tokio::test]
+async fn mistakes_that_the_real_api_lets_pass_are_noted() {
+    let cloud = Cloud::new(World::default()).await;
+    cloud.launch(&[("SecurityGroupIDs.1", "x")]).await;
+    cloud.list(&[("InstanceIds", "[]")]).await;
+    cloud.list(&[("Tag.1.Key", "a")]).await;
+    let noted: Vec<String> = cloud.emulator.violations().into_iter().map(|v| v.what).collect();
+    for part in ["SecurityGroupIDs.1", "no ClientToken", "InstanceIds=[]", "one tag only"] {
+        assert!(noted.iter().any(|what| what.contains(part)), "{part}: {noted:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_controlled_from_outside() {
+    let cloud = Cloud::new(World::default()).await;
+    let at = |what: &str| format!("{}/_emulator/{what}", cloud.emulator.url());
+    let get = async |what: &str| {
+        let answer = cloud.client.get(at(what)).send().await.expect("an answer");
+        answer.json::<Value>().await.expect("JSON")
+    };
+    let post = async |what: &str, body: &'static str| {
+        cloud.client.post(at(what)).body(body).send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(
+        post("faults", r#"{"kind": "html", "action": "DescribeInstances", "times": 1}"#).await,
+        200
+    );
+    assert_eq!(post("faults", r#"{"kind": "nonsense"}"#).await, 400);
+    assert_eq!(get("faults").await.as_array().map(Vec::len), Some(1));
+    assert_eq!(post("clock", r#"{"advance": "30s"}"#).await, 200);
+    assert_eq!(get("clock").await["now"], json!("2026-01-02T12:01:00Z"));
+    let world = get("world").await;
+    assert_eq!(world["keys"]["testid"], json!("<secret>"));
+    cloud.launched(&[]).await;
+    assert_eq!(get("transcript?after=0").await.as_array().map(Vec::len), Some(1));
+    assert_eq!(get("transcript?after=1").await, json!([]));
+}
+
+#[tokio::test]
+async fn it_listens_on_loopback_only() {
+    let addr = "0.0.0.0:0".parse().expect("an address");
+    let error = Emulator::start(World::default(), Arc::new(ManualClock::at(start())), addr).await;
+    assert!(error.expect_err("refused").to_string().contains("loopback only"));
+}

@@ -1,0 +1,111 @@
+//! Several fleets in one daemon.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aliyun::credentials::KeyPair;
+use cloud::{Clock, ManualClock, SystemClock};
+use ecs_emulator::{Emulator, Fault, FaultKind, World};
+use fleetscaler::config::{self, Env};
+use fleetscaler::control::{self, Beat, Mode, Sink, TickError, TickReport};
+use fleetscaler::model::FleetId;
+use tokio::sync::watch;
+
+#[derive(Default)]
+struct Ticked(Mutex<Vec<FleetId>>);
+
+impl Sink for Ticked {
+    fn tick(&self, report: &TickReport) {
+        self.0.lock().expect("no panic").push(report.fleet.clone());
+    }
+
+    fn trouble(&self, fleet: &FleetId, error: &TickError) {
+        panic!("{fleet}: {error}");
+    }
+}
+
+fn config(cloud: &str) -> String {
+    let fleet = |name: &str| {
+        format!(
+            r#"
+[fleet.{name}]
+provider = "aliyun"
+min = 1
+max = 4
+[fleet.{name}.launch]
+image_id = "m-bp1example"
+instance_types = ["ecs.c7.large"]
+vswitches = ["vsw-zone-h"]
+security_group_ids = ["sg-bp1example"]
+[fleet.{name}.signal.cpu]
+source = "prometheus"
+url = "http://127.0.0.1:9"
+query = "avg(cpu)"
+[[fleet.{name}.rule]]
+kind = "threshold"
+signal = "cpu"
+scale_out = {{ above = 75 }}
+"#
+        )
+    };
+    format!(
+        "[daemon]\nstate = \"memory:\"\n[provider.aliyun]\nregion = \"cn-hangzhou\"\nendpoint = \
+         \"{cloud}\"\nread_timeout = \"5m\"\n{}{}",
+        fleet("one"),
+        fleet("two"),
+    )
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_for_one_fleet_does_not_hold_up_another() {
+    let clock = ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"));
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let emulator = Emulator::on_loopback(World::default(), shared.clone()).await.expect("up");
+    // The first listing of whichever fleet asks first takes an hour of the clock, which stands
+    // still for it.
+    let hour = Duration::from_secs(3_600).into();
+    let slow = Fault { delay: hour, ..Fault::on("DescribeInstances", FaultKind::Slow) };
+    emulator.inject(slow.times(1));
+    let text = config(&emulator.url());
+    let config = config::parse(&text, Path::new("test.toml"), &Env::system())
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let keys = Arc::new(KeyPair::new("testid", "testsecret"));
+    let world = control::wire(config, Mode::Live, shared, Some(keys)).await.expect("wired");
+    let ticked = Arc::new(Ticked::default());
+    let (stop, stopped) = watch::channel(false);
+    let daemon =
+        tokio::spawn(control::beat(Arc::new(world), Beat::Forever, ticked.clone(), stopped));
+
+    let names = || ticked.0.lock().expect("no panic").clone();
+    while names().len() < 3 {
+        SystemClock.sleep(Duration::from_millis(2)).await;
+        // The free fleet waits for its next tick on the clock; an hour is far away.
+        if !names().is_empty() {
+            clock.advance(Duration::from_secs(1));
+        }
+    }
+    let seen = names();
+    assert!(seen.iter().all(|name| *name == seen[0]), "the other one still waits: {seen:?}");
+    stop.send_replace(true);
+    daemon.abort();
+}
+
+#[tokio::test]
+async fn fleets_of_one_account_keep_to_their_own_instances() {
+    let clock = ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"));
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let emulator = Emulator::on_loopback(World::default(), shared.clone()).await.expect("up");
+    let config = config::parse(&config(&emulator.url()), Path::new("test.toml"), &Env::system())
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let keys = Arc::new(KeyPair::new("testid", "testsecret"));
+    let world = control::wire(config, Mode::Live, shared, Some(keys)).await.expect("wired");
+    for fleet in &world.fleets {
+        let report = control::tick(&world, fleet).await.expect("a tick");
+        assert_eq!(report.decision.current, 0, "the other fleet's instances are not counted");
+        clock.advance(Duration::from_secs(30));
+    }
+    let fleets: Vec<String> =
+        emulator.instances().iter().map(|view| view.tags["scale-fleet"].clone()).collect();
+    assert_eq!(fleets, ["one", "two"]);
+}
