@@ -7,7 +7,8 @@
 mod error;
 mod memory;
 mod sqlite;
-mod store;
+mod old_store;
+pub mod store;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,7 @@ use crate::config::StateUrl;
 use crate::model::{Event, FleetId, History, Intent, IntentId, Settlement};
 
 pub use error::JournalError;
-pub(crate) use store::{Durability, Record, Snapshot, Store};
+pub(crate) use old_store::{Durability, Record, Snapshot, Store};
 
 /// A snapshot of the fold is written every so many records: a restart folds fewer than this.
 const SNAPSHOT_EVERY: u64 = 200;

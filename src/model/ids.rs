@@ -16,6 +16,22 @@ pub struct FleetId(pub String);
 #[serde(transparent)]
 pub struct SignalName(pub String);
 
+/// An account and region of a cloud: the name of its `[provider.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(pub String);
+
+/// One running daemon. Each start makes a new one: a process never inherits the rights of the
+/// process before it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReplicaId(pub String);
+
+/// The id of one recorded decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DecisionId(pub Uuid);
+
 /// The id of one intent; the value of the `scale-intent` tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -24,6 +40,24 @@ pub struct IntentId(pub Uuid);
 impl fmt::Display for FleetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -42,6 +76,18 @@ impl fmt::Display for IntentId {
 impl From<&str> for FleetId {
     fn from(name: &str) -> Self {
         FleetId(name.to_owned())
+    }
+}
+
+impl From<&str> for AccountId {
+    fn from(name: &str) -> Self {
+        AccountId(name.to_owned())
+    }
+}
+
+impl From<&str> for ReplicaId {
+    fn from(name: &str) -> Self {
+        ReplicaId(name.to_owned())
     }
 }
 

@@ -24,7 +24,7 @@ pub use fleet::{
 };
 pub(crate) use history::SAMPLES_KEPT;
 pub use history::{ActionEnd, Cold, History, SampleWindow, Tracked, Unfinished};
-pub use ids::{FleetId, IntentId, SignalName};
+pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, SignalName};
 pub use inventory::{Inventory, Member, Ownership, Unlisted};
 pub(crate) use phase::Limits;
 pub use phase::Phase;
