@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Class, Clock, Error, InstanceResult, Mutate, Mutation, Permit, Preview, clock};
+use cloud::{
+    Class, Clock, Deadline, Error, InstanceResult, Mutate, Mutation, Permit, Preview, clock,
+};
 
 use crate::journal::{Journal, JournalError};
 use crate::model::{Action, FleetId, Intent, IntentId, Settlement};
@@ -78,7 +80,7 @@ impl Live {
             clippy::disallowed_methods,
             reason = "the one place where a durable intent becomes a permit"
         )]
-        let permit = Permit::after_commit(intent.0, until);
+        let permit = Permit::after_commit(intent.0, Deadline::fixed(until), until);
         let settlement = apply(&*self.cloud, &permit, mutation).await;
         self.journal.settle(fleet, self.clock.now(), intent, settlement.clone()).await?;
         Ok(settlement)

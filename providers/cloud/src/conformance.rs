@@ -9,8 +9,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::{
-    Class, ClientToken, Clock, InstanceId, Kind, Launch, ManualClock, Mutate, Observe, Permit,
-    Status, SystemClock, TagFilter, Tags, Terminate, clock,
+    Class, ClientToken, Clock, Deadline, InstanceId, Kind, Launch, ManualClock, Mutate, Observe,
+    Permit, Status, SystemClock, TagFilter, Tags, Terminate, clock,
 };
 
 /// A provider with the cloud that it talks to, on a manual clock.
@@ -42,7 +42,8 @@ pub async fn keeps_the_contract(rig: &dyn Rig) {
 
 #[expect(clippy::disallowed_methods, reason = "the suite stands in for the journal")]
 fn permit(rig: &dyn Rig, valid: Duration) -> Permit {
-    Permit::after_commit(Uuid::new_v4(), clock::after(rig.clock().now(), valid))
+    let until = clock::after(rig.clock().now(), valid);
+    Permit::after_commit(Uuid::new_v4(), Deadline::fixed(until), until)
 }
 
 fn long(rig: &dyn Rig) -> Permit {

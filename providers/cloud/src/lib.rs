@@ -26,6 +26,6 @@ pub use instance::{Instance, InstanceId, Status, TagFilter, Tags};
 pub use launch::{
     ClientToken, InvalidToken, Launch, LaunchSpec, Spot, SystemDisk, Terminate, UserData,
 };
-pub use permit::Permit;
+pub use permit::{Deadline, Permit};
 pub use provider::{InstanceResult, Mutate, Mutation, Observe, Offer, PlannedCall, Preview, Stock};
 pub use secret::Secret;

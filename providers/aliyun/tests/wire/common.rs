@@ -6,7 +6,8 @@ use std::time::Duration;
 use aliyun::credentials::KeyPair;
 use aliyun::{Ecs, Settings, Signature, Timeouts};
 use cloud::{
-    Launch, LaunchSpec, ManualClock, Permit, Spot, SystemDisk, Tags, Timestamp, UserData, clock,
+    Deadline, Launch, LaunchSpec, ManualClock, Permit, Spot, SystemDisk, Tags, Timestamp, UserData,
+    clock,
 };
 
 pub(crate) fn now() -> Timestamp {
@@ -31,7 +32,8 @@ pub(crate) fn account(url: &str, clock: &ManualClock) -> Ecs {
 
 #[expect(clippy::disallowed_methods, reason = "these tests stand in for the journal")]
 pub(crate) fn permit() -> Permit {
-    Permit::after_commit(uuid::Uuid::nil(), clock::after(now(), Duration::from_secs(600)))
+    let until = clock::after(now(), Duration::from_secs(600));
+    Permit::after_commit(uuid::Uuid::nil(), Deadline::fixed(until), until)
 }
 
 pub(crate) fn launch() -> Launch {
