@@ -79,7 +79,13 @@ fn read_one_page_of_100_instances(bencher: divan::Bencher<'_, '_>) {
         signature: Signature::V1,
         timeouts: Timeouts::default(),
         retry: cloud::retry::Policy::default(),
-        rates: cloud::limit::Rates { reads: 1e4, writes: 1e4, by_action: [].into() },
+        rates: cloud::limit::Rates {
+            reads: 1e4,
+            writes: 1e4,
+            account: 1e4,
+            by_action: [].into(),
+            ..Default::default()
+        },
         credentials: Arc::new(KeyPair::new("testid", "testsecret")),
     };
     let ecs = Ecs::new(settings, clock).expect("settings that work");

@@ -20,12 +20,24 @@ const EVERYTHING_BUT_LOST_LISTINGS: &[FaultKind] = &[
     FaultKind::FailingOk,
 ];
 
+/// Four ticks, and as many more as it takes until the fleet has `size` instances (a throttled
+/// action waits for its next minute), up to three minutes of them.
+async fn ticks_until(setup: &Setup, size: usize, percent: f64) {
+    setup.ticks(4, percent).await;
+    for _ in 0..12 {
+        if setup.fleet().len() == size {
+            return;
+        }
+        setup.ticks(1, percent).await;
+    }
+}
+
 #[tokio::test]
 async fn a_launch_whose_answer_is_lost_happens_exactly_once() {
     for kind in EVERYTHING_BUT_LOST_LISTINGS {
         let setup = Setup::settled(Wish::default()).await;
         setup.emulator.inject(Fault::on("RunInstances", *kind).times(2));
-        setup.ticks(4, 90.0).await;
+        ticks_until(&setup, 4, 90.0).await;
         assert_eq!(setup.fleet().len(), 4, "{kind:?}");
         let created = setup.emulator.instances().len();
         assert_eq!(created, 4, "{kind:?}: nothing was bought twice");
@@ -76,7 +88,7 @@ async fn a_deletion_whose_answer_is_lost_ends_one_instance_only() {
         setup.emulator.inject(Fault::on("DeleteInstances", *kind).times(2));
         // One step: three samples, then less than a cool-down.
         setup.ticks(8, 50.0).await;
-        setup.ticks(4, 10.0).await;
+        ticks_until(&setup, before.len() - 1, 10.0).await;
         let left = setup.fleet();
         assert_eq!(left.len(), before.len() - 1, "{kind:?}");
         assert_eq!(left[0].id, before[1].id, "{kind:?}: the oldest went");
@@ -218,7 +230,12 @@ async fn a_throttled_action_resumes_and_reads_go_on() {
     let setup = Setup::settled(Wish::default()).await;
     setup.emulator.inject(Fault::on("RunInstances", FaultKind::Throttle).times(1));
     setup.ticks(2, 90.0).await;
-    assert_eq!(setup.fleet().len(), 4, "the launch waited for its next minute");
+    assert_eq!(setup.fleet().len(), 2, "a launch that was throttled goes back to the next tick");
+    let minute = |at: cloud::Timestamp| at.timestamp().div_euclid(60);
+    ticks_until(&setup, 4, 90.0).await;
+    let sent = setup.emulator.transcript().into_iter().filter(|e| e.action == "RunInstances");
+    let sent: Vec<i64> = sent.skip(1).map(|entry| minute(entry.at)).collect();
+    assert_eq!(sent, [sent[0], sent[0] + 1], "nothing knocks before the next minute");
 }
 
 #[tokio::test]

@@ -30,7 +30,13 @@ impl EcsRig {
             signature,
             timeouts: Timeouts::default(),
             retry: cloud::retry::Policy::default(),
-            rates: cloud::limit::Rates { reads: 1e4, writes: 1e4, by_action: [].into() },
+            rates: cloud::limit::Rates {
+                reads: 1e4,
+                writes: 1e4,
+                account: 1e4,
+                by_action: [].into(),
+                ..Default::default()
+            },
             credentials: Arc::new(KeyPair::new("testid", "testsecret")),
         };
         let ecs = Ecs::new(settings, shared).expect("settings that work");

@@ -1,10 +1,11 @@
-//! The one call path: rate limit → credentials → sign → send → parse → classify → retry.
+//! The one call path: credentials → rate limit → sign → send → parse → classify → retry.
 //!
 //! Each attempt has a fresh nonce and time stamp; client token and business parameters stay the
 //! same, so that the provider recognises a repeated write and does nothing twice.
 
 mod answer;
 mod request;
+mod tally;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,25 +13,27 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use cloud::credentials::{Cache, Credentials};
-use cloud::limit::Limits;
+use cloud::limit::{ActionBudget, Limits};
 use cloud::retry::{self, Next, Schedule};
-use cloud::{Class, Clock, Error, Kind, Permit, PlannedCall, clock, http};
-use reqwest::{Client, Url};
+use cloud::{Class, Clock, Dice, Error, Kind, Permit, PlannedCall, Timestamp, clock};
+use reqwest::Url;
 use serde_json::Value;
 
 use crate::rpc::{Params, Signature};
-use crate::settings::{Settings, SettingsError, Timeouts};
+use crate::settings::{Seams, Settings, SettingsError, Timeouts};
+use crate::transport::{ANSWER_LIMIT, HttpRequest, Transport};
+use tally::Tally;
 
-/// A page of 100 instances is some 300 kB; 8 MB leave room for instances with many disks and tags,
-/// and keep a runaway answer from filling the memory.
-const ANSWER_LIMIT: u64 = 8 * 1024 * 1024;
-/// No provider's wish to come back later is honoured beyond this.
-const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
+/// A call waits this long for the rate limit; what takes longer goes back to the caller, whose next
+/// tick may see the world otherwise. It bridges a full bucket and the turn of a minute, and is
+/// shorter than the 15 s between two ticks.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Calls one account in one region.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    client: Client,
+    transport: Arc<dyn Transport>,
+    dice: Arc<dyn Dice>,
     url: Url,
     signature: Signature,
     timeouts: Timeouts,
@@ -38,6 +41,7 @@ pub(crate) struct Caller {
     limits: Limits,
     credentials: Cache,
     clock: Arc<dyn Clock>,
+    tally: Tally,
     /// How far the provider's clock is ahead of ours, in seconds, learned when it refused a time
     /// stamp.
     skew_secs: AtomicI64,
@@ -51,86 +55,133 @@ pub(crate) enum Access<'a> {
     Write(&'a Permit),
 }
 
+/// The answer to an operation.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) value: Value,
+    /// An earlier attempt may have had its effect: what the answer says of single instances is
+    /// what they are like after it.
+    pub(crate) doubted: bool,
+}
+
 /// What the attempts of one operation have met so far.
 #[derive(Debug, Default)]
 struct Met {
     attempts: u32,
     /// An attempt may have had its effect.
     ambiguous: bool,
+    /// The last refusal for asking too often.
+    throttled: Option<String>,
     skew_corrected: bool,
     credentials_doubted: bool,
 }
 
 impl Caller {
-    pub(crate) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
-        let url = settings.url()?;
-        let mut builder = http::client_builder();
-        if url.scheme() == "http" {
-            // A plain connection needs no certificate authorities: a machine without any can run
-            // the demo.
-            builder = builder.tls_certs_only([]).no_proxy();
-        }
+    pub(crate) fn new(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        seams: Seams,
+    ) -> Result<Self, SettingsError> {
         Ok(Caller {
-            client: builder.build().map_err(SettingsError::Client)?,
-            url,
+            transport: seams.transport,
+            dice: seams.dice,
+            url: settings.url()?,
             signature: settings.signature,
             timeouts: settings.timeouts,
             retry: settings.retry,
             limits: Limits::new(settings.rates.clone(), clock.clone()),
             credentials: Cache::new(settings.credentials.clone(), clock.clone()),
             clock,
+            tally: Tally::default(),
             skew_secs: AtomicI64::new(0),
         })
     }
 
-    /// Calls `action` with its business parameters and returns the answer's body.
+    /// Calls `action` with its business parameters.
     ///
-    /// `Ambiguous` only for writes, and only when an attempt may have had its effect and no later
-    /// one found out.
+    /// `Ambiguous` only for writes, and only when an attempt may have had its effect. Nothing but a
+    /// success ends that doubt: a later attempt that is refused says only that *it* did nothing.
     pub(crate) async fn call(
         &self,
         action: &str,
         access: Access<'_>,
         params: &Params,
+    ) -> Result<Answer, Error> {
+        let mut met = Met::default();
+        match self.attempts(action, access, params, &mut met).await {
+            Ok(value) => Ok(Answer { value, doubted: met.ambiguous }),
+            Err(error) if met.ambiguous => Err(Error { class: Class::Ambiguous, ..error }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn attempts(
+        &self,
+        action: &str,
+        access: Access<'_>,
+        params: &Params,
+        met: &mut Met,
     ) -> Result<Value, Error> {
         let began = self.clock.now();
         let mut schedule = Schedule::new(self.retry);
-        let mut met = Met::default();
         loop {
-            self.limits.wait(action).await;
-            if let Access::Write(permit) = access
-                && self.clock.now() >= permit.send_before()
-            {
-                return Err(self.permit_ran_out(action, &met));
-            }
-            met.attempts += 1;
             let credentials = match self.credentials.get().await {
                 Ok(credentials) => credentials,
                 Err(error) => {
                     let kind = Kind::NoCredentials { why: error.to_string() };
-                    return Err(fail(action, Class::Auth, kind, &met));
+                    return Err(fail(action, Class::Auth, kind, met));
                 }
             };
-            let error = match self.attempt(action, access, params, &credentials, &met).await {
+            let left = self.retry.deadline.saturating_sub(clock::age(self.clock.now(), began));
+            let admitted = self.limits.admit(action, weight(params), PATIENCE.min(left)).await;
+            if let Err(not_before) = admitted {
+                return Err(self.not_admitted(action, not_before.until, met));
+            }
+            // The last look before the request leaves: everything that waits is behind us.
+            if let Access::Write(permit) = access
+                && self.clock.now() >= permit.send_before()
+            {
+                let why = "its permit ran out before it could be sent".to_owned();
+                return Err(fail(action, Class::Permanent, Kind::NotSent { why }, met));
+            }
+            met.attempts += 1;
+            let failed = match self.attempt(action, access, params, &credentials, met).await {
                 Ok(value) => return Ok(value),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            if self.mend(&error, &credentials, &mut met).await {
+            if self.mend(&failed, &credentials, met).await {
                 continue;
             }
-            let Failed { error, .. } = error;
+            let Failed { error, .. } = failed;
             met.ambiguous |= error.class == Class::Ambiguous;
-            let jitter = rand::random::<f64>();
+            let jitter = self.dice.jitter();
             if let Class::Throttled { retry_after } = error.class {
+                // The limit knows when the action opens again, and waits for it or does not.
                 self.limits.throttled(action, retry_after, jitter);
+                met.throttled = Some(error.to_string());
+                continue;
             }
             let elapsed = clock::age(self.clock.now(), began);
-            match schedule.next(error.class, jitter, elapsed) {
+            match schedule.next(&error, jitter, elapsed) {
                 Next::Wait(wait) => self.clock.sleep(wait).await,
                 Next::GiveUp => return Err(error),
-                Next::Deadline => return Err(self.out_of_time(error, &met)),
+                Next::Deadline => {
+                    let kind =
+                        Kind::Deadline { after: self.retry.deadline, last: error.to_string() };
+                    return Err(Error { kind, ..error });
+                }
             }
         }
+    }
+
+    /// What each action has used and has left.
+    pub(crate) fn budget(&self) -> Vec<ActionBudget> {
+        self.limits.budget()
+    }
+
+    /// Attempts by action and outcome.
+    pub(crate) fn calls(&self) -> Vec<(String, &'static str, u64)> {
+        self.tally.all()
     }
 
     /// The call as it would be sent, secrets and what is made at sending time elided.
@@ -157,27 +208,31 @@ impl Caller {
             params,
             credentials,
             timestamp: began + skew,
-            nonce: &uuid::Uuid::new_v4().to_string(),
+            nonce: &self.dice.uuid().to_string(),
         });
-        let mut sending = self.client.post(signed.url).timeout(timeout).body(signed.body);
-        for (name, value) in signed.headers {
-            sending = sending.header(name, value);
-        }
-        let result = match sending.send().await {
-            Err(error) => Err(answer::unsent(&error, is_write, timeout)),
-            Ok(response) => answer::read(response, is_write, timeout, ANSWER_LIMIT).await,
+        let request = HttpRequest {
+            method: "POST".to_owned(),
+            url: signed.url,
+            headers: signed.headers,
+            body: signed.body.into_bytes(),
+            timeout,
+        };
+        let result = match self.transport.send(request).await {
+            Err(error) => Err(answer::none(error, is_write, timeout)),
+            Ok(response) => answer::read(&response, is_write, ANSWER_LIMIT),
         };
         let result = result.map_err(|unusable| Failed {
             server_time: unusable.server_time,
             error: Error {
                 action: action.to_owned(),
-                class: honoured(unusable.class),
+                class: unusable.class,
                 kind: unusable.kind,
                 status: unusable.status,
                 request_id: unusable.request_id,
                 attempts: met.attempts,
             },
         });
+        self.tally.count(action, result.as_ref().map_err(|failed| &failed.error));
         let millis = clock::age(self.clock.now(), began).as_millis();
         match &result {
             Ok(value) => tracing::debug!(
@@ -222,16 +277,14 @@ impl Caller {
         false
     }
 
-    fn permit_ran_out(&self, action: &str, met: &Met) -> Error {
-        let why = "its permit ran out before it could be sent".to_owned();
-        let class = if met.ambiguous { Class::Ambiguous } else { Class::Permanent };
-        fail(action, class, Kind::NotSent { why }, met)
-    }
-
-    fn out_of_time(&self, last: Error, met: &Met) -> Error {
-        let class = if met.ambiguous { Class::Ambiguous } else { last.class };
-        let kind = Kind::Deadline { after: self.retry.deadline, last: last.to_string() };
-        Error { class, kind, ..last }
+    fn not_admitted(&self, action: &str, until: Timestamp, met: &Met) -> Error {
+        let retry_after = Some(clock::age(until, self.clock.now()));
+        let until = until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let why = match &met.throttled {
+            Some(last) => format!("the provider closed it until {until}: {last}"),
+            None => format!("the rate limit lets nothing through before {until}"),
+        };
+        fail(action, Class::Throttled { retry_after }, Kind::NotSent { why }, met)
     }
 }
 
@@ -239,7 +292,7 @@ impl Caller {
 #[derive(Debug)]
 struct Failed {
     error: Error,
-    server_time: Option<cloud::Timestamp>,
+    server_time: Option<Timestamp>,
 }
 
 fn fail(action: &str, class: Class, kind: Kind, met: &Met) -> Error {
@@ -253,11 +306,13 @@ fn fail(action: &str, class: Class, kind: Kind, met: &Met) -> Error {
     }
 }
 
-fn honoured(class: Class) -> Class {
-    match class {
-        Class::Throttled { retry_after } => {
-            Class::Throttled { retry_after: retry_after.map(|after| after.min(RETRY_AFTER_CAP)) }
-        }
-        class => class,
-    }
+/// How many instances a launch asks for.
+fn weight(params: &Params) -> u32 {
+    let amount = params.iter().find(|(name, _)| name == "Amount");
+    amount.and_then(|(_, value)| value.parse().ok()).unwrap_or(1)
+}
+
+/// A dry run is answered with an *error* whose code says that the request would have succeeded.
+pub(crate) fn is_dry_run_success(error: &Error) -> bool {
+    matches!(error.code(), Some("DryRunOperation" | "DRYRUN.SUCCESS"))
 }

@@ -106,6 +106,10 @@ const CODES: &[(&str, Class)] = &[
     ("InvalidAction.NotFound", Class::Permanent),
 ];
 
+/// The token was used for a request with other parameters.
+const TOKEN_MISMATCH: &[&str] =
+    &["IdempotentParameterMismatch", "InvalidIdempotenceParameter.Mismatch"];
+
 /// Families, by a prefix of the code; the first that fits counts.
 const PREFIXES: &[(&str, Class)] = &[
     ("QuotaExceed", Class::Quota), // also QuotaExceeded.…
@@ -151,7 +155,7 @@ pub fn is_known(code: &str) -> Option<Class> {
 }
 
 /// The class of a refusal. A failure of the provider itself leaves a write ambiguous: it may have
-/// happened before the failure.
+/// happened before the failure. A read is never ambiguous.
 #[must_use]
 pub fn classify(code: &str, status: u16, is_write: bool) -> Class {
     let class = is_known(code).unwrap_or_else(|| {
@@ -161,8 +165,16 @@ pub fn classify(code: &str, status: u16, is_write: bool) -> Class {
     });
     match class {
         Class::Transient if is_write => Class::Ambiguous,
+        // A dry run carries the launch's token, but has no effect that could be in doubt.
+        Class::Ambiguous if !is_write => Class::Transient,
         class => class,
     }
+}
+
+/// Whether the code says that its request's client token was used for something else.
+#[must_use]
+pub(crate) fn is_token_mismatch(code: &str) -> bool {
+    TOKEN_MISMATCH.contains(&code)
 }
 
 /// The class of an answer without a (known) code.
@@ -207,7 +219,8 @@ mod tests {
             ("Forbidden.RAM", Class::Auth, Class::Auth),
             ("InvalidInstanceId.NotFound", Class::Gone, Class::Gone),
             ("IncorrectInstanceStatus.Initializing", Class::Conflict, Class::Conflict),
-            ("IdempotentParameterMismatch", Class::Ambiguous, Class::Ambiguous),
+            ("IdempotentParameterMismatch", Class::Transient, Class::Ambiguous),
+            ("LastTokenProcessing", Class::Transient, Class::Ambiguous),
             ("InvalidVSwitchId.NotFound", Class::Permanent, Class::Permanent),
         ] {
             assert_eq!(classify(code, 400, false), read, "{code}");

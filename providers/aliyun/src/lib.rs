@@ -1,7 +1,7 @@
 //! Alibaba Cloud (Aliyun) ECS as a provider.
 //!
-//! [`Ecs`] reads, writes and previews; `call.rs` is the one call path below it; `rpc` signs
-//! (pure); `codes.rs` is the one table from error codes to classes; `credentials` is the vendor's
+//! [`Ecs`] reads, writes and previews; `call.rs` is the one call path below it, over a
+//! [`Transport`]; `rpc` signs (pure); `codes.rs` is the one table from error codes to classes; `credentials` is the vendor's
 //! default chain.
 
 mod call;
@@ -10,8 +10,10 @@ pub mod credentials;
 mod ecs;
 pub mod rpc;
 mod settings;
+mod transport;
 
 pub use codes::{classify, is_known};
 pub use ecs::Ecs;
 pub use rpc::Signature;
-pub use settings::{Settings, SettingsError, Timeouts};
+pub use settings::{Seams, Settings, SettingsError, Timeouts};
+pub use transport::{HttpRequest, HttpResponse, Transport, TransportError};

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud::credentials::CredentialSource;
+use cloud::dice::OsDice;
 use cloud::limit::Rates;
-use cloud::retry;
+use cloud::{Dice, http, retry};
 use reqwest::Url;
 
 use crate::rpc::Signature;
+use crate::transport::{Http, Transport};
 
 /// How an account in one region is reached.
 #[derive(Debug, Clone)]
@@ -27,6 +29,13 @@ pub struct Settings {
     pub retry: retry::Policy,
     pub rates: Rates,
     pub credentials: Arc<dyn CredentialSource>,
+}
+
+/// What a simulation replaces, so that nothing but the seed decides what happens.
+#[derive(Debug, Clone)]
+pub struct Seams {
+    pub transport: Arc<dyn Transport>,
+    pub dice: Arc<dyn Dice>,
 }
 
 /// How long one attempt may take.
@@ -64,6 +73,18 @@ pub enum SettingsError {
 const IRREGULAR: &[(&str, &str)] = &[("cn-hangzhou", "ecs-cn-hangzhou.aliyuncs.com")];
 
 impl Settings {
+    /// HTTP and the operating system's randomness.
+    pub(crate) fn seams(&self) -> Result<Seams, SettingsError> {
+        let mut builder = http::client_builder();
+        if self.url()?.scheme() == "http" {
+            // A plain connection needs no certificate authorities: a machine without any can run
+            // the demo.
+            builder = builder.tls_certs_only([]).no_proxy();
+        }
+        let client = builder.build().map_err(SettingsError::Client)?;
+        Ok(Seams { transport: Arc::new(Http(client)), dice: Arc::new(OsDice) })
+    }
+
     /// The URL that requests go to, path `/`.
     pub(crate) fn url(&self) -> Result<Url, SettingsError> {
         let endpoint = match &self.endpoint {

@@ -58,6 +58,9 @@ impl fmt::Display for Class {
 pub enum Kind {
     /// The provider answered with an error code of its own.
     Refused { code: String, message: String },
+    /// The provider knows the client token from a request with other parameters. What that one did
+    /// only a look tells; to repeat this one can never succeed.
+    TokenMismatch { code: String, message: String },
     /// The answer is not what this API answers: an HTML or XML page, a truncated or empty body,
     /// JSON without the fields that it must have. `head` is its first 200 characters.
     BadAnswer { what: String, head: String },
@@ -74,7 +77,8 @@ pub enum Kind {
     Deadline { after: Duration, last: String },
     /// There are no usable credentials; nothing was sent.
     NoCredentials { why: String },
-    /// The call was not sent because its permit had run out or its arguments are not acceptable.
+    /// The call was not sent (again): its permit had run out, the rate limit would not let it
+    /// through in time, or its arguments are not acceptable.
     NotSent { why: String },
 }
 
@@ -98,7 +102,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Refused { code, .. } => Some(code),
+            Kind::Refused { code, .. } | Kind::TokenMismatch { code, .. } => Some(code),
             _ => None,
         }
     }
@@ -109,7 +113,10 @@ impl fmt::Display for Error {
         let action = &self.action;
         match &self.kind {
             Kind::Refused { code, message } => {
-                write!(f, "{action} was refused: {code}: {message}")?
+                write!(f, "{action} was refused: {code}: {message}")?;
+            }
+            Kind::TokenMismatch { code, message } => {
+                write!(f, "{action} repeats a client token for something else: {code}: {message}")?;
             }
             Kind::BadAnswer { what, head } if head.is_empty() => {
                 write!(f, "{action} got an unusable answer: {what}")?;

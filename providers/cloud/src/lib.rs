@@ -10,6 +10,7 @@ pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod credentials;
+pub mod dice;
 mod error;
 pub mod http;
 mod instance;
@@ -21,11 +22,14 @@ pub mod retry;
 mod secret;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use dice::Dice;
 pub use error::{Class, Error, Kind};
 pub use instance::{Instance, InstanceId, Status, TagFilter, Tags};
 pub use launch::{
     ClientToken, InvalidToken, Launch, LaunchSpec, Spot, SystemDisk, Terminate, UserData,
 };
 pub use permit::{Deadline, Permit};
-pub use provider::{InstanceResult, Mutate, Mutation, Observe, Offer, PlannedCall, Preview, Stock};
+pub use provider::{
+    InstanceResult, Meter, Mutate, Mutation, Observe, Offer, PlannedCall, Preview, Stock,
+};
 pub use secret::Secret;

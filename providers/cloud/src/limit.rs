@@ -1,93 +1,119 @@
 //! Rate limits: asking less often than the provider would refuse.
 //!
-//! One token bucket (the `governor` crate, on our clock) per action of one account and region. A
-//! provider that throttles anyway closes that action until its next minute begins: that is the
+//! A call passes up to four token buckets, all or none: its action's, the account's, for launches
+//! and tags the part of the account's that is theirs, and for launches the one that counts
+//! instances. So a burst of launches never takes the room that listing and deleting need.
+//!
+//! A provider that throttles anyway closes that action until its next minute begins: that is the
 //! vendor's rule, and to knock earlier only prolongs it. Other actions go on.
 
+mod bucket;
+mod rates;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-
 use crate::clock::{self, Clock, Timestamp};
+use bucket::Bucket;
+pub use rates::Rates;
 
 /// No provider's wish to come back later is honoured beyond this: a broken header must not stop an
 /// action for an hour. The vendor's own command line caps it at 60 s too.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
 /// After the minute has turned, callers come back within 5 s of each other, not all at once.
 const SPREAD: Duration = Duration::from_secs(5);
+/// Launches and tags take at most this share of the account's calls. A fifth is enough to list
+/// (a page of 100 a call) and delete (100 a call) whatever the other four fifths launched.
+const SPENDING_SHARE: f64 = 0.8;
+/// What may be asked for at once, of the instances of a minute: bucket and refill together then
+/// never exceed the minute's figure, whichever minute is looked at. A fifth is ten full launches.
+const INSTANCES_AT_ONCE: f64 = 0.2;
+
+/// Actions that create instances: these are counted per instance, too.
+const LAUNCHES: &[&str] = &["RunInstances", "CreateInstance"];
+/// Actions beside launches that can wait while instances are listed and deleted.
+const TAGGING: &[&str] = &["TagResources", "UntagResources"];
 
 /// The limits of one account in one region.
 #[derive(Debug)]
 pub struct Limits {
     clock: Arc<dyn Clock>,
-    per_second: Rates,
-    actions: Mutex<BTreeMap<String, Arc<Bucket>>>,
+    rates: Rates,
+    gates: Mutex<Gates>,
 }
 
-/// Calls per second, by action. The vendor publishes figures only in each account's Quota Center.
+/// An action that was not let through within the caller's patience. Nothing was consumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the rate limit lets nothing through before {until}")]
+pub struct NotBefore {
+    /// When it would be let through, if nobody else asks.
+    pub until: Timestamp,
+}
+
+/// How much of its budget an action has used.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rates {
-    /// Actions without a figure of their own whose name begins with `Describe` or `List`.
-    pub reads: f64,
-    /// All other actions without a figure of their own.
-    pub writes: f64,
-    pub by_action: BTreeMap<String, f64>,
-}
-
-impl Default for Rates {
-    /// 5 reads, 2 writes and 1 RunInstances a second: far below any figure seen for these APIs,
-    /// since console, scripts and other tools share the account's quota.
-    fn default() -> Self {
-        Rates { reads: 5.0, writes: 2.0, by_action: [("RunInstances".to_owned(), 1.0)].into() }
-    }
-}
-
-impl Rates {
-    fn of(&self, action: &str) -> f64 {
-        let is_read = action.starts_with("Describe") || action.starts_with("List");
-        let rest = if is_read { self.reads } else { self.writes };
-        self.by_action.get(action).copied().unwrap_or(rest)
-    }
-}
-
-type Direct = RateLimiter<NotKeyed, InMemoryState, OurClock, NoOpMiddleware<Nanos>>;
-
-#[derive(Debug)]
-struct Bucket {
-    tokens: Direct,
-    closed_until: Mutex<Option<Timestamp>>,
+pub struct ActionBudget {
+    /// The provider's name of the action; `*` is the account, all actions together.
+    pub action: String,
+    /// Calls per second that it may take.
+    pub per_second: f64,
+    /// Calls that would be let through now, one after the other without a wait.
+    pub headroom: f64,
+    /// How long calls have waited before they were let through, all together.
+    pub waited_total: Duration,
+    /// How many calls had to wait before they were let through.
+    pub waits: u64,
+    /// How many calls were let through.
+    pub calls: u64,
+    /// How many were not, because the wait was longer than the caller's patience.
+    pub refused: u64,
+    /// How many the provider throttled all the same.
+    pub throttled: u64,
+    /// Until then the action is closed, because the provider throttled it.
+    pub closed_until: Option<Timestamp>,
 }
 
 impl Limits {
     #[must_use]
-    pub fn new(per_second: Rates, clock: Arc<dyn Clock>) -> Self {
-        Limits { clock, per_second, actions: Mutex::default() }
+    pub fn new(rates: Rates, clock: Arc<dyn Clock>) -> Self {
+        let gates = Mutex::new(Gates::new(&rates, clock.now()));
+        Limits { clock, rates, gates }
     }
 
-    /// Returns when `action` may be sent. Waits on the clock; other actions are not held up.
-    pub async fn wait(&self, action: &str) {
-        let bucket = self.bucket(action);
+    /// Returns when `action` may be sent, and how long that took. Waits on the clock, at most
+    /// `patience`; where it would take longer, it says so at once and consumes nothing. `weight` is
+    /// the number of instances that a launch asks for; other actions weigh the same whatever they
+    /// do.
+    pub async fn admit(
+        &self,
+        action: &str,
+        weight: u32,
+        patience: Duration,
+    ) -> Result<Duration, NotBefore> {
+        let began = self.clock.now();
+        let latest = clock::after(began, patience);
         loop {
-            let closed = *bucket.closed_until.lock().expect("no holder of this lock can panic");
             let now = self.clock.now();
-            if let Some(until) = closed.filter(|until| now < *until) {
-                self.clock.sleep(clock::age(until, now)).await;
-                continue;
-            }
-            match bucket.tokens.check() {
-                Ok(()) => return,
-                Err(not_until) => {
-                    let wait = not_until.wait_time_from(nanos(now));
-                    // A nanosecond more: the token is there at that moment, not before it.
-                    self.clock.sleep(wait + Duration::from_nanos(1)).await;
+            let until = {
+                let mut gates = self.gates(now);
+                let until = match gates.pass(&self.rates, action, weight, now) {
+                    Ok(()) => {
+                        let waited = clock::age(now, began);
+                        gates.actions.entry(action.to_owned()).and_modify(|a| a.passed(waited));
+                        return Ok(waited);
+                    }
+                    Err(until) => until,
+                };
+                if until > latest {
+                    gates.actions.entry(action.to_owned()).and_modify(|a| a.refused += 1);
+                    return Err(NotBefore { until });
                 }
-            }
+                until
+            };
+            self.clock.sleep(clock::age(until, now)).await;
         }
     }
 
@@ -100,116 +126,192 @@ impl Limits {
         let wished = retry_after.unwrap_or_default().min(RETRY_AFTER_CAP);
         let until =
             clock::after(now, to_minute.max(wished) + SPREAD.mul_f64(jitter.clamp(0.0, 1.0)));
-        let bucket = self.bucket(action);
-        let mut closed = bucket.closed_until.lock().expect("no holder of this lock can panic");
-        *closed = (*closed).max(Some(until));
+        let mut gates = self.gates(now);
+        let action = gates.action(&self.rates, action, now);
+        action.throttled += 1;
+        action.closed_until = action.closed_until.max(Some(until));
     }
 
-    fn bucket(&self, action: &str) -> Arc<Bucket> {
-        let mut actions = self.actions.lock().expect("no holder of this lock can panic");
-        if let Some(bucket) = actions.get(action) {
-            return bucket.clone();
-        }
-        let bucket = Arc::new(Bucket {
-            tokens: RateLimiter::direct_with_clock(
-                quota(self.per_second.of(action)),
-                OurClock(self.clock.clone()),
+    /// What every action asked for so far has used and has left, and the account as a whole.
+    #[must_use]
+    pub fn budget(&self) -> Vec<ActionBudget> {
+        let now = self.clock.now();
+        self.gates(now).budget(&self.rates, now)
+    }
+
+    fn gates(&self, now: Timestamp) -> MutexGuard<'_, Gates> {
+        let mut gates = self.gates.lock().expect("no holder of this lock can panic");
+        gates.notice(&self.rates, now);
+        gates
+    }
+}
+
+/// All buckets, under one lock: what passes them passes them together.
+#[derive(Debug)]
+struct Gates {
+    /// The latest moment seen.
+    seen: Timestamp,
+    account: Bucket,
+    /// The share of the account's calls that launches and tags may take.
+    spending: Bucket,
+    instances: Bucket,
+    actions: BTreeMap<String, Action>,
+}
+
+#[derive(Debug)]
+struct Action {
+    bucket: Bucket,
+    closed_until: Option<Timestamp>,
+    waited_total: Duration,
+    waits: u64,
+    calls: u64,
+    refused: u64,
+    throttled: u64,
+}
+
+impl Gates {
+    fn new(rates: &Rates, now: Timestamp) -> Self {
+        let account = rates.account;
+        let spending = account * SPENDING_SHARE;
+        let per_minute = f64::from(rates.instances_per_minute);
+        Gates {
+            seen: now,
+            account: Bucket::new(account, account, now),
+            spending: Bucket::new(spending, spending, now),
+            instances: Bucket::new(
+                per_minute * (1.0 - INSTANCES_AT_ONCE) / 60.0,
+                per_minute * INSTANCES_AT_ONCE,
+                now,
             ),
-            closed_until: Mutex::default(),
-        });
-        actions.insert(action.to_owned(), bucket.clone());
-        bucket
-    }
-}
-
-/// One token every `1 / per_second`, as many at once as come in a second (at least one).
-fn quota(per_second: f64) -> Quota {
-    let per_second = per_second.clamp(0.001, 10_000.0);
-    let period = Duration::from_secs_f64(1.0 / per_second);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "1 to 10,000 after the clamp"
-    )]
-    let burst = NonZeroU32::new(per_second.max(1.0) as u32).unwrap_or(NonZeroU32::MIN);
-    Quota::with_period(period).expect("the period is not zero").allow_burst(burst)
-}
-
-/// governor on our clock.
-#[derive(Debug, Clone)]
-struct OurClock(Arc<dyn Clock>);
-
-impl governor::clock::Clock for OurClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        nanos(self.0.now())
-    }
-}
-
-fn nanos(at: Timestamp) -> Nanos {
-    Nanos::new(at.timestamp_nanos_opt().and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ManualClock;
-
-    fn clock() -> ManualClock {
-        ManualClock::at("2026-01-02T03:04:20Z".parse().expect("a valid time"))
-    }
-
-    /// Whether `action` has to wait now.
-    async fn waits(limits: &Arc<Limits>, clock: &ManualClock, action: &'static str) -> bool {
-        let task = tokio::spawn({
-            let limits = limits.clone();
-            async move { limits.wait(action).await }
-        });
-        while !task.is_finished() && clock.sleepers() == 0 {
-            tokio::task::yield_now().await;
+            actions: BTreeMap::new(),
         }
-        let waits = !task.is_finished();
-        task.abort();
-        drop(task.await);
-        waits
     }
 
-    #[tokio::test]
-    async fn an_action_waits_when_its_bucket_is_empty_and_others_do_not() {
-        let clock = clock();
-        let limits = Arc::new(Limits::new(Rates::default(), Arc::new(clock.clone())));
-        assert!(!waits(&limits, &clock, "RunInstances").await);
-        assert!(waits(&limits, &clock, "RunInstances").await);
-        for _ in 0..5 {
-            assert!(!waits(&limits, &clock, "DescribeInstances").await);
+    /// A clock that was set back (by an operator, by NTP) must not keep an action waiting for as
+    /// long: buckets begin anew, and what is closed stays so for as long as it had left.
+    fn notice(&mut self, rates: &Rates, now: Timestamp) {
+        if now < self.seen {
+            let back = self.seen - now;
+            let old = std::mem::replace(self, Gates::new(rates, now));
+            self.actions = old.actions;
+            for (name, action) in &mut self.actions {
+                action.bucket = Action::bucket(rates, name, now);
+                action.closed_until = action.closed_until.map(|until| until - back);
+            }
         }
-        assert!(waits(&limits, &clock, "DescribeInstances").await);
-        clock.advance(Duration::from_secs(1));
-        assert!(!waits(&limits, &clock, "RunInstances").await);
+        self.seen = now;
     }
 
-    #[tokio::test]
-    async fn a_throttled_action_is_closed_until_the_next_minute_and_others_are_not() {
-        let clock = clock();
-        let limits = Arc::new(Limits::new(Rates::default(), Arc::new(clock.clone())));
-        limits.throttled("RunInstances", None, 0.5);
-        assert!(!waits(&limits, &clock, "DescribeInstances").await);
-        clock.advance(Duration::from_secs(42));
-        assert!(
-            waits(&limits, &clock, "RunInstances").await,
-            "40 s to the minute and 2.5 s spread"
-        );
-        clock.advance(Duration::from_secs(1));
-        assert!(!waits(&limits, &clock, "RunInstances").await);
+    fn action(&mut self, rates: &Rates, name: &str, now: Timestamp) -> &mut Action {
+        self.actions.entry(name.to_owned()).or_insert_with(|| Action {
+            bucket: Action::bucket(rates, name, now),
+            closed_until: None,
+            waited_total: Duration::ZERO,
+            waits: 0,
+            calls: 0,
+            refused: 0,
+            throttled: 0,
+        })
     }
 
-    #[tokio::test]
-    async fn a_broken_wish_to_come_back_in_an_hour_is_capped() {
-        let clock = clock();
-        let limits = Arc::new(Limits::new(Rates::default(), Arc::new(clock.clone())));
-        limits.throttled("DeleteInstances", Some(Duration::from_secs(3_600)), 0.0);
-        clock.advance(Duration::from_secs(60));
-        assert!(!waits(&limits, &clock, "DeleteInstances").await);
+    /// Takes from every bucket on the way of `action`, or from none: then it says when all of them
+    /// will have enough.
+    fn pass(
+        &mut self,
+        rates: &Rates,
+        name: &str,
+        weight: u32,
+        now: Timestamp,
+    ) -> Result<(), Timestamp> {
+        self.action(rates, name, now);
+        let action = &self.actions[name];
+        if let Some(until) = action.closed_until.filter(|until| now < *until) {
+            return Err(until);
+        }
+        let mut way = vec![(&action.bucket, 1), (&self.account, 1)];
+        if is_spending(name) {
+            way.push((&self.spending, 1));
+        }
+        if LAUNCHES.contains(&name) {
+            way.push((&self.instances, weight));
+        }
+        let mut taken = Vec::with_capacity(way.len());
+        let mut wait = Duration::ZERO;
+        for (bucket, n) in way {
+            match bucket.take(n, now) {
+                Ok(token) => taken.push((bucket, token)),
+                Err(longer) => wait = wait.max(longer),
+            }
+        }
+        if wait.is_zero() {
+            return Ok(());
+        }
+        for (bucket, token) in taken {
+            bucket.give_back(token);
+        }
+        Err(clock::after(now, wait))
     }
+
+    fn budget(&self, rates: &Rates, now: Timestamp) -> Vec<ActionBudget> {
+        let account = self.account.tokens(now);
+        let mut all = ActionBudget {
+            action: "*".to_owned(),
+            per_second: rates.account,
+            headroom: account,
+            waited_total: Duration::ZERO,
+            waits: 0,
+            calls: 0,
+            refused: 0,
+            throttled: 0,
+            closed_until: None,
+        };
+        let mut budget = Vec::with_capacity(1 + self.actions.len());
+        for (name, action) in &self.actions {
+            let closed_until = action.closed_until.filter(|until| now < *until);
+            let mut headroom = action.bucket.tokens(now).min(account);
+            if is_spending(name) {
+                headroom = headroom.min(self.spending.tokens(now));
+            }
+            if LAUNCHES.contains(&name.as_str()) {
+                headroom = headroom.min(self.instances.tokens(now));
+            }
+            all.waited_total += action.waited_total;
+            all.waits += action.waits;
+            all.calls += action.calls;
+            all.refused += action.refused;
+            all.throttled += action.throttled;
+            budget.push(ActionBudget {
+                action: name.clone(),
+                per_second: rates.of(name),
+                headroom: if closed_until.is_some() { 0.0 } else { headroom },
+                waited_total: action.waited_total,
+                waits: action.waits,
+                calls: action.calls,
+                refused: action.refused,
+                throttled: action.throttled,
+                closed_until,
+            });
+        }
+        budget.insert(0, all);
+        budget
+    }
+}
+
+impl Action {
+    /// As many calls at once as come in a second.
+    fn bucket(rates: &Rates, name: &str, now: Timestamp) -> Bucket {
+        let per_second = rates.of(name);
+        Bucket::new(per_second, per_second, now)
+    }
+
+    fn passed(&mut self, waited: Duration) {
+        self.calls += 1;
+        self.waits += u64::from(!waited.is_zero());
+        self.waited_total += waited;
+    }
+}
+
+/// Whether it can wait while instances are listed and deleted.
+fn is_spending(action: &str) -> bool {
+    LAUNCHES.contains(&action) || TAGGING.contains(&action)
 }

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::limit::ActionBudget;
 use crate::{Error, Instance, InstanceId, Launch, Permit, TagFilter, Tags, Terminate};
 
 /// Reads. None of them changes anything, so all of them may be repeated.
@@ -81,6 +82,17 @@ pub trait Mutate: Debug + Send + Sync {
         ids: &[InstanceId],
         how: Terminate,
     ) -> Result<Vec<InstanceResult>, Error>;
+}
+
+/// Says how much of its rate limits a provider has used, and what came of its calls. Cheap: it asks
+/// nobody.
+pub trait Meter: Debug + Send + Sync {
+    /// Every action asked for so far, and the account as a whole under `*`.
+    fn budget(&self) -> Vec<ActionBudget>;
+
+    /// Attempts that were sent, by action and by outcome: `ok` or the name of a
+    /// [`Class`](crate::Class).
+    fn calls(&self) -> Vec<(String, &'static str, u64)>;
 }
 
 /// Says what a mutation would send, to the byte, without sending it.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-use crate::Class;
+use crate::{Class, Error, Kind};
 
 /// How one operation is repeated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +43,7 @@ impl Default for Policy {
 pub enum Next {
     /// Wait this long, then try again.
     Wait(Duration),
-    /// The class does not get better by repeating.
+    /// It does not get better by repeating.
     GiveUp,
     /// It might, but the deadline would pass.
     Deadline,
@@ -75,9 +75,14 @@ impl Schedule {
         Schedule { backoff, deadline: policy.deadline }
     }
 
-    /// What follows an attempt that failed with `class`, `elapsed` after the operation began.
+    /// What follows an attempt that failed with `error`, `elapsed` after the operation began.
     /// `jitter` is uniform in `0.0..=1.0`.
-    pub fn next(&mut self, class: Class, jitter: f64, elapsed: Duration) -> Next {
+    pub fn next(&mut self, error: &Error, jitter: f64, elapsed: Duration) -> Next {
+        // The same request under the same token is refused for as long as the token is known.
+        if matches!(error.kind, Kind::TokenMismatch { .. }) {
+            return Next::GiveUp;
+        }
+        let class = error.class;
         let step = match class {
             Class::Transient | Class::Ambiguous | Class::Throttled { .. } => self
                 .backoff
@@ -111,12 +116,22 @@ mod tests {
 
     use super::*;
 
+    fn refused(class: Class) -> Error {
+        let (code, message) = ("Code".to_owned(), "message".to_owned());
+        failed(class, Kind::Refused { code, message })
+    }
+
+    fn failed(class: Class, kind: Kind) -> Error {
+        let action = "RunInstances".to_owned();
+        Error { action, class, kind, status: None, request_id: None, attempts: 1 }
+    }
+
     #[test]
     fn waits_grow_from_attempt_to_attempt_up_to_the_cap() {
         let policy = Policy { deadline: Duration::from_secs(3_600), ..Policy::default() };
         let mut schedule = Schedule::new(policy);
         let millis: Vec<u128> = (0..7)
-            .map(|_| match schedule.next(Class::Transient, 1.0, Duration::ZERO) {
+            .map(|_| match schedule.next(&refused(Class::Transient), 1.0, Duration::ZERO) {
                 Next::Wait(wait) => wait.as_millis(),
                 other => panic!("{other:?}"),
             })
@@ -135,7 +150,24 @@ mod tests {
             Class::Permanent,
         ] {
             let mut schedule = Schedule::new(Policy::default());
-            assert_eq!(schedule.next(class, 0.0, Duration::ZERO), Next::GiveUp, "{class}");
+            assert_eq!(
+                schedule.next(&refused(class), 0.0, Duration::ZERO),
+                Next::GiveUp,
+                "{class}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_may_have_happened_is_repeated_unless_its_token_means_something_else() {
+        let (code, message) = ("IdempotentParameterMismatch".to_owned(), "other".to_owned());
+        let misused = failed(Class::Ambiguous, Kind::TokenMismatch { code, message });
+        for (error, next) in [
+            (refused(Class::Ambiguous), Next::Wait(Duration::from_millis(250))),
+            (misused, Next::GiveUp),
+        ] {
+            let mut schedule = Schedule::new(Policy::default());
+            assert_eq!(schedule.next(&error, 0.5, Duration::ZERO), next, "{error}");
         }
     }
 
@@ -143,7 +175,9 @@ mod tests {
     fn the_providers_word_on_when_to_come_back_is_a_lower_bound() {
         let mut schedule = Schedule::new(Policy::default());
         let class = Class::Throttled { retry_after: Some(Duration::from_secs(7)) };
-        let Next::Wait(wait) = schedule.next(class, 0.5, Duration::ZERO) else { panic!("a wait") };
+        let Next::Wait(wait) = schedule.next(&refused(class), 0.5, Duration::ZERO) else {
+            panic!("a wait")
+        };
         assert_eq!(wait, Duration::from_millis(7_250));
     }
 
@@ -156,7 +190,7 @@ mod tests {
             let mut schedule = Schedule::new(policy);
             let elapsed = Duration::from_millis(elapsed_ms);
             for _ in 0..attempts {
-                match schedule.next(Class::Transient, jitter, elapsed) {
+                match schedule.next(&refused(Class::Transient), jitter, elapsed) {
                     Next::Wait(wait) => {
                         prop_assert!(wait <= policy.cap);
                         prop_assert!(elapsed + wait < policy.deadline);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cloud::http::{BodyError, head, read_limited};
+use cloud::http::head;
 use cloud::{Class, Kind, Timestamp};
-use reqwest::Response;
 use serde_json::Value;
 
-use crate::codes::{by_status, classify};
+use crate::codes::{by_status, classify, is_token_mismatch};
+use crate::transport::{HttpResponse, TransportError};
 
 /// Body codes that mean success, from the vendor's own tools.
 const FINE: &[&str] = &["", "0", "200", "OK", "Success", "successful"];
@@ -28,43 +28,31 @@ fn lost(is_write: bool) -> Class {
     if is_write { Class::Ambiguous } else { Class::Transient }
 }
 
-/// A request that got no answer at all.
-pub(super) fn unsent(error: &reqwest::Error, is_write: bool, timeout: Duration) -> Unusable {
-    let (class, kind) = if error.is_connect() {
-        (Class::Transient, Kind::NotConnected { why: cause(error) })
-    } else if error.is_timeout() {
-        (lost(is_write), Kind::TimedOut { after: timeout })
-    } else if error.is_builder() {
-        (Class::Permanent, Kind::NotSent { why: cause(error) })
-    } else {
-        (lost(is_write), Kind::Cut { why: cause(error) })
+/// A request that got no answer at all, or none that could be read.
+pub(super) fn none(error: TransportError, is_write: bool, timeout: Duration) -> Unusable {
+    let (class, kind) = match error {
+        TransportError::NotConnected { why } => (Class::Transient, Kind::NotConnected { why }),
+        TransportError::TimedOut => (lost(is_write), Kind::TimedOut { after: timeout }),
+        TransportError::Cut { why } => (lost(is_write), Kind::Cut { why }),
+        TransportError::TooLarge { limit } => (too_large(is_write), Kind::TooLarge { limit }),
+        TransportError::NotSendable { why } => (Class::Permanent, Kind::NotSent { why }),
     };
     Unusable { class, kind, status: None, request_id: None, server_time: None }
 }
 
-/// The innermost cause, without the URL: a V1 URL carries the signature.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    if std::ptr::addr_eq(cause, error) { "no further detail".to_owned() } else { cause.to_string() }
+/// A listing that is too large once is too large again.
+fn too_large(is_write: bool) -> Class {
+    if is_write { Class::Ambiguous } else { Class::Permanent }
 }
 
 /// The body of a success, or what is wrong with it.
-pub(super) async fn read(
-    response: Response,
-    is_write: bool,
-    timeout: Duration,
-    limit: u64,
-) -> Result<Value, Unusable> {
-    let status = response.status().as_u16();
-    let header = |name: &str| {
-        response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    };
-    let request_id = header("x-acs-request-id");
+pub(super) fn read(response: &HttpResponse, is_write: bool, limit: u64) -> Result<Value, Unusable> {
+    let HttpResponse { status, body, .. } = response;
+    let status = *status;
+    let header = |name: &str| response.headers.get(name).map(String::as_str);
+    let request_id = header("x-acs-request-id").map(str::to_owned);
     let server_time = header("date")
-        .and_then(|date| chrono::DateTime::parse_from_rfc2822(&date).ok())
+        .and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok())
         .map(|date| date.to_utc());
     let retry_after = header("x-acs-retry-after")
         .and_then(|millis| millis.trim().parse().ok())
@@ -79,27 +67,17 @@ pub(super) async fn read(
         request_id,
         server_time,
     };
-    let body = match read_limited(response, limit).await {
-        Ok(body) => body,
-        Err(BodyError::TooLarge { limit }) => {
-            let class = if is_write { Class::Ambiguous } else { Class::Permanent };
-            return Err(unusable(class, Kind::TooLarge { limit }, request_id));
-        }
-        Err(BodyError::Cut(error)) if error.is_timeout() => {
-            return Err(unusable(lost(is_write), Kind::TimedOut { after: timeout }, request_id));
-        }
-        Err(BodyError::Cut(error)) => {
-            return Err(unusable(lost(is_write), Kind::Cut { why: cause(&error) }, request_id));
-        }
-    };
-    let value = match serde_json::from_slice::<Value>(&body) {
+    if body.len() as u64 > limit {
+        return Err(unusable(too_large(is_write), Kind::TooLarge { limit }, request_id));
+    }
+    let value = match serde_json::from_slice::<Value>(body) {
         Ok(value @ Value::Object(_)) => value,
         _ => {
             let class = match by_status(status) {
                 Class::Transient => lost(is_write),
                 class => class,
             };
-            let kind = Kind::BadAnswer { what: what_is(&body).to_owned(), head: head(&body) };
+            let kind = Kind::BadAnswer { what: what_is(body).to_owned(), head: head(body) };
             return Err(unusable(class, kind, request_id));
         }
     };
@@ -114,11 +92,16 @@ pub(super) async fn read(
             class => class,
         };
         let what = "an error status without an error code".to_owned();
-        return Err(unusable(class, Kind::BadAnswer { what, head: head(&body) }, request_id));
+        return Err(unusable(class, Kind::BadAnswer { what, head: head(body) }, request_id));
     }
-    let message = text(&value, "Message", "message").unwrap_or_default();
+    let message = shorten(&text(&value, "Message", "message").unwrap_or_default());
     let class = classify(&code, status, is_write);
-    Err(unusable(class, Kind::Refused { code, message: shorten(&message) }, request_id))
+    let kind = if is_token_mismatch(&code) {
+        Kind::TokenMismatch { code, message }
+    } else {
+        Kind::Refused { code, message }
+    };
+    Err(unusable(class, kind, request_id))
 }
 
 /// `RequestId` in either spelling.

@@ -50,7 +50,7 @@ async fn all_pages(ecs: &Ecs, mut base: Params) -> Result<Vec<Instance>, Error> 
             put(&mut params, "NextToken", token);
         }
         let answer = ecs.caller.call(ACTION, Access::Read, &params).await?;
-        let page: Page = serde_json::from_value(answer).map_err(|error| {
+        let page: Page = serde_json::from_value(answer.value).map_err(|error| {
             malformed(ACTION, &format!("not a page of instances: {error}"), Class::Transient)
         })?;
         for wire in page.instances.instance {

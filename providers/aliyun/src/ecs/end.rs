@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Ecs;
 use super::params::{put, put_list};
 use crate::call::Access;
-use crate::codes::classify;
+use crate::codes::{classify, is_known};
 use crate::rpc::Params;
 
 /// Each of the three takes 1 to 100 ids.
@@ -69,7 +69,8 @@ async fn each(
         Ok(answer) => answer,
         Err(error) => return all(ids, &error),
     };
-    let rows = answer.pointer("/InstanceResponses/InstanceResponse").and_then(Value::as_array);
+    let rows =
+        answer.value.pointer("/InstanceResponses/InstanceResponse").and_then(Value::as_array);
     let codes: BTreeMap<&str, &Value> = rows
         .into_iter()
         .flatten()
@@ -92,7 +93,12 @@ async fn each(
         if code == "200" {
             return Ok(());
         }
-        let class = classify(&code, 200, true);
+        let class = match classify(&code, 200, true) {
+            Class::Gone => Class::Gone,
+            // Its state forbids it, perhaps because the attempt without an answer did it.
+            _ if answer.doubted => Class::Ambiguous,
+            class => class,
+        };
         Err(refused(action, class, code, text(row, "Message")))
     };
     ids.iter().map(|id| InstanceResult { id: id.clone(), result: result(id) }).collect()
@@ -109,9 +115,15 @@ pub(super) async fn delete(
     let mut results = Vec::new();
     for batch in batches(ids) {
         match delete_once(ecs, permit, batch, how).await {
-            Err(error) if batch.len() > 1 && concerns_one(error.class) => {
+            Err(error) if batch.len() > 1 && concerns_one(refusal(&error)) => {
+                // Once an attempt for all may have had its effect, a refusal of one is no proof
+                // that it had none.
+                let doubted = error.class == Class::Ambiguous;
                 for id in batch.chunks(1) {
-                    let result = delete_once(ecs, permit, id, how).await;
+                    let mut result = delete_once(ecs, permit, id, how).await;
+                    if let (Err(error), true) = (&mut result, doubted) {
+                        error.class = Class::Ambiguous;
+                    }
                     results.extend(id.iter().map(|id| gone_is_done(id, result.clone())));
                 }
             }
@@ -121,14 +133,23 @@ pub(super) async fn delete(
     Ok(results)
 }
 
+/// What the last answer said, whatever earlier attempts left open.
+fn refusal(error: &Error) -> Class {
+    match &error.kind {
+        Kind::Refused { code, .. } => is_known(code).unwrap_or(error.class),
+        _ => error.class,
+    }
+}
+
 /// Whether a refusal of a batch may be due to one of its instances only.
 fn concerns_one(class: Class) -> bool {
     matches!(class, Class::Gone | Class::Conflict | Class::Permanent | Class::Quota)
 }
 
+/// An instance that is gone has reached its goal, whoever ended it.
 fn gone_is_done(id: &InstanceId, result: Result<(), Error>) -> InstanceResult {
     let result = match result {
-        Err(error) if error.class == Class::Gone => Ok(()),
+        Err(error) if refusal(&error) == Class::Gone => Ok(()),
         result => result,
     };
     InstanceResult { id: id.clone(), result }

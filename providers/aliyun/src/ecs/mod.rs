@@ -10,14 +10,17 @@ mod tag;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cloud::dice::OsDice;
+use cloud::limit::ActionBudget;
 use cloud::{
-    Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Mutate, Mutation,
-    Observe, Offer, Permit, PlannedCall, Preview, TagFilter, Tags, Terminate,
+    Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Meter, Mutate,
+    Mutation, Observe, Offer, Permit, PlannedCall, Preview, TagFilter, Tags, Terminate,
 };
 
-use crate::call::{Access, Caller};
+use crate::call::{Access, Caller, is_dry_run_success};
 use crate::rpc::Params;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Seams, Settings, SettingsError};
+use crate::transport::Transport;
 
 /// One account in one region.
 #[derive(Debug)]
@@ -29,7 +32,26 @@ pub struct Ecs {
 impl Ecs {
     /// Asks nothing of the network.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SettingsError> {
-        Ok(Ecs { caller: Caller::new(&settings, clock)?, region: settings.region })
+        let seams = settings.seams()?;
+        Ecs::with_seams(settings, clock, seams)
+    }
+
+    /// The same over another transport: a cloud in this process.
+    pub fn with_transport(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, SettingsError> {
+        Ecs::with_seams(settings, clock, Seams { transport, dice: Arc::new(OsDice) })
+    }
+
+    /// The same with other dice as well: equal seeds, equal runs.
+    pub fn with_seams(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        seams: Seams,
+    ) -> Result<Self, SettingsError> {
+        Ok(Ecs { caller: Caller::new(&settings, clock, seams)?, region: settings.region })
     }
 
     /// The business parameters of an action begin with the region.
@@ -37,15 +59,12 @@ impl Ecs {
         vec![("RegionId".to_owned(), self.region.clone())]
     }
 
-    /// A dry run is answered with an *error* whose code says that the request would have
-    /// succeeded.
+    /// Whether the request would succeed.
     async fn probe(&self, action: &str, mut params: Params) -> Result<(), Error> {
         params.push(("DryRun".to_owned(), "true".to_owned()));
         match self.caller.call(action, Access::Read, &params).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.code(), Some("DryRunOperation" | "DRYRUN.SUCCESS")) => {
-                Ok(())
-            }
+            Err(error) if is_dry_run_success(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -121,6 +140,16 @@ impl Mutate for Ecs {
         how: Terminate,
     ) -> Result<Vec<InstanceResult>, Error> {
         end::delete(self, permit, ids, how).await
+    }
+}
+
+impl Meter for Ecs {
+    fn budget(&self) -> Vec<ActionBudget> {
+        self.caller.budget()
+    }
+
+    fn calls(&self) -> Vec<(String, &'static str, u64)> {
+        self.caller.calls()
     }
 }
 

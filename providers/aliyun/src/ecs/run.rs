@@ -20,7 +20,7 @@ pub(super) async fn launch(
 ) -> Result<Vec<InstanceId>, Error> {
     let params = params(ecs, launch)?;
     let answer = ecs.caller.call(ACTION, Access::Write(permit), &params).await?;
-    let ids = answer.pointer("/InstanceIdSets/InstanceIdSet").and_then(Value::as_array);
+    let ids = answer.value.pointer("/InstanceIdSets/InstanceIdSet").and_then(Value::as_array);
     let ids: Option<Vec<InstanceId>> =
         ids.and_then(|ids| ids.iter().map(|id| id.as_str().map(InstanceId::from)).collect());
     // The call was accepted, so something was launched: without the ids only a look tells what.

@@ -14,7 +14,7 @@ pub(super) async fn offers(ecs: &Ecs, instance_type: &str) -> Result<Vec<Offer>,
     put(&mut params, "NetworkCategory", "vpc");
     put(&mut params, "InstanceType", instance_type);
     let answer = ecs.caller.call("DescribeAvailableResource", Access::Read, &params).await?;
-    let zones = answer.pointer("/AvailableZones/AvailableZone").and_then(Value::as_array);
+    let zones = answer.value.pointer("/AvailableZones/AvailableZone").and_then(Value::as_array);
     let mut offers = Vec::new();
     for zone in zones.into_iter().flatten() {
         let Some(id) = zone.get("ZoneId").and_then(Value::as_str) else { continue };

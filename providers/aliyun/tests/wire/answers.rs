@@ -23,7 +23,6 @@ fn refusal(code: &str) -> String {
 #[tokio::test]
 async fn each_answer_has_its_text_and_its_class_for_reads_and_for_writes() {
     let (again, maybe) = (Class::Transient, Class::Ambiguous);
-    let throttled = Class::Throttled { retry_after: Some(Duration::from_secs(7)) };
     let html = "<!DOCTYPE html><html>Bad Gateway</html>";
     let page_without_list = r#"{"RequestId":"R-1","TotalCount":0}"#;
     for (name, answer, read, write, says) in [
@@ -93,13 +92,6 @@ async fn each_answer_has_its_text_and_its_class_for_reads_and_for_writes() {
             Class::Permanent,
             Class::Permanent,
             "RequestId r",
-        ),
-        (
-            "throttled",
-            status(400, &refusal("Throttling.User")).insert_header("x-acs-retry-after", "7000"),
-            throttled,
-            throttled,
-            "Throttling.User",
         ),
         (
             "a slow answer",

@@ -14,26 +14,41 @@ pub(crate) fn now() -> Timestamp {
     "2026-01-02T12:00:00Z".parse().expect("a valid time")
 }
 
-/// An account whose first failed attempt is its last: the deadline is over at once.
-pub(crate) fn account(url: &str, clock: &ManualClock) -> Ecs {
-    let settings = Settings {
+pub(crate) fn settings(url: &str) -> Settings {
+    Settings {
         region: "cn-hangzhou".to_owned(),
         endpoint: Some(url.to_owned()),
         vpc_endpoint: false,
         allow_plain_http: false,
         signature: Signature::V1,
         timeouts: Timeouts { read: Duration::from_millis(200), write: Duration::from_millis(200) },
-        retry: cloud::retry::Policy { deadline: Duration::ZERO, ..Default::default() },
-        rates: cloud::limit::Rates { reads: 1e4, writes: 1e4, by_action: [].into() },
+        retry: cloud::retry::Policy::default(),
+        rates: cloud::limit::Rates {
+            reads: 1e4,
+            writes: 1e4,
+            account: 1e4,
+            by_action: [].into(),
+            ..Default::default()
+        },
         credentials: Arc::new(KeyPair::new("testid", "hush")),
-    };
+    }
+}
+
+/// An account whose first failed attempt is its last: the deadline is over at once.
+pub(crate) fn account(url: &str, clock: &ManualClock) -> Ecs {
+    let once = cloud::retry::Policy { deadline: Duration::ZERO, ..Default::default() };
+    let settings = Settings { retry: once, ..settings(url) };
     Ecs::new(settings, Arc::new(clock.clone())).expect("settings that work")
 }
 
-#[expect(clippy::disallowed_methods, reason = "these tests stand in for the journal")]
 pub(crate) fn permit() -> Permit {
-    let until = clock::after(now(), Duration::from_secs(600));
-    Permit::after_commit(uuid::Uuid::nil(), Deadline::fixed(until), until)
+    leased(&Deadline::fixed(clock::after(now(), Duration::from_secs(600))))
+}
+
+#[expect(clippy::disallowed_methods, reason = "these tests stand in for the journal")]
+pub(crate) fn leased(lease: &Deadline) -> Permit {
+    let latest = clock::after(now(), Duration::from_secs(600));
+    Permit::after_commit(uuid::Uuid::nil(), lease.clone(), latest)
 }
 
 pub(crate) fn launch() -> Launch {
