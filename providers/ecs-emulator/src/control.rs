@@ -1,10 +1,10 @@
 //! `/_emulator/`: what tests and people see and change from outside.
 
-use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::server::{Answer, plain, respond};
+use crate::request::RawRequest;
+use crate::serve::{RawResponse, plain, respond};
 use crate::{Fault, Shared, time};
 
 const HELP: &str = "\
@@ -41,20 +41,13 @@ struct Foreign {
     tags: std::collections::BTreeMap<String, String>,
 }
 
-pub(crate) fn answer(
-    shared: &Shared,
-    method: &Method,
-    what: &str,
-    query: Option<&str>,
-    body: &[u8],
-) -> Answer {
+pub(crate) fn answer(shared: &Shared, request: &RawRequest, what: &str) -> RawResponse {
     let mut state = shared.state();
-    match (method.as_str(), what) {
+    let body = request.body.as_slice();
+    match (request.method.as_str(), what) {
         ("GET", "transcript") => {
-            let after = query
-                .and_then(|query| query.split('&').find_map(|part| part.strip_prefix("after=")))
-                .and_then(|seq| seq.parse::<u64>().ok())
-                .unwrap_or(0);
+            let after = request.query().split('&').find_map(|part| part.strip_prefix("after="));
+            let after = after.and_then(|seq| seq.parse::<u64>().ok()).unwrap_or(0);
             let entries = state.transcript.entries();
             json_of(&entries.iter().filter(|entry| entry.seq > after).collect::<Vec<_>>())
         }
@@ -90,20 +83,23 @@ pub(crate) fn answer(
             state.faults.clear();
             json_of(&state.faults.list())
         }
-        _ => plain(StatusCode::NOT_FOUND, HELP),
+        _ => plain(404, HELP),
     }
 }
 
-fn json_of(value: &impl serde::Serialize) -> Answer {
+fn json_of(value: &impl serde::Serialize) -> RawResponse {
     match serde_json::to_string_pretty(value) {
         Ok(text) => respond(200, "application/json", format!("{text}\n")),
-        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => plain(500, &error.to_string()),
     }
 }
 
-fn with<T: for<'de> Deserialize<'de>>(body: &[u8], then: impl FnOnce(T) -> Answer) -> Answer {
+fn with<T: for<'de> Deserialize<'de>>(
+    body: &[u8],
+    then: impl FnOnce(T) -> RawResponse,
+) -> RawResponse {
     match serde_json::from_slice(body) {
         Ok(value) => then(value),
-        Err(error) => plain(StatusCode::BAD_REQUEST, &format!("the body is not usable: {error}")),
+        Err(error) => plain(400, &format!("the body is not usable: {error}")),
     }
 }

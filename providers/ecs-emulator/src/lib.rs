@@ -1,4 +1,4 @@
-//! An HTTP server that behaves as the Alibaba Cloud ECS API does, strict enough to catch mistakes
+//! An HTTP server (or, embedded, a function) that behaves as the Alibaba Cloud ECS API does, strict enough to catch mistakes
 //! of a client: signatures, tokens, paging, statuses that take time, stock, quotas, throttling;
 //! and faults on request.
 //!
@@ -11,6 +11,7 @@ mod control;
 mod faults;
 mod names;
 mod request;
+mod serve;
 mod server;
 mod sign;
 mod state;
@@ -18,24 +19,30 @@ mod time;
 mod transcript;
 mod world;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cloud::Clock;
 
 pub use faults::{Fault, FaultKind};
+pub use request::RawRequest;
+pub use serve::{Cut, RawResponse};
 pub use state::{InstanceView, Violation};
 pub use transcript::Entry;
 pub use world::{Quotas, VSwitch, World, WorldError};
 
 use state::State;
 
+/// Where an embedded emulator says that it is. Nobody listens there.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
+
 /// A running emulator. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Emulator {
     addr: SocketAddr,
     shared: Arc<Shared>,
-    server: tokio::task::JoinHandle<()>,
+    /// `None` when it has no socket.
+    server: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// What requests share.
@@ -45,6 +52,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn new(world: World, clock: Arc<dyn Clock>) -> Arc<Shared> {
+        Arc::new(Shared { state: Mutex::new(State::new(world, clock)) })
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock can panic")
     }
@@ -74,9 +85,21 @@ impl Emulator {
         let listen = |source| StartError::Listen { addr, source };
         let listener = tokio::net::TcpListener::bind(addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
-        let shared = Arc::new(Shared { state: Mutex::new(State::new(world, clock)) });
+        let shared = Shared::new(world, clock);
         let server = tokio::spawn(server::serve(listener, shared.clone()));
-        Ok(Emulator { addr, shared, server })
+        Ok(Emulator { addr, shared, server: Some(server) })
+    }
+
+    /// `world` without a socket: requests come by [`Emulator::call`]. Nothing in it takes real time
+    /// or depends on chance, so a simulation over it can be repeated.
+    #[must_use]
+    pub fn embedded(world: World, clock: Arc<dyn Clock>) -> Emulator {
+        Emulator { addr: NOWHERE, shared: Shared::new(world, clock), server: None }
+    }
+
+    /// Answers one request as the server would.
+    pub async fn call(&self, request: RawRequest) -> Result<RawResponse, Cut> {
+        serve::answer(&request, &self.shared).await
     }
 
     /// Serves `world` on a free port of 127.0.0.1.
@@ -143,15 +166,19 @@ impl Emulator {
         self.shared.state().untag(id, keys);
     }
 
-    /// Serves until the process ends.
+    /// Serves until the process ends. An embedded emulator has nothing to serve and returns.
     pub async fn run(mut self) {
-        // An error means that the task was aborted, which only dropping `self` does.
-        drop((&mut self.server).await);
+        if let Some(server) = &mut self.server {
+            // An error means that the task was aborted, which only dropping `self` does.
+            drop(server.await);
+        }
     }
 }
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        self.server.abort();
+        if let Some(server) = &self.server {
+            server.abort();
+        }
     }
 }

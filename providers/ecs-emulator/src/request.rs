@@ -13,13 +13,25 @@ use crate::state::State;
 /// Clocks may differ by this much.
 const SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// A request as it arrived: method, query, headers (names in lower case) and body.
-#[derive(Debug)]
-pub(crate) struct Raw {
-    pub(crate) method: String,
-    pub(crate) query: String,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
+/// A request as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRequest {
+    pub method: String,
+    /// Such as `/?Action=DescribeInstances`.
+    pub path_and_query: String,
+    /// By name in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl RawRequest {
+    pub(crate) fn path(&self) -> &str {
+        self.path_and_query.split('?').next().unwrap_or_default()
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        self.path_and_query.split_once('?').map_or("", |(_, query)| query)
+    }
 }
 
 /// How it is signed.
@@ -57,8 +69,8 @@ const PROTOCOL: &[&str] = &[
     "Version",
 ];
 
-pub(crate) fn take_apart(raw: &Raw) -> Incoming {
-    let query = pairs(&raw.query);
+pub(crate) fn take_apart(raw: &RawRequest) -> Incoming {
+    let query = pairs(raw.query());
     let mut all = query.clone();
     let is_form = raw
         .headers
@@ -99,7 +111,7 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
 
 /// Refuses what is not signed by a key of this world, now, for the first time.
 pub(crate) fn authenticate(
-    raw: &Raw,
+    raw: &RawRequest,
     incoming: &Incoming,
     state: &mut State,
 ) -> Result<(), ApiError> {
@@ -109,7 +121,7 @@ pub(crate) fn authenticate(
     }
 }
 
-fn v1(raw: &Raw, incoming: &Incoming, state: &mut State) -> Result<(), ApiError> {
+fn v1(raw: &RawRequest, incoming: &Incoming, state: &mut State) -> Result<(), ApiError> {
     let all = &incoming.all;
     let required = |name: &str| all.get(name).ok_or_else(|| ApiError::missing(name));
     for name in ["Version", "SignatureMethod", "SignatureVersion"] {
@@ -128,7 +140,7 @@ fn v1(raw: &Raw, incoming: &Incoming, state: &mut State) -> Result<(), ApiError>
     fresh(state, required("Timestamp")?, required("SignatureNonce")?)
 }
 
-fn acs3(raw: &Raw, incoming: &Incoming, state: &mut State) -> Result<(), ApiError> {
+fn acs3(raw: &RawRequest, incoming: &Incoming, state: &mut State) -> Result<(), ApiError> {
     let incomplete = |what: &str| ApiError::new(400, "IncompleteSignature", what);
     let header = |name: &str| raw.headers.get(name).ok_or_else(|| ApiError::missing(name));
     let auth = sign::parse_authorization(header("authorization")?)

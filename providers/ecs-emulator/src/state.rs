@@ -41,6 +41,7 @@ pub(crate) struct State {
 struct Remembered {
     parameters: BTreeMap<String, String>,
     outcome: Outcome,
+    used_at: Timestamp,
     /// Until then the first call is still under way.
     ready_at: Timestamp,
 }
@@ -252,6 +253,9 @@ impl State {
         parameters: &BTreeMap<String, String>,
     ) -> Option<Outcome> {
         let first = self.tokens.get(&(action.to_owned(), token.to_owned()))?;
+        if clock::age(self.now(), first.used_at) >= self.world.token_memory.0 {
+            return None;
+        }
         if first.parameters != *parameters {
             let message = "The request uses the same client token as a previous, but non-identical \
                            request.";
@@ -272,8 +276,10 @@ impl State {
         outcome: Outcome,
         ready_in: Duration,
     ) {
-        let ready_at = clock::after(self.now(), ready_in);
-        let remembered = Remembered { parameters, outcome, ready_at };
+        let (used_at, memory) = (self.now(), self.world.token_memory.0);
+        self.tokens.retain(|_, first| clock::age(used_at, first.used_at) < memory);
+        let ready_at = clock::after(used_at, ready_in);
+        let remembered = Remembered { parameters, outcome, used_at, ready_at };
         self.tokens.insert((action.to_owned(), token.to_owned()), remembered);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloud::{Clock, ManualClock, Timestamp};
-use ecs_emulator::{Emulator, Fault, FaultKind, World};
+use ecs_emulator::{Cut, Emulator, Fault, FaultKind, RawRequest, World};
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -174,6 +174,46 @@ async fn a_token_whose_first_call_is_under_way_is_refused_until_it_is_done() {
     cloud.clock.advance(Duration::from_secs(30));
     let ids = first.await.expect("it ends");
     assert_eq!(cloud.launched(&token).await, ids);
+}
+
+#[tokio::test]
+async fn a_token_is_forgotten_half_an_hour_after_its_first_use() {
+    let cloud = Cloud::new(World::default()).await;
+    let token = [("ClientToken", "old")];
+    let first = cloud.launched(&token).await;
+    cloud.clock.advance(Duration::from_secs(29 * 60));
+    assert_eq!(cloud.launched(&token).await, first);
+    cloud.clock.advance(Duration::from_secs(60));
+    assert_ne!(cloud.launched(&token).await, first, "as the real one may, it launches again");
+    assert_eq!(cloud.emulator.instances().len(), 2);
+}
+
+#[tokio::test]
+async fn an_embedded_emulator_answers_as_the_server_does() {
+    let cloud = Cloud::new(World::default()).await;
+    let embedded = Emulator::embedded(World::default(), Arc::new(cloud.clock.clone()));
+    assert_eq!(embedded.url(), "http://127.0.0.1:1");
+    let request = |method: &str, path: &str, body: &str| RawRequest {
+        method: method.to_owned(),
+        path_and_query: path.to_owned(),
+        headers: BTreeMap::new(),
+        body: body.as_bytes().to_vec(),
+    };
+    for path in ["/?Action=DescribeInstances&Format=JSON", "/elsewhere", "/_emulator/violations"] {
+        let embedded = embedded.call(request("GET", path, "")).await.expect("an answer");
+        let url = format!("{}{path}", cloud.emulator.url());
+        let served = cloud.client.get(url).send().await.expect("an answer");
+        assert_eq!(embedded.status, served.status().as_u16(), "{path}");
+        for (name, value) in &embedded.headers {
+            assert_eq!(served.headers()[name], value, "{path}");
+        }
+        assert_eq!(embedded.body, served.bytes().await.expect("a body"), "{path}");
+    }
+    let fault = r#"{"kind": "cut_before", "times": 1}"#;
+    let set = embedded.call(request("POST", "/_emulator/faults", fault)).await.expect("set");
+    assert_eq!(set.status, 200);
+    assert_eq!(embedded.call(request("GET", "/?Action=DescribeZones", "")).await, Err(Cut));
+    assert_eq!(embedded.transcript().len(), 2);
 }
 
 #[tokio::test]
