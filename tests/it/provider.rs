@@ -4,43 +4,70 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aliyun::credentials::KeyPair;
-use aliyun::{Ecs, Settings, Signature, Timeouts};
+use aliyun::{Ecs, Seams, Settings, Signature, Timeouts};
 use cloud::conformance::{self, Rig};
-use cloud::{ClientToken, Clock, Launch, LaunchSpec, ManualClock, Tags};
+use cloud::dice::SeededDice;
+use cloud::{
+    ClientToken, Clock, Deadline, Launch, LaunchSpec, ManualClock, Mutate, Observe, Permit,
+    TagFilter, Tags, clock,
+};
 use ecs_emulator::{Emulator, Fault, FaultKind, World};
+use uuid::Uuid;
+
+use crate::embedded::InProcess;
 
 /// The emulator and a provider account on it.
 #[derive(Debug)]
 struct EcsRig {
-    emulator: Emulator,
+    emulator: Arc<Emulator>,
     clock: ManualClock,
     ecs: Ecs,
 }
 
 impl EcsRig {
+    /// Over a socket.
     async fn new(signature: Signature) -> EcsRig {
-        let clock = ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"));
+        let clock = noon();
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let emulator = Emulator::on_loopback(World::default(), shared.clone()).await.expect("up");
-        let settings = Settings {
-            region: "cn-hangzhou".to_owned(),
-            endpoint: Some(emulator.url()),
-            vpc_endpoint: false,
-            allow_plain_http: false,
-            signature,
-            timeouts: Timeouts::default(),
-            retry: cloud::retry::Policy::default(),
-            rates: cloud::limit::Rates {
-                reads: 1e4,
-                writes: 1e4,
-                account: 1e4,
-                by_action: [].into(),
-                ..Default::default()
-            },
-            credentials: Arc::new(KeyPair::new("testid", "testsecret")),
-        };
-        let ecs = Ecs::new(settings, shared).expect("settings that work");
+        let ecs = Ecs::new(settings(&emulator, signature), shared).expect("settings that work");
+        EcsRig { emulator: Arc::new(emulator), clock, ecs }
+    }
+
+    /// In this process, with these dice.
+    fn embedded(signature: Signature, seed: u64) -> EcsRig {
+        let clock = noon();
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let emulator = Arc::new(Emulator::embedded(World::default(), shared.clone()));
+        let transport = Arc::new(InProcess { emulator: emulator.clone(), clock: clock.clone() });
+        let seams = Seams { transport, dice: Arc::new(SeededDice::new(seed)) };
+        let settings = settings(&emulator, signature);
+        let ecs = Ecs::with_seams(settings, shared, seams).expect("settings that work");
         EcsRig { emulator, clock, ecs }
+    }
+}
+
+fn noon() -> ManualClock {
+    ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"))
+}
+
+fn settings(emulator: &Emulator, signature: Signature) -> Settings {
+    Settings {
+        region: "cn-hangzhou".to_owned(),
+        endpoint: Some(emulator.url()),
+        vpc_endpoint: false,
+        allow_plain_http: false,
+        signature,
+        timeouts: Timeouts::default(),
+        retry: cloud::retry::Policy::default(),
+        rates: cloud::limit::Rates {
+            reads: 1e4,
+            writes: 1e4,
+            account: 1e4,
+            by_action: [].into(),
+            ..Default::default()
+        },
+        credentials: Arc::new(KeyPair::new("testid", "testsecret")),
     }
 }
 
@@ -106,4 +133,55 @@ async fn ecs_keeps_the_contract_of_a_provider_with_v1() {
 #[tokio::test]
 async fn ecs_keeps_the_contract_of_a_provider_with_acs3() {
     conformance::keeps_the_contract(&EcsRig::new(Signature::Acs3).await).await;
+}
+
+#[tokio::test]
+async fn ecs_keeps_the_contract_of_a_provider_without_a_socket() {
+    for signature in [Signature::V1, Signature::Acs3] {
+        conformance::keeps_the_contract(&EcsRig::embedded(signature, 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_socket_equal_seeds_give_equal_runs() {
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let rig = EcsRig::embedded(Signature::V1, 7);
+        rig.emulator.inject(Fault::on("RunInstances", FaultKind::ErrorAfter).times(3));
+        let launch = rig.launch(Uuid::nil().into(), 5, tags("a", "web"));
+        let permit = permit(&rig);
+        let ids = conformance::patiently(&rig, rig.ecs.launch(&permit, &launch)).await;
+        runs.push((ids.expect("launched"), rig.emulator.transcript(), rig.clock.now()));
+    }
+    assert_eq!(runs[0], runs[1]);
+}
+
+#[tokio::test]
+async fn a_listing_by_tags_is_complete_above_what_filters_cover() {
+    let rig = EcsRig::embedded(Signature::V1, 1);
+    for n in 0..1_010 {
+        let fleet = if n % 100 == 0 { "db" } else { "web" };
+        rig.emulator.place(&[("source", "auto"), ("fleet", fleet), ("n", &n.to_string())]);
+    }
+    rig.emulator.place(&[("fleet", "web")]);
+    for (filter, wanted) in [
+        (TagFilter::of(("source", "auto"), ("fleet", "web"), &[]), 999),
+        (TagFilter::of_any(("source", "auto"), "fleet"), 1_010),
+        (TagFilter::of_any(("source", "auto"), "n"), 1_010),
+        (TagFilter::of(("source", "auto"), ("fleet", "none"), &[]), 0),
+    ] {
+        let found = conformance::patiently(&rig, rig.ecs.instances_by_tags(&filter)).await;
+        assert_eq!(found.expect("a listing").len(), wanted, "{filter:?}");
+    }
+    assert_eq!(rig.emulator.violations(), []);
+}
+
+fn tags(source: &str, fleet: &str) -> Tags {
+    [("source".to_owned(), source.to_owned()), ("fleet".to_owned(), fleet.to_owned())].into()
+}
+
+#[expect(clippy::disallowed_methods, reason = "these tests stand in for the journal")]
+fn permit(rig: &EcsRig) -> Permit {
+    let until = clock::after(rig.clock.now(), Duration::from_secs(600));
+    Permit::after_commit(Uuid::nil(), Deadline::fixed(until), until)
 }

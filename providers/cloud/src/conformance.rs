@@ -63,7 +63,7 @@ fn token() -> ClientToken {
 }
 
 /// Waits for `work`; whenever somebody sleeps on the clock meanwhile, a second passes.
-async fn patiently<T>(rig: &dyn Rig, work: impl Future<Output = T>) -> T {
+pub async fn patiently<T>(rig: &dyn Rig, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     loop {
         tokio::select! {

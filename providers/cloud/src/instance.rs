@@ -64,27 +64,65 @@ pub struct Instance {
 ///
 /// It cannot hold fewer than two tags, so that one missing tag can never select a whole account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagFilter(Vec<(String, String)>);
+pub struct TagFilter(Vec<(String, Option<String>)>);
 
 impl TagFilter {
-    /// A filter of two tags or more.
+    /// A filter of two tags or more, each with its value.
     #[must_use]
     pub fn of(first: (&str, &str), second: (&str, &str), more: &[(&str, &str)]) -> Self {
-        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let own = |(key, value): (&str, &str)| (key.to_owned(), Some(value.to_owned()));
         let mut tags = vec![own(first), own(second)];
         tags.extend(more.iter().copied().map(own));
         TagFilter(tags)
     }
 
-    /// The tags, in the order in which they were given.
+    /// A filter of one tag with its value and one with any value.
     #[must_use]
-    pub fn tags(&self) -> &[(String, String)] {
+    pub fn of_any(first: (&str, &str), key: &str) -> Self {
+        let (name, value) = first;
+        TagFilter(vec![(name.to_owned(), Some(value.to_owned())), (key.to_owned(), None)])
+    }
+
+    /// The tags, in the order in which they were given; without a value any will do.
+    #[must_use]
+    pub fn tags(&self) -> &[(String, Option<String>)] {
         &self.0
     }
 
     /// Whether `tags` satisfies the filter.
     #[must_use]
     pub fn matches(&self, tags: &Tags) -> bool {
-        self.0.iter().all(|(key, value)| tags.get(key) == Some(value))
+        let has = |(key, value): &(String, Option<String>)| {
+            tags.get(key).is_some_and(|got| value.as_ref().is_none_or(|wanted| wanted == got))
+        };
+        self.0.iter().all(has)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_wants_every_tag_and_a_key_alone_takes_any_value() {
+        let tags = |pairs: &[(&str, &str)]| -> Tags {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let exact = TagFilter::of(("source", "auto"), ("fleet", "web"), &[]);
+        let any = TagFilter::of_any(("source", "auto"), "fleet");
+        for (name, carried, by_value, by_key) in [
+            ("both", tags(&[("source", "auto"), ("fleet", "web")]), true, true),
+            ("another fleet's", tags(&[("source", "auto"), ("fleet", "db")]), false, true),
+            ("an empty value", tags(&[("source", "auto"), ("fleet", "")]), false, true),
+            ("one only", tags(&[("source", "auto")]), false, false),
+            ("the other only", tags(&[("fleet", "web")]), false, false),
+            ("none", tags(&[]), false, false),
+        ] {
+            assert_eq!(
+                (exact.matches(&carried), any.matches(&carried)),
+                (by_value, by_key),
+                "{name}"
+            );
+        }
     }
 }

@@ -15,13 +15,28 @@ use crate::rpc::Params;
 const ACTION: &str = "DescribeInstances";
 /// The largest page; without it a page has 10.
 const PAGE: usize = 100;
-/// Tag filters cover 1,000 instances, so a listing has 10 full pages; 1,000 pages are a loop.
-const PAGES_MAX: usize = 1_000;
+/// The vendor's filters by tag cover this many instances at most, and say nothing of the others.
+const TAGGED_MAX: usize = 1_000;
+/// A million instances are more than an account has in one region: so many pages are a loop.
+const PAGES_MAX: usize = 10_000;
 
+/// A listing by tags, complete whatever its size. One that reaches what filters cover may be short,
+/// so then the whole region is read and filtered here.
 pub(super) async fn by_tags(ecs: &Ecs, filter: &TagFilter) -> Result<Vec<Instance>, Error> {
     let mut params = ecs.params();
-    put_tags(&mut params, filter.tags().iter().map(|(key, value)| (key, value)));
-    all_pages(ecs, params).await
+    put_tags(&mut params, filter.tags().iter().map(|(key, value)| (key, value.as_ref())));
+    let mut found = all_pages(ecs, params).await?;
+    if found.len() >= TAGGED_MAX {
+        let region = all_pages(ecs, ecs.params()).await?;
+        tracing::debug!(
+            found = found.len(),
+            region = region.len(),
+            "more instances than a filter by tags covers: the whole region was read",
+        );
+        // Added to what the filter found: a listing that shows fewer must not hide any.
+        found.extend(region.into_iter().filter(|(_, instance)| filter.matches(&instance.tags)));
+    }
+    Ok(found.into_values().collect())
 }
 
 pub(super) async fn by_ids(ecs: &Ecs, ids: &[InstanceId]) -> Result<Vec<Instance>, Error> {
@@ -32,14 +47,14 @@ pub(super) async fn by_ids(ecs: &Ecs, ids: &[InstanceId]) -> Result<Vec<Instance
         let mut params = ecs.params();
         let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
         put(&mut params, "InstanceIds", Value::from(ids));
-        found.extend(all_pages(ecs, params).await?);
+        found.extend(all_pages(ecs, params).await?.into_values());
     }
     Ok(found)
 }
 
 /// Follows NextToken to its end; the page without one is read too. An instance that two pages show
 /// (the listing moved meanwhile) counts once.
-async fn all_pages(ecs: &Ecs, mut base: Params) -> Result<Vec<Instance>, Error> {
+async fn all_pages(ecs: &Ecs, mut base: Params) -> Result<BTreeMap<InstanceId, Instance>, Error> {
     put(&mut base, "MaxResults", PAGE);
     let mut found = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -58,7 +73,7 @@ async fn all_pages(ecs: &Ecs, mut base: Params) -> Result<Vec<Instance>, Error> 
             found.insert(instance.id.clone(), instance);
         }
         match page.next_token.filter(|token| !token.is_empty()) {
-            None => return Ok(found.into_values().collect()),
+            None => return Ok(found),
             Some(next) if seen.len() < PAGES_MAX && seen.insert(next.clone()) => token = Some(next),
             Some(_) => return Err(malformed(ACTION, "its pages never end", Class::Transient)),
         }

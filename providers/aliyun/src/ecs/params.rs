@@ -25,13 +25,13 @@ pub(super) fn put_list(
     }
 }
 
-/// Adds `Tag.1.Key`, `Tag.1.Value`, …
+/// Adds `Tag.1.Key`, `Tag.1.Value`, …; a filter without a value takes any.
 pub(super) fn put_tags<'a>(
     params: &mut Params,
-    tags: impl IntoIterator<Item = (&'a String, &'a String)>,
+    tags: impl IntoIterator<Item = (&'a String, Option<&'a String>)>,
 ) {
     for (n, (key, value)) in tags.into_iter().enumerate() {
         put(params, &format!("Tag.{}.Key", n + 1), key);
-        put(params, &format!("Tag.{}.Value", n + 1), value);
+        put_some(params, &format!("Tag.{}.Value", n + 1), value);
     }
 }

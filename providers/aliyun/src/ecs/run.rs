@@ -88,6 +88,6 @@ pub(super) fn params(ecs: &Ecs, launch: &Launch) -> Result<Params, Error> {
             .ok_or_else(|| not_sent("its start script is not the configured one any more"))?;
         put(&mut params, "UserData", STANDARD.encode(text));
     }
-    put_tags(&mut params, &launch.tags);
+    put_tags(&mut params, launch.tags.iter().map(|(key, value)| (key, Some(value))));
     Ok(params)
 }

@@ -31,6 +31,6 @@ pub(super) fn params(ecs: &Ecs, ids: &[InstanceId], tags: &Tags) -> Params {
     let mut params = ecs.params();
     put(&mut params, "ResourceType", "instance");
     put_list(&mut params, "ResourceId", ids);
-    put_tags(&mut params, tags);
+    put_tags(&mut params, tags.iter().map(|(key, value)| (key, Some(value))));
     params
 }

@@ -52,12 +52,13 @@ async fn every_parameter_of_every_read_is_known() {
     let ecs = account(&server.uri(), &ManualClock::at(now()));
     // The answers do not matter.
     drop(ecs.instances_by_tags(&TagFilter::of(("a", "b"), ("c", "d"), &[])).await);
+    drop(ecs.instances_by_tags(&TagFilter::of_any(("a", "b"), "c")).await);
     drop(ecs.instances_by_ids(&["i-1".into()]).await);
     drop(ecs.probe_list().await);
     drop(ecs.probe_launch(&launch()).await);
     drop(ecs.offers("ecs.c7.large").await);
     let requests = server.received_requests().await.expect("recorded");
-    assert_eq!(requests.len(), 5);
+    assert_eq!(requests.len(), 6);
     for request in requests {
         let action =
             request.url.query_pairs().find(|(name, _)| name == "Action").expect("an action").1;
