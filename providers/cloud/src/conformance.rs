@@ -38,6 +38,7 @@ pub async fn keeps_the_contract(rig: &dyn Rig) {
     reports_each_instance(rig).await;
     a_run_out_permit_sends_nothing(rig).await;
     probes_change_nothing(rig).await;
+    prices_are_told(rig).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "the suite stands in for the journal")]
@@ -189,4 +190,17 @@ async fn probes_change_nothing(rig: &dyn Rig) {
     assert_eq!(error.class, Class::Permanent, "{error}");
     let offers = patiently(rig, rig.observe().offers(&wrong.instance_type)).await.expect("offers");
     assert!(!offers.is_empty());
+}
+
+async fn prices_are_told(rig: &dyn Rig) {
+    let instance_type = rig.launch(token(), 1, tags("price")).instance_type;
+    let offers = patiently(rig, rig.observe().offers(&instance_type)).await.expect("offers");
+    for offer in &offers {
+        let price = rig.observe().price_per_hour(&offer.instance_type, &offer.zone);
+        let price = patiently(rig, price).await.expect("a price");
+        assert!(price.amount.is_finite() && price.amount > 0.0, "{price:?}");
+        assert!(!price.currency.is_empty(), "{price:?}");
+    }
+    let nothing = rig.observe().price_per_hour("no.such.type", &offers[0].zone);
+    patiently(rig, nothing).await.expect_err("what does not exist has no price");
 }

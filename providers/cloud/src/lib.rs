@@ -30,6 +30,6 @@ pub use launch::{
 };
 pub use permit::{Deadline, Permit};
 pub use provider::{
-    InstanceResult, Meter, Mutate, Mutation, Observe, Offer, PlannedCall, Preview, Stock,
+    InstanceResult, Meter, Mutate, Mutation, Observe, Offer, PlannedCall, Preview, Price, Stock,
 };
 pub use secret::Secret;

@@ -37,6 +37,10 @@ pub trait Observe: Debug + Send + Sync {
 
     /// Where `instance_type` is on sale, by zone. A hint, not a reservation.
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error>;
+
+    /// What an instance of `instance_type` costs in `zone`, pay-as-you-go, with the provider's
+    /// default system disk. Discounts of the account are in it.
+    async fn price_per_hour(&self, instance_type: &str, zone: &str) -> Result<Price, Error>;
 }
 
 /// Writes. Each needs a [`Permit`] and sends nothing at or after its `send_before`
@@ -143,6 +147,16 @@ pub struct Offer {
     pub zone: String,
     pub instance_type: String,
     pub stock: Stock,
+}
+
+/// An amount of money. Prices are compared and added up, not paid from here: a float is exact
+/// enough.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Price {
+    /// Finite and not negative.
+    pub amount: f64,
+    /// Such as `CNY`.
+    pub currency: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

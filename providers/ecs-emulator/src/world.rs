@@ -34,6 +34,8 @@ pub struct World {
     pub token_memory: Span,
     /// `zone/type` → instances that can still be launched there; absent: any number.
     pub stock: BTreeMap<String, u32>,
+    /// `type` or `zone/type` → CNY per hour; absent: a price that follows from the name.
+    pub prices: BTreeMap<String, f64>,
     /// Pay-as-you-go instances that the account may have.
     pub instance_quota: u32,
     pub quotas: Quotas,
@@ -93,6 +95,7 @@ impl Default for World {
             // The vendor states no figure; older tokens are widely held to be unsafe.
             token_memory: Span::secs(30 * 60),
             stock: BTreeMap::new(),
+            prices: BTreeMap::new(),
             instance_quota: 10_000,
             quotas: Quotas::default(),
             lists_nothing: false,

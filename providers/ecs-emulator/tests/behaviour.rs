@@ -376,6 +376,30 @@ async fn a_throttled_action_stays_so_until_the_next_minute() {
 }
 
 #[tokio::test]
+async fn prices_are_the_worlds_or_follow_from_the_name() {
+    let world = World { prices: [("ecs.c6.large".to_owned(), 0.125)].into(), ..World::default() };
+    let cloud = Cloud::new(world).await;
+    for (instance_type, zone, wanted) in [
+        ("ecs.c7.large", "cn-hangzhou-h", Ok(0.4)),
+        ("ecs.c7.xlarge", "cn-hangzhou-i", Ok(0.8)),
+        ("ecs.c6.large", "cn-hangzhou-h", Ok(0.125)),
+        ("ecs.none", "cn-hangzhou-h", Err("InvalidInstanceType.ValueNotSupported")),
+        ("ecs.c7.large", "cn-hangzhou-z", Err("InvalidZoneId.NotFound")),
+    ] {
+        let asked = [("InstanceType", instance_type), ("ZoneId", zone), ("PriceUnit", "Hour")];
+        let (_, body) = cloud.call("DescribePrice", &asked).await;
+        match wanted {
+            Ok(price) => {
+                assert_eq!(body["PriceInfo"]["Price"]["TradePrice"], json!(price), "{body}");
+                assert_eq!(body["PriceInfo"]["Price"]["Currency"], json!("CNY"));
+            }
+            Err(code) => assert_eq!(body["Code"], json!(code)),
+        }
+    }
+    assert_eq!(cloud.emulator.violations(), []);
+}
+
+#[tokio::test]
 async fn mistakes_that_the_real_api_lets_pass_are_noted() {
     let cloud = Cloud::new(World::default()).await;
     cloud.launch(&[("SecurityGroupIDs.1", "x")]).await;

@@ -3,6 +3,7 @@
 mod describe;
 mod end;
 mod params;
+mod price;
 mod run;
 mod stock;
 mod tag;
@@ -14,7 +15,7 @@ use cloud::dice::OsDice;
 use cloud::limit::ActionBudget;
 use cloud::{
     Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Meter, Mutate,
-    Mutation, Observe, Offer, Permit, PlannedCall, Preview, TagFilter, Tags, Terminate,
+    Mutation, Observe, Offer, Permit, PlannedCall, Preview, Price, TagFilter, Tags, Terminate,
 };
 
 use crate::call::{Access, Caller, is_dry_run_success};
@@ -104,6 +105,10 @@ impl Observe for Ecs {
 
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error> {
         stock::offers(self, instance_type).await
+    }
+
+    async fn price_per_hour(&self, instance_type: &str, zone: &str) -> Result<Price, Error> {
+        price::per_hour(self, instance_type, zone).await
     }
 }
 

@@ -57,8 +57,9 @@ async fn every_parameter_of_every_read_is_known() {
     drop(ecs.probe_list().await);
     drop(ecs.probe_launch(&launch()).await);
     drop(ecs.offers("ecs.c7.large").await);
+    drop(ecs.price_per_hour("ecs.c7.large", "cn-hangzhou-h").await);
     let requests = server.received_requests().await.expect("recorded");
-    assert_eq!(requests.len(), 6);
+    assert_eq!(requests.len(), 7);
     for request in requests {
         let action =
             request.url.query_pairs().find(|(name, _)| name == "Action").expect("an action").1;

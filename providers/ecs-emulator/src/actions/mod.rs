@@ -4,6 +4,7 @@ mod available;
 mod delete;
 mod describe;
 mod power;
+mod price;
 mod run;
 mod tags;
 
@@ -48,6 +49,7 @@ pub(crate) fn perform(state: &mut State, call: &mut Call<'_>) -> Outcome {
         "UntagResources" => tags::untag_resources(state, call),
         "ListTagResources" => tags::list_tag_resources(state, call),
         "DescribeAvailableResource" => available::describe_available_resource(state, call),
+        "DescribePrice" => price::describe_price(state, call),
         "DescribeRegions" => available::describe_regions(state),
         "DescribeZones" => available::describe_zones(state),
         other => {
