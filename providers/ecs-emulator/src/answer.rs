@@ -27,6 +27,16 @@ impl ApiError {
         )
     }
 
+    pub(crate) fn wrong_status() -> Self {
+        let message = "The current status of the resource does not support this operation.";
+        ApiError::new(403, "IncorrectInstanceStatus", message)
+    }
+
+    pub(crate) fn initializing() -> Self {
+        let message = "The specified instance status does not support this operation.";
+        ApiError::new(403, "IncorrectInstanceStatus.Initializing", message)
+    }
+
     pub(crate) fn not_found(code: &str, what: &str) -> Self {
         ApiError::new(404, code, format!("The specified {what} does not exist."))
     }

@@ -5,14 +5,23 @@ use serde_json::{Value, json};
 
 use crate::request::RawRequest;
 use crate::serve::{RawResponse, plain, respond};
+use crate::state::State;
 use crate::{Fault, Shared, time};
 
 const HELP: &str = "\
 GET    /_emulator/transcript[?after=SEQ]   every call, its parameters and outcome
 GET    /_emulator/instances                every instance that ever was
 POST   /_emulator/instances {\"tags\": {}}   an instance that somebody else made
+POST   /_emulator/instances/ID {\"do\": \"stop\"}
+                                           somebody does stop, vanish, protect or unprotect it
+GET    /_emulator/zones                    zones that are lost or hang
+POST   /_emulator/zones {\"lose\": \"ZONE\"}   its instances disappear, none can be launched
+POST   /_emulator/zones {\"hang\": \"ZONE\"}   its instances answer no more, listings go on
+POST   /_emulator/zones {\"restore\": \"ZONE\"}
 GET    /_emulator/violations               mistakes that the real API lets pass
 GET    /_emulator/world                    what this cloud has to offer
+POST   /_emulator/world {\"listing_lag\": \"60s\", \"deletion_lag\": \"30s\"}
+                                           changes what is named: boot, stop, stock, quotas, ...
 GET    /_emulator/clock                    its time
 POST   /_emulator/clock {\"advance\": \"30s\"}
 GET    /_emulator/faults                   the faults in force
@@ -41,6 +50,31 @@ struct Foreign {
     tags: std::collections::BTreeMap<String, String>,
 }
 
+/// What somebody does to an instance.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deed {
+    r#do: Verb,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verb {
+    Stop,
+    Vanish,
+    Protect,
+    Unprotect,
+}
+
+/// What befalls a zone.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Zone {
+    Lose(String),
+    Hang(String),
+    Restore(String),
+}
+
 pub(crate) fn answer(shared: &Shared, request: &RawRequest, what: &str) -> RawResponse {
     let mut state = shared.state();
     let body = request.body.as_slice();
@@ -57,15 +91,45 @@ pub(crate) fn answer(shared: &Shared, request: &RawRequest, what: &str) -> RawRe
                 foreign.tags.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             json_of(&json!({ "id": state.place_foreign(&tags) }))
         }),
-        ("GET", "violations") => json_of(&state.violations),
-        ("GET", "world") => {
-            let mut world = serde_json::to_value(&state.world).unwrap_or_default();
-            // The keys are secrets even here.
-            if let Some(keys) = world.get_mut("keys").and_then(Value::as_object_mut) {
-                keys.values_mut().for_each(|secret| *secret = json!("<secret>"));
+        ("POST", what) if what.starts_with("instances/") => with(body, |deed: Deed| {
+            let id = what.trim_start_matches("instances/");
+            if state.existing(id).is_none() {
+                return plain(404, &format!("there is no instance {id}"));
             }
-            json_of(&world)
-        }
+            match deed.r#do {
+                Verb::Stop => state.stop(id),
+                Verb::Vanish => state.vanish(id),
+                Verb::Protect => state.protect(id, true),
+                Verb::Unprotect => state.protect(id, false),
+            }
+            json_of(&json!({ "id": id }))
+        }),
+        ("GET", "zones") => json_of(&zones(&state)),
+        ("POST", "zones") => with(body, |zone: Zone| {
+            let (Zone::Lose(name) | Zone::Hang(name) | Zone::Restore(name)) = &zone;
+            if !state.world.zones.contains(name) {
+                return plain(404, &format!("there is no zone {name}"));
+            }
+            match &zone {
+                Zone::Lose(zone) => state.lose_zone(zone),
+                Zone::Hang(zone) => state.hang_zone(zone),
+                Zone::Restore(zone) => state.restore_zone(zone),
+            }
+            json_of(&zones(&state))
+        }),
+        ("GET", "violations") => json_of(&state.violations),
+        ("GET", "world") => json_of(&shown(&state)),
+        ("POST", "world") => with(body, |change: serde_json::Map<String, Value>| {
+            let mut world = serde_json::to_value(&state.world).unwrap_or_default();
+            if let Some(fields) = world.as_object_mut() {
+                fields.extend(change);
+            }
+            match serde_json::from_value(world) {
+                Ok(world) => state.world = world,
+                Err(error) => return plain(400, &format!("that is no world: {error}")),
+            }
+            json_of(&shown(&state))
+        }),
         ("GET", "clock") => json_of(&json!({ "now": state.now() })),
         ("POST", "clock") => with(body, |advance: Advance| {
             state.advance(advance.advance.0);
@@ -85,6 +149,19 @@ pub(crate) fn answer(shared: &Shared, request: &RawRequest, what: &str) -> RawRe
         }
         _ => plain(404, HELP),
     }
+}
+
+/// The world without its keys: they are secrets even here.
+fn shown(state: &State) -> Value {
+    let mut world = serde_json::to_value(&state.world).unwrap_or_default();
+    if let Some(keys) = world.get_mut("keys").and_then(Value::as_object_mut) {
+        keys.values_mut().for_each(|secret| *secret = json!("<secret>"));
+    }
+    world
+}
+
+fn zones(state: &State) -> Value {
+    json!({ "lost": state.lost_zones, "hung": state.hung_zones })
 }
 
 fn json_of(value: &impl serde::Serialize) -> RawResponse {

@@ -24,7 +24,8 @@ pub struct Fault {
     /// So many calls are hit; absent: all, until the faults are cleared.
     #[serde(default)]
     pub times: Option<u32>,
-    /// How long a `slow` answer takes, and after how long an instance `vanishes`.
+    /// How long a `slow` answer takes, after how long an instance `vanishes`, and after how long a
+    /// `delayed` call has its effect.
     #[serde(default)]
     pub delay: Span,
 }
@@ -87,6 +88,71 @@ pub enum FaultKind {
     Huge,
     /// Status 200 with a failing `Code`; before anything happens.
     FailingOk,
+    /// Launches: `QuotaExceed.ElasticQuota`.
+    QuotaExceeded,
+    /// Launches: `InvalidAccountStatus.NotEnoughBalance`.
+    NoBalance,
+    /// `Forbidden.RAM`, before anything happens.
+    Forbidden,
+    /// Launches and deletions: everything happens, and the answer is `LastTokenProcessing`. A
+    /// repeat is answered with what happened.
+    TokenProcessing,
+    /// Launches: `OperationDenied.CreatingConflict`, before anything happens.
+    CreatingConflict,
+    /// Launches: `Throttling.Resource` with status 429, before anything happens.
+    ThrottleResource,
+    /// Launches: half of the amount, rounded up, but at least `MinAmount`.
+    PartialLaunch,
+    /// Deletions: `IncorrectInstanceStatus.Initializing`, before anything happens.
+    Initializing,
+    /// Starts, stops and deletions of several instances are refused as a whole with
+    /// `IncorrectInstanceStatus`; those of one pass.
+    BadBatch,
+    /// `NoPermission.Tag` on TagResources, before anything happens.
+    TagRefused,
+    /// Launches and deletions: the connection is closed at once, and everything happens after
+    /// `delay`. Until then a repeated token is answered `LastTokenProcessing`.
+    Delayed,
+}
+
+impl FaultKind {
+    /// Whether it can hit a call of `action` that names `several` instances.
+    fn concerns(self, action: &str, several: bool) -> bool {
+        let launches = action == "RunInstances";
+        let deletes = matches!(action, "DeleteInstances" | "DeleteInstance");
+        match self {
+            FaultKind::EmptyListing => action == "DescribeInstances",
+            FaultKind::SoldOut
+            | FaultKind::NeverBoots
+            | FaultKind::Vanishes
+            | FaultKind::QuotaExceeded
+            | FaultKind::NoBalance
+            | FaultKind::CreatingConflict
+            | FaultKind::ThrottleResource
+            | FaultKind::PartialLaunch => launches,
+            FaultKind::TokenProcessing | FaultKind::Delayed => {
+                launches || action == "DeleteInstances"
+            }
+            FaultKind::Initializing => deletes,
+            FaultKind::BadBatch => {
+                several && matches!(action, "StartInstances" | "StopInstances" | "DeleteInstances")
+            }
+            FaultKind::TagRefused => action == "TagResources",
+            FaultKind::Throttle
+            | FaultKind::ErrorBefore
+            | FaultKind::ErrorAfter
+            | FaultKind::CutBefore
+            | FaultKind::CutAfter
+            | FaultKind::Slow
+            | FaultKind::BadCredentials
+            | FaultKind::Html
+            | FaultKind::EmptyBody
+            | FaultKind::Truncated
+            | FaultKind::Huge
+            | FaultKind::FailingOk
+            | FaultKind::Forbidden => true,
+        }
+    }
 }
 
 /// The faults in force.
@@ -106,12 +172,13 @@ impl Faults {
         &self.0
     }
 
-    /// The first fault that hits a call, used up by one.
+    /// The first fault that hits a call, used up by one. `several`: it names more than one instance.
     pub(crate) fn hit(
         &mut self,
         action: &str,
         zone: Option<&str>,
         instance_type: Option<&str>,
+        several: bool,
     ) -> Option<Fault> {
         let matches = |wanted: &Option<String>, got: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| Some(wanted) == got)
@@ -120,6 +187,7 @@ impl Faults {
             matches(&fault.action, Some(action))
                 && matches(&fault.zone, zone)
                 && matches(&fault.instance_type, instance_type)
+                && fault.kind.concerns(action, several)
                 && fault.times != Some(0)
         })?;
         if fault.skip > 0 {

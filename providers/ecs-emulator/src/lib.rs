@@ -9,6 +9,8 @@ mod actions;
 mod answer;
 mod control;
 mod faults;
+mod late;
+mod machine;
 mod names;
 mod request;
 mod serve;
@@ -25,9 +27,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use cloud::Clock;
 
 pub use faults::{Fault, FaultKind};
+pub use machine::InstanceView;
 pub use request::RawRequest;
 pub use serve::{Cut, RawResponse};
-pub use state::{InstanceView, Violation};
+pub use state::Violation;
 pub use transcript::Entry;
 pub use world::{Quotas, VSwitch, World, WorldError};
 
@@ -57,7 +60,9 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of this lock can panic")
+        let mut state = self.state.lock().expect("no holder of this lock can panic");
+        state.catch_up();
+        state
     }
 }
 
@@ -159,6 +164,32 @@ impl Emulator {
     /// The instance disappears, as spot capacity or failing hardware does.
     pub fn vanish(&self, id: &str) {
         self.shared.state().vanish(id);
+    }
+
+    /// Somebody stops an instance.
+    pub fn stop(&self, id: &str) {
+        self.shared.state().stop(id);
+    }
+
+    /// Somebody protects an instance against deletion, or does so no more.
+    pub fn protect(&self, id: &str, protected: bool) {
+        self.shared.state().protect(id, protected);
+    }
+
+    /// Every instance of a zone disappears, and no other can be launched there until it is restored.
+    pub fn lose_zone(&self, zone: &str) {
+        self.shared.state().lose_zone(zone);
+    }
+
+    /// The instances of a zone do not answer any more ([`InstanceView::reachable`]), while listings
+    /// go on saying what they said.
+    pub fn hang_zone(&self, zone: &str) {
+        self.shared.state().hang_zone(zone);
+    }
+
+    /// A zone is as it was before it was lost or hung, but for the instances that it lost.
+    pub fn restore_zone(&self, zone: &str) {
+        self.shared.state().restore_zone(zone);
     }
 
     /// Takes tags off an instance.

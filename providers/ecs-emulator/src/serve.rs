@@ -74,7 +74,7 @@ async fn call(raw: &RawRequest, shared: &Shared) -> Result<RawResponse, Cut> {
 /// What the fault makes of an answer.
 fn spoil(answer: RawResponse, fault: Option<FaultKind>) -> Result<RawResponse, Cut> {
     match fault {
-        Some(FaultKind::CutBefore | FaultKind::CutAfter) => Err(Cut),
+        Some(FaultKind::CutBefore | FaultKind::CutAfter | FaultKind::Delayed) => Err(Cut),
         Some(FaultKind::Html) => Ok(respond(
             502,
             "text/html",
@@ -117,7 +117,8 @@ fn perform(raw: &RawRequest, incoming: &Incoming, shared: &Shared) -> Performed 
         .get("VSwitchId")
         .and_then(|id| state.world.vswitches.get(id))
         .map(|vswitch| vswitch.zone.clone());
-    let fault = state.faults.hit(&incoming.action, zone.as_deref(), instance_type);
+    let several = parameters.contains_key("InstanceId.2");
+    let fault = state.faults.hit(&incoming.action, zone.as_deref(), instance_type, several);
     let mut call = Call {
         action: &incoming.action,
         parameters,
@@ -127,11 +128,15 @@ fn perform(raw: &RawRequest, incoming: &Incoming, shared: &Shared) -> Performed 
         repeated: false,
     };
     let before = fault.as_ref().and_then(|fault| refused_before(fault.kind));
+    let late = fault.as_ref().filter(|fault| fault.kind == FaultKind::Delayed);
     let outcome = match before {
         Some(error) => Err(error),
         None => request::authenticate(raw, incoming, &mut state)
             .and_then(|()| state.throttle(call.action))
-            .and_then(|()| actions::perform(&mut state, &mut call)),
+            .and_then(|()| match late {
+                Some(fault) => state.postpone(seq, &call, fault.delay.0),
+                None => actions::perform(&mut state, &mut call),
+            }),
     };
     let (created, deleted, repeated) = (call.created, call.deleted, call.repeated);
     let violations = violations(incoming);
@@ -143,6 +148,9 @@ fn perform(raw: &RawRequest, incoming: &Incoming, shared: &Shared) -> Performed 
     let outcome = match (&fault, outcome) {
         (Some(Fault { kind: FaultKind::ErrorAfter, .. }), Ok(_)) => {
             Err(ApiError::new(500, "InternalError", "The request processing has failed."))
+        }
+        (Some(Fault { kind: FaultKind::TokenProcessing, .. }), _) => {
+            Err(crate::state::token_processing())
         }
         (_, outcome) => outcome,
     };
@@ -186,6 +194,21 @@ fn refused_before(kind: FaultKind) -> Option<ApiError> {
         }
         FaultKind::BadCredentials => {
             Some(ApiError::not_found("InvalidAccessKeyId.NotFound", "access key id"))
+        }
+        FaultKind::Forbidden => {
+            let message = "User not authorized to operate on the specified resource.";
+            Some(ApiError::new(403, "Forbidden.RAM", message))
+        }
+        FaultKind::CreatingConflict => {
+            let message = "Another Instance has been creating.";
+            Some(ApiError::new(404, "OperationDenied.CreatingConflict", message))
+        }
+        FaultKind::ThrottleResource => Some(crate::state::throttled_resource()),
+        FaultKind::Initializing => Some(ApiError::initializing()),
+        FaultKind::BadBatch => Some(ApiError::wrong_status()),
+        FaultKind::TagRefused => {
+            let message = "The operation is not permitted: no permission to tag the resource.";
+            Some(ApiError::new(403, "NoPermission.Tag", message))
         }
         FaultKind::FailingOk => Some(ApiError::new(200, "InternalError", "It failed, politely.")),
         // Never seen: the answer is cut off or replaced.

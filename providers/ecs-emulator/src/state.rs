@@ -1,6 +1,6 @@
 //! What exists: instances and their statuses over time, tokens, nonces, quotas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use crate::answer::{ApiError, Outcome};
 use crate::faults::Faults;
+use crate::late::Late;
+use crate::machine::{InstanceView, Machine, Power};
 use crate::transcript::Transcript;
 use crate::world::World;
 
 /// A nonce may not come again within this time.
 const NONCE_WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Just after its creation an instance cannot be deleted.
-const INITIALIZING: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -27,7 +27,14 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) transcript: Transcript,
     pub(crate) violations: Vec<Violation>,
-    tokens: BTreeMap<(String, String), Remembered>,
+    pub(crate) tokens: BTreeMap<(String, String), Remembered>,
+    /// Requests that have not had their effect yet.
+    pub(crate) late: Vec<Late>,
+    /// The moment of a late effect, while it happens.
+    pub(crate) moment: Option<Timestamp>,
+    /// Zones that are gone, and zones whose instances do not answer.
+    pub(crate) lost_zones: BTreeSet<String>,
+    pub(crate) hung_zones: BTreeSet<String>,
     nonces: BTreeMap<String, Timestamp>,
     /// Action → the minute, the calls in it.
     minutes: BTreeMap<String, (i64, u32)>,
@@ -38,10 +45,10 @@ pub(crate) struct State {
 
 /// What a client token was first used for.
 #[derive(Debug, Clone)]
-struct Remembered {
+pub(crate) struct Remembered {
     parameters: BTreeMap<String, String>,
     outcome: Outcome,
-    used_at: Timestamp,
+    pub(crate) used_at: Timestamp,
     /// Until then the first call is still under way.
     ready_at: Timestamp,
 }
@@ -52,96 +59,6 @@ pub struct Violation {
     pub seq: u64,
     pub action: String,
     pub what: String,
-}
-
-/// One instance.
-#[derive(Debug, Clone)]
-pub(crate) struct Machine {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) zone: String,
-    pub(crate) instance_type: String,
-    pub(crate) image: String,
-    pub(crate) vswitch: String,
-    pub(crate) security_groups: Vec<String>,
-    pub(crate) ip: String,
-    pub(crate) spot: String,
-    pub(crate) deletion_protection: bool,
-    pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) created_at: Timestamp,
-    pub(crate) visible_at: Timestamp,
-    pub(crate) tags_visible_at: Timestamp,
-    pub(crate) never_boots: bool,
-    /// It disappears then, without anybody's doing.
-    pub(crate) vanishes_at: Option<Timestamp>,
-    pub(crate) power: Power,
-}
-
-/// What the machine is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Power {
-    /// Booting since, or running.
-    On {
-        since: Timestamp,
-    },
-    Stopping {
-        until: Timestamp,
-        then_gone: bool,
-    },
-    Gone {
-        at: Timestamp,
-    },
-}
-
-/// An instance as tests see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct InstanceView {
-    pub id: String,
-    /// As in the API; `Gone` when it exists no more.
-    pub status: String,
-    pub zone: String,
-    pub instance_type: String,
-    pub created_at: Timestamp,
-    pub gone_at: Option<Timestamp>,
-    pub tags: BTreeMap<String, String>,
-}
-
-impl Machine {
-    /// The API's word for what it is doing; `None` when it exists no more.
-    pub(crate) fn status(&self, now: Timestamp, boot: Duration) -> Option<&'static str> {
-        if self.vanishes_at.is_some_and(|at| now >= at) {
-            return None;
-        }
-        match self.power {
-            Power::On { since } => {
-                let age = clock::age(now, since);
-                // Pending "lasts for a few seconds", never longer than a fifth of the boot here.
-                if age < (boot / 5).min(Duration::from_secs(3)) {
-                    Some("Pending")
-                } else if age < boot || self.never_boots {
-                    Some("Starting")
-                } else {
-                    Some("Running")
-                }
-            }
-            Power::Stopping { until, .. } if now < until => Some("Stopping"),
-            Power::Stopping { then_gone: false, .. } => Some("Stopped"),
-            Power::Stopping { then_gone: true, .. } | Power::Gone { .. } => None,
-        }
-    }
-
-    pub(crate) fn is_initializing(&self, now: Timestamp) -> bool {
-        clock::age(now, self.created_at) < INITIALIZING
-    }
-
-    fn gone_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let ended = match self.power {
-            Power::Gone { at } => Some(at),
-            Power::Stopping { until, then_gone: true } => Some(until),
-            _ => None,
-        };
-        ended.into_iter().chain(self.vanishes_at).filter(|at| *at <= now).min()
-    }
 }
 
 impl State {
@@ -155,6 +72,10 @@ impl State {
             transcript: Transcript::default(),
             violations: Vec::new(),
             tokens: BTreeMap::new(),
+            late: Vec::new(),
+            moment: None,
+            lost_zones: BTreeSet::new(),
+            hung_zones: BTreeSet::new(),
             nonces: BTreeMap::new(),
             minutes: BTreeMap::new(),
             asked: (0, 0),
@@ -167,7 +88,7 @@ impl State {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        clock::after(self.clock.now(), self.offset)
+        self.moment.unwrap_or_else(|| clock::after(self.clock.now(), self.offset))
     }
 
     pub(crate) fn advance(&mut self, by: Duration) {
@@ -206,6 +127,7 @@ impl State {
             created_at: m.created_at,
             gone_at: m.gone_at(now),
             tags: m.tags.clone(),
+            reachable: m.gone_at(now).is_none() && !self.hung_zones.contains(&m.zone),
         };
         self.instances.iter().map(view).collect()
     }
@@ -238,8 +160,7 @@ impl State {
             self.asked = (minute, 0);
         }
         if self.asked.1 + amount > PER_MINUTE {
-            let message = "Request was denied due to resource operation throttling.";
-            return Err(ApiError::new(429, "Throttling.Resource", message));
+            return Err(throttled_resource());
         }
         self.asked.1 += amount;
         Ok(())
@@ -262,8 +183,7 @@ impl State {
             return Some(Err(ApiError::new(400, "IdempotentParameterMismatch", message)));
         }
         if self.now() < first.ready_at {
-            let message = "The last token request is processing.";
-            return Some(Err(ApiError::new(403, "LastTokenProcessing", message)));
+            return Some(Err(token_processing()));
         }
         Some(first.outcome.clone())
     }
@@ -311,10 +231,43 @@ impl State {
     }
 
     pub(crate) fn vanish(&mut self, id: &str) {
-        let now = self.now();
+        let (now, boot) = (self.now(), self.world.boot.0);
         if let Some(machine) = self.existing_mut(id) {
-            machine.power = Power::Gone { at: now };
+            machine.end(now, boot);
         }
+    }
+
+    pub(crate) fn stop(&mut self, id: &str) {
+        let until = clock::after(self.now(), self.world.stop.0);
+        if let Some(machine) = self.existing_mut(id) {
+            machine.power = Power::Stopping { until, then_gone: false };
+        }
+    }
+
+    pub(crate) fn protect(&mut self, id: &str, protected: bool) {
+        if let Some(machine) = self.existing_mut(id) {
+            machine.deletion_protection = protected;
+        }
+    }
+
+    /// Every instance of the zone is gone, and none can be had there.
+    pub(crate) fn lose_zone(&mut self, zone: &str) {
+        let (now, boot) = (self.now(), self.world.boot.0);
+        let there = self.instances.iter_mut().filter(|machine| machine.zone == zone);
+        for machine in there.filter(|machine| machine.gone_at(now).is_none()) {
+            machine.end(now, boot);
+        }
+        self.lost_zones.insert(zone.to_owned());
+    }
+
+    /// Nothing in the zone answers any more; listings do not tell.
+    pub(crate) fn hang_zone(&mut self, zone: &str) {
+        self.hung_zones.insert(zone.to_owned());
+    }
+
+    pub(crate) fn restore_zone(&mut self, zone: &str) {
+        self.lost_zones.remove(zone);
+        self.hung_zones.remove(zone);
     }
 
     pub(crate) fn untag(&mut self, id: &str, keys: &[&str]) {
@@ -326,4 +279,13 @@ impl State {
 
 pub(crate) fn throttled() -> ApiError {
     ApiError::new(400, "Throttling.User", "Request was denied due to user flow control.")
+}
+
+pub(crate) fn throttled_resource() -> ApiError {
+    let message = "Request was denied due to resource operation throttling.";
+    ApiError::new(429, "Throttling.Resource", message)
+}
+
+pub(crate) fn token_processing() -> ApiError {
+    ApiError::new(403, "LastTokenProcessing", "The last token request is processing.")
 }

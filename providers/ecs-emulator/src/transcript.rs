@@ -49,6 +49,13 @@ impl Transcript {
         self.seq
     }
 
+    /// Changes the entry of a call whose effect came later than its answer.
+    pub(crate) fn amend(&mut self, seq: u64, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.seq == seq) {
+            change(entry);
+        }
+    }
+
     pub(crate) fn add(&mut self, entry: Entry) {
         if self.entries.len() >= KEPT {
             self.entries.drain(..KEPT / 10);

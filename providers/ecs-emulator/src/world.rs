@@ -30,6 +30,8 @@ pub struct World {
     pub listing_lag: Span,
     /// How long after its launch an instance's tags are missing from filters and listings.
     pub tag_lag: Span,
+    /// How long after its end an instance is still listed, as it was before.
+    pub deletion_lag: Span,
     /// For how long after its first use a client token is remembered; then it launches anew.
     pub token_memory: Span,
     /// `zone/type` → instances that can still be launched there; absent: any number.
@@ -92,6 +94,7 @@ impl Default for World {
             stop: Span::secs(3),
             listing_lag: Span::secs(0),
             tag_lag: Span::secs(0),
+            deletion_lag: Span::secs(0),
             // The vendor states no figure; older tokens are widely held to be unsafe.
             token_memory: Span::secs(30 * 60),
             stock: BTreeMap::new(),

@@ -12,6 +12,7 @@ pub(super) fn describe_available_resource(state: &mut State, call: &mut Call<'_>
     let wanted = |name: &str, value: &str| call.get(name).is_none_or(|wanted| wanted == value);
     let resource = |zone: &str, instance_type: &str| {
         let stock = world.stock.get(&format!("{zone}/{instance_type}")).copied();
+        let stock = if state.lost_zones.contains(zone) { Some(0) } else { stock };
         let (status, category) = match stock {
             Some(0) => ("SoldOut", "WithoutStock"),
             // A handful is "low".

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::Call;
 use crate::answer::{ApiError, Outcome};
-use crate::state::{Power, State};
+use crate::machine::Power;
+use crate::state::State;
 
 pub(super) fn delete_instances(state: &mut State, call: &mut Call<'_>) -> Outcome {
     let ids = call.list("InstanceId");
@@ -37,12 +38,10 @@ fn delete(state: &mut State, call: &mut Call<'_>, ids: &[String], dry: &str) -> 
         }
         let status = machine.status(now, boot);
         if machine.is_initializing(now) || status == Some("Pending") {
-            let message = "The instance is initializing.";
-            return Err(ApiError::new(403, "IncorrectInstanceStatus.Initializing", message));
+            return Err(ApiError::initializing());
         }
         if !force && status != Some("Stopped") {
-            let message = "The current status of the resource does not support this operation.";
-            return Err(ApiError::new(403, "IncorrectInstanceStatus", message));
+            return Err(ApiError::wrong_status());
         }
     }
     call.dry_run(dry)?;
@@ -53,11 +52,11 @@ fn delete(state: &mut State, call: &mut Call<'_>, ids: &[String], dry: &str) -> 
         if let Some(machine) = state.existing_mut(id) {
             let (place, vswitch) =
                 (format!("{}/{}", machine.zone, machine.instance_type), machine.vswitch.clone());
-            machine.power = if graceful {
-                Power::Stopping { until, then_gone: true }
+            if graceful {
+                machine.power = Power::Stopping { until, then_gone: true };
             } else {
-                Power::Gone { at: now }
-            };
+                machine.end(now, boot);
+            }
             if let Some(stock) = state.world.stock.get_mut(&place) {
                 *stock += 1;
             }

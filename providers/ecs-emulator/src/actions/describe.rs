@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::Call;
 use crate::FaultKind;
 use crate::answer::{ApiError, Outcome};
-use crate::state::{Machine, State};
+use crate::machine::Machine;
+use crate::state::State;
 use crate::time::minute;
 
 /// A filter by tags covers at most this many instances.
@@ -31,7 +32,7 @@ pub(super) fn describe_instances(state: &mut State, call: &mut Call<'_>) -> Outc
 
 /// The instances that a listing shows now and that satisfy every filter.
 fn select<'a>(state: &'a State, call: &Call<'_>) -> Result<Vec<&'a Machine>, ApiError> {
-    let (now, boot) = (state.now(), state.world.boot.0);
+    let now = state.now();
     let ids: Option<Vec<String>> = match call.get("InstanceIds") {
         None => None,
         Some(text) => {
@@ -47,7 +48,7 @@ fn select<'a>(state: &'a State, call: &Call<'_>) -> Result<Vec<&'a Machine>, Api
     let tags = call.tags();
     let same = |name: &str, value: &str| call.get(name).is_none_or(|wanted| wanted == value);
     let matches = |machine: &&Machine| {
-        let Some(status) = machine.status(now, boot) else { return false };
+        let Some(status) = listed(state, machine) else { return false };
         let tag = |(key, value): &(String, Option<String>)| {
             now >= machine.tags_visible_at
                 && machine.tags.get(key).is_some_and(|got| value.as_ref().is_none_or(|v| v == got))
@@ -69,6 +70,11 @@ fn select<'a>(state: &'a State, call: &Call<'_>) -> Result<Vec<&'a Machine>, Api
         found.truncate(TAGGED_MAX);
     }
     Ok(found)
+}
+
+/// Its status in listings, which lag behind deletions.
+fn listed(state: &State, machine: &Machine) -> Option<&'static str> {
+    machine.listed(state.now(), state.world.boot.0, state.world.deletion_lag.0)
 }
 
 /// `*` stands for anything.
@@ -122,7 +128,7 @@ fn page(call: &Call<'_>, total: usize) -> Result<Page, ApiError> {
 
 fn show(state: &State, machine: &Machine) -> Value {
     let now = state.now();
-    let status = machine.status(now, state.world.boot.0).unwrap_or_default();
+    let status = listed(state, machine).unwrap_or_default();
     let tags: Vec<Value> = machine
         .tags
         .iter()
@@ -168,13 +174,13 @@ fn show(state: &State, machine: &Machine) -> Value {
 }
 
 pub(super) fn describe_instance_status(state: &mut State, call: &mut Call<'_>) -> Outcome {
-    let (now, boot) = (state.now(), state.world.boot.0);
+    let now = state.now();
     let ids = call.list("InstanceId");
     let found: Vec<(&str, &str)> = state
         .instances
         .iter()
         .filter(|m| now >= m.visible_at && (ids.is_empty() || ids.contains(&m.id)))
-        .filter_map(|m| Some((m.id.as_str(), m.status(now, boot)?)))
+        .filter_map(|m| Some((m.id.as_str(), listed(state, m)?)))
         .collect();
     let size = call.number("PageSize", 1..=50, 10)? as usize;
     let number = call.number("PageNumber", 1..=u32::MAX, 1)? as usize;

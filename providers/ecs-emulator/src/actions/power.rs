@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::Call;
 use crate::answer::{ApiError, Outcome};
-use crate::state::{Power, State};
+use crate::machine::Power;
+use crate::state::State;
 
 pub(super) fn start_instances(state: &mut State, call: &mut Call<'_>) -> Outcome {
     let now = state.now();
@@ -44,10 +45,7 @@ fn each(
     let (now, boot) = (state.now(), state.world.boot.0);
     let refusal = |state: &State, id: &str| match state.existing(id) {
         None => Some(ApiError::not_found("InvalidInstanceId.NotFound", "InstanceId")),
-        Some(machine) if machine.status(now, boot) != Some(from) => {
-            let message = "The current status of the resource does not support this operation.";
-            Some(ApiError::new(403, "IncorrectInstanceStatus", message))
-        }
+        Some(machine) if machine.status(now, boot) != Some(from) => Some(ApiError::wrong_status()),
         Some(_) => None,
     };
     if !success_first && let Some(error) = ids.iter().find_map(|id| refusal(state, id)) {

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::Call;
 use crate::FaultKind;
 use crate::answer::{ApiError, Outcome};
-use crate::state::{Machine, Power, State};
+use crate::machine::{Machine, Power};
+use crate::state::State;
 
 pub(super) fn run_instances(state: &mut State, call: &mut Call<'_>) -> Outcome {
     if call.is_true("DryRun") {
@@ -145,11 +146,18 @@ impl Launch {
                            of resources or other regions and zones.";
             ApiError::new(403, "OperationDenied.NoStock", message)
         };
-        if call.fault.is_some_and(|fault| fault.kind == FaultKind::SoldOut) {
+        let fault = call.fault.map(|fault| fault.kind);
+        if fault == Some(FaultKind::SoldOut) || state.lost_zones.contains(&self.zone) {
             return Err(no_stock());
         }
+        if fault == Some(FaultKind::NoBalance) {
+            let message = "Your account does not have enough balance.";
+            return Err(ApiError::new(403, "InvalidAccountStatus.NotEnoughBalance", message));
+        }
         let quota = state.world.instance_quota as usize;
-        if state.existing_count() + self.amount as usize > quota {
+        if fault == Some(FaultKind::QuotaExceeded)
+            || state.existing_count() + self.amount as usize > quota
+        {
             let message = "The number of the specified ECS instances has exceeded the quota.";
             return Err(ApiError::new(403, "QuotaExceed.ElasticQuota", message));
         }
@@ -163,7 +171,11 @@ impl Launch {
         if stock < wanted {
             return Err(no_stock());
         }
-        Ok(self.amount.min(stock).min(ips))
+        let amount = match fault {
+            Some(FaultKind::PartialLaunch) => self.amount.div_ceil(2).max(self.min_amount),
+            _ => self.amount,
+        };
+        Ok(amount.min(stock).min(ips))
     }
 
     fn create(&self, state: &mut State, call: &Call<'_>, n: u32) -> String {

@@ -1,122 +1,14 @@
-//! The emulator as its callers meet it: over HTTP, with a signer of this file's own.
+//! What the API does when nothing goes wrong but the caller.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use cloud::{Clock, ManualClock, Timestamp};
+use cloud::{Clock, ManualClock};
 use ecs_emulator::{Cut, Emulator, Fault, FaultKind, RawRequest, World};
-use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use sha1::Sha1;
 
-struct Cloud {
-    emulator: Emulator,
-    clock: ManualClock,
-    client: reqwest::Client,
-    calls: std::sync::atomic::AtomicU32,
-}
-
-/// What a request may get wrong.
-struct Slip<'a> {
-    secret: &'a str,
-    at: Timestamp,
-    nonce: &'a str,
-    format: &'a str,
-}
-
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-fn start() -> Timestamp {
-    "2026-01-02T12:00:30Z".parse().expect("a valid time")
-}
-
-impl Cloud {
-    async fn new(world: World) -> Cloud {
-        let clock = ManualClock::at(start());
-        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-        let emulator = Emulator::on_loopback(world, shared).await.expect("it starts");
-        let client = cloud::http::client_builder().tls_certs_only([]).build().expect("a client");
-        Cloud { emulator, clock, client, calls: 0.into() }
-    }
-
-    async fn call(&self, action: &str, parameters: &[(&str, &str)]) -> (u16, Value) {
-        let nonce = self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
-        let slip =
-            Slip { secret: "testsecret", at: self.clock.now(), nonce: &nonce, format: "JSON" };
-        let (status, text) = self.send(action, parameters, slip).await;
-        (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
-    }
-
-    async fn send(
-        &self,
-        action: &str,
-        parameters: &[(&str, &str)],
-        slip: Slip<'_>,
-    ) -> (u16, String) {
-        let at = slip.at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let common = [
-            ("Action", action),
-            ("Version", "2014-05-26"),
-            ("AccessKeyId", "testid"),
-            ("SignatureMethod", "HMAC-SHA1"),
-            ("SignatureVersion", "1.0"),
-            ("SignatureNonce", slip.nonce),
-            ("Timestamp", &at),
-            ("RegionId", "cn-hangzhou"),
-        ];
-        let mut all: BTreeMap<&str, &str> =
-            common.into_iter().chain(parameters.iter().copied()).collect();
-        if !slip.format.is_empty() {
-            all.insert("Format", slip.format);
-        }
-        let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
-        let query: Vec<String> =
-            all.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect();
-        let query = query.join("&");
-        let key = format!("{}&", slip.secret);
-        let mut mac = Hmac::<Sha1>::new_from_slice(key.as_bytes()).expect("any length");
-        mac.update(format!("GET&%2F&{}", encode(&query)).as_bytes());
-        let signature = STANDARD.encode(mac.finalize().into_bytes());
-        let url = format!("{}/?{query}&Signature={}", self.emulator.url(), encode(&signature));
-        let response = self.client.get(url).send().await.expect("an answer");
-        (response.status().as_u16(), response.text().await.expect("a body"))
-    }
-
-    /// Launches with these parameters beside the usual ones.
-    async fn launch(&self, more: &[(&str, &str)]) -> (u16, Value) {
-        let mut parameters: BTreeMap<&str, &str> = [
-            ("ImageId", "m-bp1example"),
-            ("InstanceType", "ecs.c7.large"),
-            ("VSwitchId", "vsw-zone-h"),
-            ("SecurityGroupId", "sg-bp1example"),
-        ]
-        .into();
-        parameters.extend(more.iter().copied());
-        let parameters: Vec<(&str, &str)> = parameters.into_iter().collect();
-        self.call("RunInstances", &parameters).await
-    }
-
-    async fn launched(&self, more: &[(&str, &str)]) -> Vec<String> {
-        let (status, body) = self.launch(more).await;
-        assert_eq!(status, 200, "{body}");
-        let ids = body["InstanceIdSets"]["InstanceIdSet"].as_array().expect("ids").clone();
-        ids.iter().map(|id| id.as_str().expect("an id").to_owned()).collect()
-    }
-
-    async fn list(&self, parameters: &[(&str, &str)]) -> Vec<Value> {
-        let (status, body) = self.call("DescribeInstances", parameters).await;
-        assert_eq!(status, 200, "{body}");
-        body["Instances"]["Instance"].as_array().expect("a list").clone()
-    }
-}
-
-fn code(answer: &(u16, Value)) -> (u16, &str) {
-    (answer.0, answer.1["Code"].as_str().unwrap_or("none"))
-}
+use crate::common::{Cloud, Slip, code, start};
 
 #[tokio::test]
 async fn only_fresh_requests_with_the_right_signature_are_served() {
