@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aliyun::credentials::KeyPair;
 use aliyun::{Ecs, Seams, Settings, Signature, Timeouts};
-use cloud::conformance::{self, Rig};
+use cloud::conformance::{self, Refusal, Rig};
 use cloud::dice::SeededDice;
 use cloud::{
     ClientToken, Clock, Deadline, Launch, LaunchSpec, ManualClock, Mutate, Observe, Permit,
@@ -117,6 +117,20 @@ impl Rig for EcsRig {
     fn lose_answers(&self, times: u32) {
         for action in ["RunInstances", "DeleteInstances"] {
             self.emulator.inject(Fault::on(action, FaultKind::CutAfter).times(times));
+        }
+    }
+
+    fn refuse_launches(&self, why: Refusal, times: u32) {
+        let kind = match why {
+            Refusal::Throttled => FaultKind::Throttle,
+            Refusal::Forbidden => FaultKind::Forbidden,
+        };
+        self.emulator.inject(Fault::on("RunInstances", kind).times(times));
+    }
+
+    fn refuse_batches(&self, times: u32) {
+        for action in ["StopInstances", "DeleteInstances"] {
+            self.emulator.inject(Fault::on(action, FaultKind::BadBatch).times(times));
         }
     }
 

@@ -25,8 +25,22 @@ pub trait Rig: Send + Sync {
     fn boot(&self) -> Duration;
     /// The next `times` answers to a launch or a deletion get lost after the effect.
     fn lose_answers(&self, times: u32);
+    /// The next `times` launches are refused for this reason, without an effect.
+    fn refuse_launches(&self, why: Refusal, times: u32);
+    /// The next `times` stops and the next `times` deletions of several instances are refused as a
+    /// whole, as because of one of them.
+    fn refuse_batches(&self, times: u32);
     /// Calls that have reached the cloud.
     fn calls(&self) -> usize;
+}
+
+/// Why a launch is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// For asking too often.
+    Throttled,
+    /// These credentials may not launch.
+    Forbidden,
 }
 
 /// Checks everything.
@@ -34,17 +48,25 @@ pub async fn keeps_the_contract(rig: &dyn Rig) {
     lists_every_page(rig).await;
     launches_once_per_token(rig).await;
     survives_lost_answers(rig).await;
+    stays_in_doubt(rig).await;
     tags_are_read_back(rig).await;
+    finds_a_tag_with_any_value(rig).await;
     reports_each_instance(rig).await;
+    a_bad_batch_is_undone_one_by_one(rig).await;
     a_run_out_permit_sends_nothing(rig).await;
+    a_lease_that_ends_during_a_wait_sends_nothing(rig).await;
     probes_change_nothing(rig).await;
     prices_are_told(rig).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "the suite stands in for the journal")]
 fn permit(rig: &dyn Rig, valid: Duration) -> Permit {
-    let until = clock::after(rig.clock().now(), valid);
-    Permit::after_commit(Uuid::new_v4(), Deadline::fixed(until), until)
+    leased(rig, &Deadline::fixed(clock::after(rig.clock().now(), valid)))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the suite stands in for the journal")]
+fn leased(rig: &dyn Rig, lease: &Deadline) -> Permit {
+    let latest = clock::after(rig.clock().now(), Duration::from_secs(3_600));
+    Permit::after_commit(Uuid::new_v4(), lease.clone(), latest)
 }
 
 fn long(rig: &dyn Rig) -> Permit {
@@ -112,6 +134,9 @@ async fn launches_once_per_token(rig: &dyn Rig) {
     let other = Launch { amount: 4, ..launch };
     let error = patiently(rig, rig.mutate().launch(&permit, &other)).await.expect_err("a misuse");
     assert_eq!(error.class, Class::Ambiguous, "other parameters under one token: {error}");
+    assert!(matches!(error.kind, Kind::TokenMismatch { .. }), "{error}");
+    assert_eq!(error.attempts, 1, "it is not repeated: {error}");
+    assert_eq!(listed(rig, "once").await.len(), 3);
 }
 
 async fn survives_lost_answers(rig: &dyn Rig) {
@@ -125,6 +150,37 @@ async fn survives_lost_answers(rig: &dyn Rig) {
     assert!(listed(rig, "lost").await.is_empty());
 }
 
+async fn stays_in_doubt(rig: &dyn Rig) {
+    for why in [Refusal::Throttled, Refusal::Forbidden] {
+        let group = format!("doubt {why:?}");
+        let launch = rig.launch(token(), 2, tags(&group));
+        begin_a_minute(rig);
+        rig.lose_answers(1);
+        rig.refuse_launches(why, 1);
+        let permit = long(rig);
+        let error = patiently(rig, rig.mutate().launch(&permit, &launch)).await;
+        let error = error.expect_err("the answer was lost, and the repeat refused");
+        assert_eq!(error.class, Class::Ambiguous, "it may have happened, and did: {error}");
+        let found = listed(rig, &group).await;
+        assert_eq!(found.len(), 2, "{why:?}");
+        // The provider may have closed the action until its minute turns.
+        rig.clock().advance(Duration::from_secs(70));
+        let permit = long(rig);
+        let ids = patiently(rig, rig.mutate().launch(&permit, &launch)).await.expect("repeated");
+        assert!(found.iter().all(|instance| ids.contains(&instance.id)), "the first ids: {ids:?}");
+        assert_eq!(listed(rig, &group).await.len(), 2, "nothing is bought twice");
+        // The loss was announced for deletions, too: spend it.
+        let permit = long(rig);
+        patiently(rig, rig.mutate().delete(&permit, &ids, Terminate::Force)).await.expect("sent");
+    }
+}
+
+/// Moves the clock to the first second of a minute.
+fn begin_a_minute(rig: &dyn Rig) {
+    let into = rig.clock().now().timestamp().rem_euclid(60);
+    rig.clock().advance(Duration::from_secs(u64::try_from(61 - into).expect("1 to 61")));
+}
+
 async fn tags_are_read_back(rig: &dyn Rig) {
     let ids = launch(rig, 60, "tagged").await;
     let more: Tags = [("colour".to_owned(), "a b+c*~/蓝".to_owned())].into();
@@ -133,6 +189,38 @@ async fn tags_are_read_back(rig: &dyn Rig) {
         assert_eq!(instance.tags["colour"], "a b+c*~/蓝", "tags survive every encoding");
         assert_eq!(instance.tags["group"], "tagged", "and do not replace others");
     }
+}
+
+async fn finds_a_tag_with_any_value(rig: &dyn Rig) {
+    let mut marked = tags("any");
+    marked.insert("shade".to_owned(), "light".to_owned());
+    let mut ids = Vec::new();
+    for shade in ["light", "dark", ""] {
+        marked.insert("shade".to_owned(), shade.to_owned());
+        let launch = rig.launch(token(), 1, marked.clone());
+        let permit = long(rig);
+        ids.extend(patiently(rig, rig.mutate().launch(&permit, &launch)).await.expect("launched"));
+    }
+    launch(rig, 1, "any").await;
+    let filter = TagFilter::of_any(("suite", "conformance"), "shade");
+    let found = patiently(rig, rig.observe().instances_by_tags(&filter)).await.expect("a listing");
+    let mut found: Vec<InstanceId> = found.into_iter().map(|instance| instance.id).collect();
+    found.sort();
+    ids.sort();
+    assert_eq!(found, ids, "every value counts, and the absence of the key does not");
+}
+
+async fn a_bad_batch_is_undone_one_by_one(rig: &dyn Rig) {
+    let ids = launch(rig, 3, "batch").await;
+    rig.clock().advance(rig.boot());
+    rig.refuse_batches(1);
+    let permit = long(rig);
+    let results = patiently(rig, rig.mutate().stop(&permit, &ids)).await.expect("per instance");
+    assert!(results.iter().all(|result| result.result.is_ok()), "{results:?}");
+    let delete = rig.mutate().delete(&permit, &ids, Terminate::Force);
+    let results = patiently(rig, delete).await.expect("per instance");
+    assert!(results.iter().all(|result| result.result.is_ok()), "{results:?}");
+    assert_eq!(listed(rig, "batch").await, []);
 }
 
 async fn reports_each_instance(rig: &dyn Rig) {
@@ -177,6 +265,39 @@ async fn a_run_out_permit_sends_nothing(rig: &dyn Rig) {
         rig.mutate().tag(&permit, &["i-1".into()], &tags("late")).await.expect_err("too late");
     assert_eq!(error.class, Class::Permanent);
     assert_eq!(rig.calls(), calls, "nothing is sent at or after send_before");
+}
+
+async fn a_lease_that_ends_during_a_wait_sends_nothing(rig: &dyn Rig) {
+    // Near its end the provider's minute turns within anybody's patience: the call waits for it.
+    begin_a_minute(rig);
+    rig.clock().advance(Duration::from_secs(55));
+    rig.refuse_launches(Refusal::Throttled, 1);
+    let launch = rig.launch(token(), 1, tags("lease"));
+    let lease = Deadline::moving(clock::after(rig.clock().now(), Duration::from_secs(3_600)));
+    let permit = leased(rig, &lease);
+    let calls = rig.calls();
+    let work = rig.mutate().launch(&permit, &launch);
+    tokio::pin!(work);
+    // It is refused once; whatever it waits for then, its lease is lost meanwhile.
+    let early = tokio::select! {
+        biased;
+        done = &mut work => Some(done),
+        () = until(|| rig.calls() > calls && rig.clock().sleepers() > 0) => None,
+    };
+    assert_eq!(early, None, "it waits");
+    lease.end();
+    let error = patiently(rig, work).await.expect_err("the lease is lost");
+    assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
+    assert_eq!(rig.calls(), calls + 1, "nothing is sent after the end of the lease");
+    rig.clock().advance(Duration::from_secs(70));
+    assert_eq!(listed(rig, "lease").await, []);
+}
+
+/// Returns once `condition` holds.
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        SystemClock.sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn probes_change_nothing(rig: &dyn Rig) {

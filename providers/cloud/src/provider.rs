@@ -46,8 +46,10 @@ pub trait Observe: Debug + Send + Sync {
 /// Writes. Each needs a [`Permit`] and sends nothing at or after its `send_before`
 /// (then: `Permanent`, kind `NotSent`).
 ///
-/// `Ambiguous` means that the effect may have happened; all other classes mean that it did not,
-/// except where a method says otherwise.
+/// `Ambiguous` means that the effect may have happened, by any attempt of this call: what a later
+/// attempt was told (it is in the error's kind) does not undo it. All other classes mean that it
+/// did not happen, except where a method says otherwise. `Throttled` with kind `NotSent`: the rate
+/// limit would not let it through in time, come back after `retry_after`.
 #[async_trait]
 pub trait Mutate: Debug + Send + Sync {
     /// Launches `launch.min_amount..=launch.amount` instances and returns their ids.

@@ -24,11 +24,7 @@ pub(super) async fn start(
     permit: &Permit,
     ids: &[InstanceId],
 ) -> Result<Vec<InstanceResult>, Error> {
-    let mut results = Vec::new();
-    for ids in batches(ids) {
-        results.extend(each(ecs, permit, "StartInstances", ids, &start_params(ecs, ids)).await);
-    }
-    Ok(results)
+    Ok(each(ecs, permit, "StartInstances", ids, start_params).await)
 }
 
 pub(super) async fn stop(
@@ -36,11 +32,7 @@ pub(super) async fn stop(
     permit: &Permit,
     ids: &[InstanceId],
 ) -> Result<Vec<InstanceResult>, Error> {
-    let mut results = Vec::new();
-    for ids in batches(ids) {
-        results.extend(each(ecs, permit, "StopInstances", ids, &stop_params(ecs, ids)).await);
-    }
-    Ok(results)
+    Ok(each(ecs, permit, "StopInstances", ids, stop_params).await)
 }
 
 pub(super) fn start_params(ecs: &Ecs, ids: &[InstanceId]) -> Params {
@@ -57,18 +49,41 @@ pub(super) fn stop_params(ecs: &Ecs, ids: &[InstanceId]) -> Params {
     params
 }
 
-/// One call with SuccessFirst, whose answer has a code for each id.
+/// In batches; one that is refused as a whole because of one of its instances is repeated instance
+/// by instance.
 async fn each(
     ecs: &Ecs,
     permit: &Permit,
     action: &str,
     ids: &[InstanceId],
-    params: &Params,
+    params: fn(&Ecs, &[InstanceId]) -> Params,
 ) -> Vec<InstanceResult> {
-    let answer = match ecs.caller.call(action, Access::Write(permit), params).await {
-        Ok(answer) => answer,
-        Err(error) => return all(ids, &error),
-    };
+    let mut results = Vec::new();
+    for batch in batches(ids) {
+        match each_once(ecs, permit, action, batch, &params(ecs, batch)).await {
+            Ok(rows) => results.extend(rows),
+            Err(error) if batch.len() > 1 && concerns_one(&error) => {
+                for id in batch.chunks(1) {
+                    let result = each_once(ecs, permit, action, id, &params(ecs, id)).await;
+                    let rows = result.unwrap_or_else(|error| all(id, &error));
+                    results.extend(rows.into_iter().map(|row| doubt(row, &error)));
+                }
+            }
+            Err(error) => results.extend(all(batch, &error)),
+        }
+    }
+    results
+}
+
+/// One call with SuccessFirst, whose answer has a code for each id.
+async fn each_once(
+    ecs: &Ecs,
+    permit: &Permit,
+    action: &str,
+    ids: &[InstanceId],
+    params: &Params,
+) -> Result<Vec<InstanceResult>, Error> {
+    let answer = ecs.caller.call(action, Access::Write(permit), params).await?;
     let rows =
         answer.value.pointer("/InstanceResponses/InstanceResponse").and_then(Value::as_array);
     let codes: BTreeMap<&str, &Value> = rows
@@ -77,19 +92,19 @@ async fn each(
         .filter_map(|row| Some((row.get("InstanceId")?.as_str()?, row)))
         .collect();
     let result = |id: &InstanceId| {
-        let text = |row: &Value, key: &str| match row.get(key) {
+        let text = |told: &Value, key: &str| match told.get(key) {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
             None => String::new(),
         };
-        let Some(row) = codes.get(id.0.as_str()) else {
+        let Some(told) = codes.get(id.0.as_str()) else {
             return Err(super::malformed(
                 action,
                 &format!("it does not name {id}"),
                 Class::Ambiguous,
             ));
         };
-        let code = text(row, "Code");
+        let code = text(told, "Code");
         if code == "200" {
             return Ok(());
         }
@@ -99,9 +114,9 @@ async fn each(
             _ if answer.doubted => Class::Ambiguous,
             class => class,
         };
-        Err(refused(action, class, code, text(row, "Message")))
+        Err(refused(action, class, code, text(told, "Message")))
     };
-    ids.iter().map(|id| InstanceResult { id: id.clone(), result: result(id) }).collect()
+    Ok(ids.iter().map(|id| row(id, result(id))).collect())
 }
 
 /// Deletes in batches. A batch is all or nothing, so one that is refused because of one of its
@@ -115,43 +130,53 @@ pub(super) async fn delete(
     let mut results = Vec::new();
     for batch in batches(ids) {
         match delete_once(ecs, permit, batch, how).await {
-            Err(error) if batch.len() > 1 && concerns_one(refusal(&error)) => {
-                // Once an attempt for all may have had its effect, a refusal of one is no proof
-                // that it had none.
-                let doubted = error.class == Class::Ambiguous;
-                for id in batch.chunks(1) {
-                    let mut result = delete_once(ecs, permit, id, how).await;
-                    if let (Err(error), true) = (&mut result, doubted) {
-                        error.class = Class::Ambiguous;
-                    }
-                    results.extend(id.iter().map(|id| gone_is_done(id, result.clone())));
+            Err(error) if batch.len() > 1 && concerns_one(&error) => {
+                for id in batch {
+                    let result = delete_once(ecs, permit, std::slice::from_ref(id), how).await;
+                    results.push(gone_is_done(doubt(row(id, result), &error)));
                 }
             }
-            result => results.extend(batch.iter().map(|id| gone_is_done(id, result.clone()))),
+            result => {
+                results.extend(batch.iter().map(|id| gone_is_done(row(id, result.clone()))));
+            }
         }
     }
     Ok(results)
 }
 
-/// What the last answer said, whatever earlier attempts left open.
-fn refusal(error: &Error) -> Class {
+/// What the last answer refused, whatever earlier attempts left open.
+fn refusal(error: &Error) -> Option<Class> {
     match &error.kind {
-        Kind::Refused { code, .. } => is_known(code).unwrap_or(error.class),
-        _ => error.class,
+        Kind::Refused { code, .. } => Some(is_known(code).unwrap_or(error.class)),
+        _ => None,
     }
 }
 
-/// Whether a refusal of a batch may be due to one of its instances only.
-fn concerns_one(class: Class) -> bool {
-    matches!(class, Class::Gone | Class::Conflict | Class::Permanent | Class::Quota)
+/// Whether a batch was refused, and that may be due to one of its instances only.
+fn concerns_one(error: &Error) -> bool {
+    let class = refusal(error);
+    matches!(class, Some(Class::Gone | Class::Conflict | Class::Permanent | Class::Quota))
+}
+
+/// Once an attempt for all may have had its effect, a refusal of one is no proof that it had none.
+fn doubt(mut one: InstanceResult, batch: &Error) -> InstanceResult {
+    if let (Err(error), Class::Ambiguous) = (&mut one.result, batch.class) {
+        error.class = Class::Ambiguous;
+    }
+    one
 }
 
 /// An instance that is gone has reached its goal, whoever ended it.
-fn gone_is_done(id: &InstanceId, result: Result<(), Error>) -> InstanceResult {
-    let result = match result {
-        Err(error) if refusal(&error) == Class::Gone => Ok(()),
-        result => result,
-    };
+fn gone_is_done(one: InstanceResult) -> InstanceResult {
+    match &one.result {
+        Err(error) if refusal(error) == Some(Class::Gone) => {
+            InstanceResult { result: Ok(()), ..one }
+        }
+        _ => one,
+    }
+}
+
+fn row(id: &InstanceId, result: Result<(), Error>) -> InstanceResult {
     InstanceResult { id: id.clone(), result }
 }
 
@@ -200,7 +225,7 @@ pub(super) fn delete_params(ecs: &Ecs, ids: &[InstanceId], how: Terminate, token
 }
 
 fn all(ids: &[InstanceId], error: &Error) -> Vec<InstanceResult> {
-    ids.iter().map(|id| InstanceResult { id: id.clone(), result: Err(error.clone()) }).collect()
+    ids.iter().map(|id| row(id, Err(error.clone()))).collect()
 }
 
 fn refused(action: &str, class: Class, code: String, message: String) -> Error {

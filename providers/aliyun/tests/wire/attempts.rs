@@ -212,3 +212,16 @@ async fn attempts_are_counted_by_what_came_of_them() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_batch_without_a_permit_is_not_taken_apart() {
+    let stage = Stage::new(now(), &[launched()]);
+    let permit = leased(&Deadline::fixed(now()));
+    let results = stage.ecs.delete(&permit, &ids(), Terminate::Force).await.expect("per instance");
+    for result in results {
+        let error = result.result.expect_err("too late");
+        assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
+    }
+    assert_eq!(stage.asked(), Vec::<String>::new());
+    assert_eq!(stage.ecs.budget()[0].calls, 1, "no tokens are spent on what cannot be sent");
+}
