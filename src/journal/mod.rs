@@ -6,8 +6,8 @@
 
 mod error;
 mod memory;
-mod sqlite;
 mod old_store;
+mod sqlite;
 pub mod store;
 #[cfg(test)]
 mod tests;
