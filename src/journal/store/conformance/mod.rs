@@ -2,6 +2,7 @@
 //!
 //! `conforms!` makes a test of every function of the suite, over one kind of store.
 
+pub(super) mod agreement;
 pub(super) mod commits;
 pub(super) mod leases;
 pub(super) mod prune;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloud::{Timestamp, clock};
 
-use super::{Durability, Held, NewRecord, Record, Scope, Seq, Store, Write, Written};
+use super::{Durability, Fence, Held, NewRecord, Record, Scope, Seq, Store, Write, Written};
 use crate::model::ReplicaId;
 
 /// A store to be tested, and the time that passes for it.

@@ -4,7 +4,7 @@
 //! passes over what the other has locked. A commit under way holds its leases' locks, so what it
 //! records is recorded before anybody takes over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
@@ -22,24 +22,24 @@ pub(super) async fn claim(
     most: usize,
     free_for: Duration,
 ) -> Result<Vec<Held>, sqlx::Error> {
-    let names: Vec<String> = wanted.iter().map(Scope::name).collect();
+    // Whoever wants a scope twice gets it once.
+    let mut seen = BTreeSet::new();
+    let wanted: Vec<&Scope> = wanted.iter().filter(|scope| seen.insert(*scope)).collect();
+    let names: Vec<String> = wanted.iter().map(|scope| scope.name()).collect();
     make_rows(connection, &names).await?;
     let mut transaction = connection.begin().await?;
     let candidates = lock_candidates(&mut transaction, &names, most, free_for).await?;
-    let taken = if lock_lives(&mut transaction, me, &candidates).await? {
+    let mut taken = if lock_lives(&mut transaction, me, &candidates).await? {
         take(&mut transaction, me, &candidates, free_for).await?
     } else {
         BTreeMap::new()
     };
     transaction.commit().await?;
-    let mut held = Vec::with_capacity(taken.len());
-    let mut taken = taken;
-    for (scope, name) in wanted.iter().zip(&names) {
-        if let Some(fence) = taken.remove(name) {
-            held.push(Held { scope: scope.clone(), fence });
-        }
-    }
-    Ok(held)
+    let in_order = wanted.into_iter().zip(&names);
+    let held = in_order.filter_map(|(scope, name)| {
+        Some(Held { scope: scope.clone(), fence: taken.remove(name)? })
+    });
+    Ok(held.collect())
 }
 
 /// A row for each, so that there is something to lock. Not part of the claim: a row at fence 0 says
@@ -47,9 +47,9 @@ pub(super) async fn claim(
 async fn make_rows(connection: &mut PgConnection, names: &[String]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO leases (scope)
-         SELECT DISTINCT name COLLATE \"C\" FROM unnest($1::text[]) AS wanted (name)
+         SELECT name FROM unnest($1::text[]) AS wanted (name)
          WHERE NOT EXISTS (SELECT 1 FROM leases WHERE scope = name)
-         ORDER BY 1
+         ORDER BY name COLLATE \"C\"
          ON CONFLICT (scope) DO NOTHING",
     )
     .bind(names)

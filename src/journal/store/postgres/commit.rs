@@ -37,8 +37,7 @@ pub(super) async fn commit(
     let count = accepted.iter().map(|write| write.records.len()).sum();
     let places = draw(&mut transaction, count).await?;
     append(&mut transaction, &accepted, &places).await?;
-    let last = places.last().copied();
-    keep_inputs(&mut transaction, &accepted, last, now).await?;
+    keep_inputs(&mut transaction, &accepted, &places, now).await?;
     transaction.commit().await?;
 
     let mut places = places.into_iter();
@@ -226,19 +225,21 @@ async fn append(
     Ok(())
 }
 
-/// Keeps the inputs of all writes beside the last of the records.
+/// Keeps the inputs of all writes, each beside the last record that was there when it came.
 async fn keep_inputs(
     connection: &mut PgConnection,
     writes: &[&Write],
-    last: Option<Seq>,
+    places: &[Seq],
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     // By decision: one statement must not touch a row twice.
-    let mut kept: BTreeMap<Uuid, (Timestamp, &[u8])> = BTreeMap::new();
+    let mut kept: BTreeMap<Uuid, (Option<Seq>, Timestamp, &[u8])> = BTreeMap::new();
+    let mut so_far = 0;
     for write in writes {
+        so_far += write.records.len();
         if let Some((decision, body)) = &write.inputs {
             let at = write.records.first().map_or(now, |record| record.at);
-            kept.insert(*decision, (stored(at), body));
+            kept.insert(*decision, (places[..so_far].last().copied(), stored(at), body));
         }
     }
     if kept.is_empty() {
@@ -246,15 +247,16 @@ async fn keep_inputs(
     }
     sqlx::query(
         "INSERT INTO inputs (decision, seq, at, body)
-         SELECT decision, COALESCE($1, (SELECT MAX(seq) FROM records), 0), at, body
-         FROM unnest($2::uuid[], $3::timestamptz[], $4::bytea[]) AS kept (decision, at, body)
+         SELECT decision, COALESCE(seq, (SELECT MAX(records.seq) FROM records), 0), at, body
+         FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::bytea[])
+             AS kept (decision, seq, at, body)
          ON CONFLICT (decision) DO UPDATE SET
              seq = excluded.seq, at = excluded.at, body = excluded.body",
     )
-    .bind(last)
     .bind(kept.keys().copied().collect::<Vec<Uuid>>())
-    .bind(kept.values().map(|(at, _)| *at).collect::<Vec<Timestamp>>())
-    .bind(kept.values().map(|(_, body)| *body).collect::<Vec<&[u8]>>())
+    .bind(kept.values().map(|(seq, ..)| *seq).collect::<Vec<Option<Seq>>>())
+    .bind(kept.values().map(|(_, at, _)| *at).collect::<Vec<Timestamp>>())
+    .bind(kept.values().map(|(.., body)| *body).collect::<Vec<&[u8]>>())
     .execute(connection)
     .await?;
     Ok(())

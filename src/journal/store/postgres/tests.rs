@@ -9,6 +9,7 @@ use cloud::{Clock, Secret, SystemClock};
 use server::Server;
 
 use super::*;
+use crate::journal::store::conformance::agreement::agrees_with_memory;
 use crate::journal::store::conformance::{
     LONG, Rig, append, claim, conforms, fleet, lives, replica, texts, under,
 };
@@ -59,6 +60,7 @@ async fn rig() -> InDatabase {
 }
 
 conforms!(rig());
+agrees_with_memory!(rig(), 8);
 
 /// Changes the database behind the store's back.
 async fn run(store: &Postgres, sql: &'static str) {

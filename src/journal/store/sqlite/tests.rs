@@ -10,6 +10,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::*;
+use crate::journal::store::conformance::agreement::agrees_with_memory;
 use crate::journal::store::conformance::{
     LONG, Rig, account, append, conforms, fleet, replica, start, texts,
 };
@@ -57,6 +58,7 @@ async fn rig() -> InFile {
 }
 
 conforms!(rig());
+agrees_with_memory!(rig(), 40);
 
 /// Changes or makes a database behind the store's back.
 async fn run(path: &Path, sql: &str) {
