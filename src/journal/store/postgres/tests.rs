@@ -11,7 +11,7 @@ use server::Server;
 use super::*;
 use crate::journal::store::conformance::agreement::agrees_with_memory;
 use crate::journal::store::conformance::{
-    LONG, Rig, append, claim, conforms, fleet, lives, replica, texts, under,
+    LONG, Rig, account, append, claim, conforms, fleet, lives, replica, texts, under,
 };
 
 const KNOWN_V: i64 = 1;
@@ -176,20 +176,96 @@ impl Drop for Wire {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_a_cut_network_swallows_are_given_up_and_new_ones_are_made() {
     let server = Server::shared();
-    let wire = Wire::to(&server.url()).await;
+    let url = server.url();
+    let wire = Wire::to(&url).await;
     let store = open(&wire.url).await.expect("open");
-    let (one, other) = tokio::join!(record(&store, "one"), record(&store, "two"));
-    one.and(other).expect("recorded");
-    wire.cut.send_modify(|cuts| *cuts += 1);
-    // Each idle connection is found out in turn, or the next one is new already.
-    let mut failures = 0;
-    while let Err(error) = within_bound(record(&store, "three")).await {
+    record(&store, "before").await.expect("recorded");
+    // Every connection of the pool is in the middle of something when the network goes.
+    let aside = Aside::at(&url).await;
+    let holding = aside.holding("fleet/web").await;
+    let cut = async {
+        aside.until_so_many_wait(CONNECTIONS).await;
+        wire.cut.send_modify(|cuts| *cuts += 1);
+    };
+    let swallowed = || record(&store, "swallowed");
+    let (one, two, three, four, ()) = within_bound(async {
+        tokio::join!(swallowed(), swallowed(), swallowed(), swallowed(), cut)
+    })
+    .await;
+    for answer in [one, two, three, four] {
+        let error = answer.expect_err("swallowed");
         assert!(matches!(error, JournalError::Unreachable { .. }), "{error}");
-        failures += 1;
-        assert!(failures <= CONNECTIONS, "it does not recover: {error}");
     }
-    let records = store.find(&Query::default()).await.expect("read");
-    assert_eq!(records.last().expect("a record").body, "three");
+    drop(holding);
+    within_bound(record(&store, "after")).await.expect("new connections");
+    let records = texts(store.find(&Query::default()).await.expect("read"));
+    assert_eq!(
+        (records[0].as_str(), records.last().map(String::as_str)),
+        ("before", Some("after"))
+    );
+}
+
+/// Somebody else in the same database.
+struct Aside(PgPool);
+
+impl Aside {
+    async fn at(url: &str) -> Aside {
+        Aside(
+            PgPool::connect(&format!("{url}?options[search_path]=fleetscaler")).await.expect("in"),
+        )
+    }
+
+    /// Holds the lock of that name for as long as what it returns lives.
+    async fn holding(&self, name: &str) -> sqlx::Transaction<'static, Driver> {
+        let mut transaction = self.0.begin().await.expect("a transaction");
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('fleetscaler ' || $1, 0))")
+            .bind(name)
+            .execute(&mut *transaction)
+            .await
+            .expect("a lock");
+        transaction
+    }
+
+    /// Returns once so many wait for such locks in this database.
+    async fn until_so_many_wait(&self, so_many: u32) {
+        let waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database
+                       WHERE datname = current_database() AND locktype = 'advisory'
+                       AND NOT granted";
+        loop {
+            let waiting = sqlx::query_scalar(waiting).fetch_one(&self.0).await;
+            let waiting: i64 = waiting.expect("a count");
+            if waiting >= i64::from(so_many) {
+                return;
+            }
+            SystemClock.sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_takes_over_while_the_dead_holders_commit_is_under_way() {
+    let rig = rig().await;
+    lives(&rig, "a", LONG).await;
+    lives(&rig, "b", LONG).await;
+    let web = [fleet("web")];
+    let held = claim(&rig, "a", &web).await.remove(0);
+    let aside = Aside::at(&rig.url).await;
+    let holding = aside.holding("account/acme").await;
+    let mut write = under(&held, "the last word");
+    write.records.extend(append(&[(&account("acme"), "too")]).records);
+    let commit = tokio::spawn({
+        let store = rig.store();
+        let now = rig.now();
+        async move { store.commit(&replica("a"), &[write], Durability::Durable, now).await }
+    });
+    aside.until_so_many_wait(1).await;
+    lives(&rig, "a", Duration::ZERO).await;
+    assert_eq!(claim(&rig, "b", &web).await, [], "a's commit is under way");
+    holding.rollback().await.expect("ended");
+    let written = commit.await.expect("no panic").expect("committed");
+    assert!(matches!(written[..], [Written::Done(_)]), "{written:?}");
+    assert_eq!(claim(&rig, "b", &web).await.len(), 1, "after it");
+    assert_eq!(texts(rig.store().since(&web[0], 0).await.expect("read")), ["the last word"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,6 +273,7 @@ async fn a_replica_that_stalls_in_a_commit_holds_up_the_others_for_a_while_only(
     let server = Server::shared();
     let url = server.url();
     let (stalled, store) = (open(&url).await.expect("open"), open(&url).await.expect("open"));
+    // Its own connection, so that the server's patience with it is what is tested.
     let mut connection = stalled.guest().await.expect("a connection");
     let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('fleetscaler fleet/web', 0))";
     sqlx::raw_sql(lock).execute(&mut *connection).await.expect("a lock");
