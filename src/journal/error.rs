@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 /// The journal cannot be used. As long as that is so, nothing is changed in the cloud.
+///
+/// A database is named by its name, host and port. Its address and password never appear.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
     #[error(
@@ -19,15 +21,59 @@ pub enum JournalError {
          are found by their tags, cool-downs begin anew)"
     )]
     Corrupt { path: PathBuf, why: String },
+    #[error(
+        "the database {database} is damaged, or its schema fleetscaler is not a journal: {why}; \
+         restore it, or drop that schema and start again (managed instances are found by their \
+         tags, cool-downs begin anew)"
+    )]
+    CorruptDatabase { database: String, why: String },
     #[error("the disk is full, {path} cannot be written: free some space")]
     Full { path: PathBuf },
+    #[error(
+        "{path} is locked by another program for {secs} s and longer: end what holds it, such as \
+         an sqlite3 shell in a transaction"
+    )]
+    Locked { path: PathBuf, secs: u64 },
+    #[error("{path} can be read only: let the service write the file and its directory")]
+    Protected { path: PathBuf },
     #[error("{path} cannot be read or written: {why}")]
     Io { path: PathBuf, why: String },
     #[error(
-        "{path} was written by fleetscaler {writer}, which records in version {found}; this program \
-         reads up to version {known}: use that version or a newer one"
+        "{place} was written by fleetscaler {writer}, whose {what} have version {found}; this \
+         program knows them up to version {known}: use that version or a newer one"
     )]
-    Newer { path: PathBuf, writer: String, found: i64, known: i64 },
+    Newer {
+        /// The file or the database.
+        place: String,
+        writer: String,
+        /// Tables or records.
+        what: &'static str,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "the tables of {path} have version {found}, this command reads version {known}: start the \
+         daemon of this version once, it carries them over"
+    )]
+    Older { path: PathBuf, found: i64, known: i64 },
+    #[error("{path} was opened to look at it: nothing can be recorded through that")]
+    LookOnly { path: PathBuf },
+    #[error(
+        "{path} was opened for an operator's command: only what an operator says can be recorded \
+         through that"
+    )]
+    OperatorOnly { path: PathBuf },
+    #[error("the address of the database is wrong: {why}")]
+    Address { why: String },
+    #[error(
+        "the database {database} cannot be reached: {why}; nothing is changed in the cloud until \
+         it is back"
+    )]
+    Unreachable { database: String, why: String },
+    #[error(
+        "the database {database} refuses: {why}; nothing is changed in the cloud until it accepts"
+    )]
+    Refused { database: String, why: String },
     #[error("the journal is closed: the process is stopping")]
     Closed,
 }

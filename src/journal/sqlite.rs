@@ -285,7 +285,13 @@ async fn readable(path: &Path, connection: &mut SqliteConnection) -> Result<(), 
                 .await
                 .map_err(failed)?;
         let writer = writer.unwrap_or_else(|| "of an unknown version".to_owned());
-        return Err(JournalError::Newer { path: path.to_owned(), writer, found, known: VERSION });
+        return Err(JournalError::Newer {
+            place: path.display().to_string(),
+            writer,
+            what: "records",
+            found,
+            known: VERSION,
+        });
     }
     let check: String = sqlx::query_scalar("PRAGMA quick_check(1)")
         .fetch_one(&mut *connection)

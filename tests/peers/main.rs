@@ -1,8 +1,9 @@
-//! The daemon beside real peers: Prometheus and node_exporter, the vendor's own SDKs, systemd.
+//! The daemon beside real peers: Prometheus and node_exporter, PostgreSQL, the vendor's own SDKs, systemd.
 //!
 //! `scripts/test` installs them. A test whose peer is absent fails with the command that installs
 //! it; it does not pass silently.
 
+mod postgres;
 mod prometheus;
 mod proof;
 mod sdk;

@@ -5,7 +5,15 @@
 //! implementation passes the suite in `conformance.rs`.
 //!
 //! **Time.** The store's time decides on leases. A store that several machines share has a clock of
-//! its own and ignores the `now` that it is given; a store of one machine takes that `now`.
+//! its own and ignores the `now` that it is given; a store of one machine takes that `now`. What is
+//! kept of a time is exact to the millisecond at least.
+
+mod memory;
+mod postgres;
+mod sqlite;
+
+#[cfg(test)]
+mod conformance;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -16,6 +24,10 @@ use uuid::Uuid;
 
 use super::JournalError;
 use crate::model::{AccountId, FleetId, ReplicaId};
+
+pub use memory::Memory;
+pub use postgres::{Postgres, PostgresOptions};
+pub use sqlite::Sqlite;
 
 /// The place of a record among all records. Within a scope, places only grow, and a reader that has
 /// seen one has seen all smaller ones of that scope.
@@ -96,7 +108,8 @@ pub struct Spend {
     pub limits: Vec<SpendLimit>,
 }
 
-/// A limit on what is spent.
+/// A limit on what is spent. It is passed only by a [`Spend`] that takes some of it: a limit that
+/// was lowered below what is spent already keeps nobody from spending the other thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpendLimit {
     pub whose: Whose,
@@ -135,7 +148,8 @@ pub struct Write {
     pub records: Vec<NewRecord>,
     /// Nothing is recorded when one of its limits would be passed.
     pub spend: Option<Spend>,
-    /// The inputs of a recorded decision, by its id.
+    /// The inputs of a recorded decision, by its id. They are as old as the first of the records
+    /// that they come with.
     pub inputs: Option<(Uuid, Vec<u8>)>,
 }
 
@@ -180,7 +194,7 @@ pub struct Retention {
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
     /// Says that `me` lives, until the store's now + `ttl`, and returns all that live, sorted,
-    /// `me` included.
+    /// `me` included. One that lives again has the leases that nobody took meanwhile.
     async fn heartbeat(
         &self,
         me: &ReplicaId,
@@ -258,6 +272,26 @@ pub trait Store: Debug + Send + Sync {
     /// Writes what is buffered and gives everything up. Later calls fail with
     /// [`JournalError::Closed`].
     async fn close(&self);
+}
+
+impl Spend {
+    /// How much of `what` it takes.
+    fn takes(&self, what: What) -> u32 {
+        match what {
+            What::Launches => self.launches,
+            What::Removals => self.removals,
+        }
+    }
+
+    /// The first of its limits that it would pass. `spent` is what others spent against each.
+    fn passed(&self, spent: &[u64]) -> Option<&SpendLimit> {
+        let limits = self.limits.iter().zip(spent);
+        let mut passed = limits.filter(|(limit, spent)| {
+            let more = self.takes(limit.what);
+            more > 0 && spent.saturating_add(more.into()) > limit.most.into()
+        });
+        passed.next().map(|(limit, _)| limit)
+    }
 }
 
 impl Scope {

@@ -1,0 +1,143 @@
+//! Opening the file, in three ways: as the daemon, to look, to add an operator's word.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use tokio::sync::Mutex;
+
+use super::{Access, JournalError, Opened, Sqlite, failure, versions};
+
+/// An operator's command or an sqlite3 shell may write beside the daemon. Their writes take
+/// milliseconds; five seconds is as long as a person waits, and less than a tick.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+
+impl Sqlite {
+    /// Opens `path` as the daemon, the only one, and makes it when there is none. Tables of older
+    /// versions are carried over. `known_v` is the newest version of records that the caller reads.
+    pub async fn open(path: &Path, known_v: i64) -> Result<Sqlite, JournalError> {
+        prepare_directory(path)?;
+        refuse_directory(path)?;
+        let lock = lock(path)?;
+        private(path)?;
+        let options = SqliteConnectOptions::new()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+        let mut connection = connect(path, options).await?;
+        // Nothing is changed in a file that is refused.
+        versions::refuse_damaged(path, &mut connection).await?;
+        versions::refuse_newer(path, &mut connection, known_v).await?;
+        versions::carry_over(path, &mut connection).await?;
+        Ok(Sqlite::over(path, Access::Everything, connection, Some(lock)))
+    }
+
+    /// Opens `path` to look at it, also while a daemon has it.
+    pub async fn open_read_only(path: &Path, known_v: i64) -> Result<Sqlite, JournalError> {
+        Sqlite::open_beside(path, Access::Look, known_v).await
+    }
+
+    /// Opens `path` to record what an operator says, and nothing else, also while a daemon has it.
+    pub async fn open_for_operator(path: &Path, known_v: i64) -> Result<Sqlite, JournalError> {
+        Sqlite::open_beside(path, Access::OperatorsWord, known_v).await
+    }
+
+    async fn open_beside(
+        path: &Path,
+        access: Access,
+        known_v: i64,
+    ) -> Result<Sqlite, JournalError> {
+        refuse_directory(path)?;
+        // SQLite says of any file that it cannot open it; the system says why.
+        let opened = OpenOptions::new().read(true).write(access != Access::Look).open(path);
+        opened.map(drop).map_err(|error| io(path, &error))?;
+        let options = SqliteConnectOptions::new().read_only(access == Access::Look);
+        let mut connection = connect(path, options).await?;
+        versions::refuse_newer(path, &mut connection, known_v).await?;
+        versions::refuse_older(path, &mut connection).await?;
+        Ok(Sqlite::over(path, access, connection, None))
+    }
+
+    fn over(
+        path: &Path,
+        access: Access,
+        connection: SqliteConnection,
+        lock: Option<File>,
+    ) -> Sqlite {
+        let opened = Mutex::new(Some(Opened { connection, _lock: lock }));
+        Sqlite { path: path.to_owned(), access, opened }
+    }
+}
+
+async fn connect(
+    path: &Path,
+    options: SqliteConnectOptions,
+) -> Result<SqliteConnection, JournalError> {
+    let options = options.filename(path).busy_timeout(BUSY).disable_statement_logging();
+    options.connect().await.map_err(|error| failure::of(path, &error))
+}
+
+fn io(path: &Path, error: &std::io::Error) -> JournalError {
+    JournalError::Io { path: path.to_owned(), why: error.to_string() }
+}
+
+/// Makes the directory of the file where only that one is missing.
+fn prepare_directory(path: &Path) -> Result<(), JournalError> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let wrong = |why: String| JournalError::Directory { dir: dir.to_owned(), why };
+    if dir.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir(dir).map_err(|error| wrong(error.to_string()))
+}
+
+fn refuse_directory(path: &Path) -> Result<(), JournalError> {
+    if path.is_dir() {
+        let why = "it is a directory; name a file in it".to_owned();
+        return Err(JournalError::Io { path: path.to_owned(), why });
+    }
+    Ok(())
+}
+
+/// Takes the lock of `path`, or says who holds it.
+fn lock(path: &Path) -> Result<File, JournalError> {
+    let lock_path = lock_path(path);
+    let io = |error: std::io::Error| io(&lock_path, &error);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&lock_path)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let read = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+            let holder = if read { format!(" (process {})", pid.trim()) } else { String::new() };
+            return Err(JournalError::InUse { path: path.to_owned(), holder });
+        }
+        Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
+    }
+    file.set_len(0).map_err(io)?;
+    file.rewind().map_err(io)?;
+    writeln!(file, "{}", std::process::id()).map_err(io)?;
+    Ok(file)
+}
+
+/// The file beside the database that says which process uses it.
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// The file with mode 0600: it names every instance and the operator's tags.
+fn private(path: &Path) -> Result<(), JournalError> {
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    opened.map(drop).map_err(|error| io(path, &error))
+}
