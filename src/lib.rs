@@ -2,6 +2,9 @@
 //!
 //! The map: modules in the order in which data flows. `control` is the page to read first.
 
+#[macro_use]
+mod failpoint;
+
 pub mod model;
 
 pub mod config;

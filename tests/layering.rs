@@ -21,7 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["model", "config", "signals", "inventory", "policy", "plan", "execute", "journal"],
     ),
     ("observe", &["model"]),
-    ("demo", &["model", "config", "control", "execute", "observe"]),
+    ("failpoint", &[]),
+    ("demo", &["model", "config", "control", "execute", "journal", "observe"]),
     (
         "cli",
         &["model", "config", "signals", "plan", "execute", "journal", "control", "observe", "demo"],

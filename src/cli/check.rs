@@ -114,9 +114,14 @@ async fn online(config: &Config) -> anyhow::Result<Vec<Row>> {
                 what: format!("fleet {}: signal {name}", fleet.fleet.id),
                 result: match reading {
                     Ok(sample) => Ok(format!(
-                        "{}, {} old",
+                        "{}, {} old{}",
                         crate::model::number(sample.value),
                         Span::secs(sample.age.get().as_secs()),
+                        match sample.reporting {
+                            Some(1) => ", reported by 1 instance".to_owned(),
+                            Some(count) => format!(", reported by {count} instances"),
+                            None => String::new(),
+                        },
                     )),
                     Err(gap) => Err((
                         gap.to_string(),

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::args::{Format, RunArgs};
 use super::{Exit, output};
 use crate::control::{Beat, Mode, Sink, TickError, TickReport, beat, wire};
+use crate::journal::JournalError;
 use crate::model::FleetId;
 use crate::{config, observe};
 
@@ -64,6 +65,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let sink = Arc::new(Reporter {
         printed: (args.dry_run || args.once).then_some(args.format),
         said: Mutex::default(),
+        trouble: Mutex::default(),
     });
     let pace = if args.once { Beat::Once } else { Beat::Forever };
     let ok = beat(world.clone(), pace, sink, stopped).await;
@@ -107,6 +109,8 @@ struct Reporter {
     printed: Option<Format>,
     /// What was last said of each fleet, and when.
     said: Mutex<BTreeMap<FleetId, (String, Timestamp)>>,
+    /// Why the journal cannot be used, as it was last said.
+    trouble: Mutex<Option<String>>,
 }
 
 /// A fleet about which nothing changes is mentioned every 10 minutes: often enough to see that it
@@ -128,14 +132,6 @@ impl Reporter {
     }
 }
 
-/// The decision without its numbers: what makes two ticks different to a reader.
-fn gist(report: &TickReport) -> String {
-    let decision = &report.decision;
-    let kinds: Vec<String> =
-        decision.reasons.iter().map(|r| format!("{:?}", std::mem::discriminant(r))).collect();
-    format!("{} {} {kinds:?}", decision.current, decision.desired)
-}
-
 impl Sink for Reporter {
     fn tick(&self, report: &TickReport) {
         match self.printed {
@@ -148,7 +144,7 @@ impl Sink for Reporter {
         if self.printed.is_some() {
             return;
         }
-        if self.is_news(fleet, gist(report), report.at) || !report.outcomes.is_empty() {
+        if self.is_news(fleet, decision.gist(), report.at) || !report.outcomes.is_empty() {
             tracing::info!(
                 fleet.id = %fleet, decision.current, decision.desired, decision.recommended,
                 instances = %report.counts.line(),
@@ -173,7 +169,24 @@ impl Sink for Reporter {
         }
     }
 
+    fn journal(&self, state: Result<(), &JournalError>) {
+        let mut trouble = self.trouble.lock().expect("no holder of this lock can panic");
+        let now = state.err().map(ToString::to_string);
+        match (&*trouble, &now) {
+            (before, Some(why)) if before.as_ref() != Some(why) => tracing::error!(
+                alert = "journal_unavailable",
+                "the journal cannot be used, nothing is changed in the cloud: {why}",
+            ),
+            (Some(_), None) => tracing::info!("the journal can be used again"),
+            _ => {}
+        }
+        *trouble = now;
+    }
+
     fn trouble(&self, fleet: &FleetId, error: &TickError) {
+        if matches!(error, TickError::Elsewhere) {
+            return;
+        }
         tracing::error!(fleet.id = %fleet, "fleet `{fleet}` keeps its size: {error}");
     }
 }

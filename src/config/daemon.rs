@@ -1,9 +1,13 @@
 //! `[daemon]`: what concerns all fleets.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use cloud::Secret;
+
+use super::secret::{from_env, from_file};
 use super::table::Table;
-use super::value::{Value, duration, word};
+use super::value::{Value, count, duration, word};
 use super::{Daemon, StateUrl};
 use crate::model::Span;
 
@@ -13,17 +17,49 @@ const INTERVAL: Span = Span::secs(15);
 pub(super) const INTERVAL_RANGE: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::secs(3600);
 /// Where the packaged service keeps its state.
 const STATE: &str = "/var/lib/fleetscaler/state.db";
+/// 15 s: one interval.
+const LEASE: Span = Span::secs(15);
+/// Below 2 s a slow commit would cost the lease; above 5 min nobody waits.
+const LEASES: std::ops::RangeInclusive<Span> = Span::secs(2)..=Span::secs(300);
+/// 30 days: long enough to explain last month's bill.
+const KEEP: Span = Span::secs(30 * 24 * 3600);
+/// An hour: the brakes look back that far.
+const KEEPS: std::ops::RangeInclusive<Span> = Span::secs(3600)..=Span::secs(3650 * 24 * 3600);
+/// 256 MiB: two days of ticks of seventy fleets.
+const KEEP_MIB: u32 = 256;
+const KEEP_MIB_MAX: u32 = 1024 * 1024;
 
 pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
+    let interval = table.or("interval", INTERVAL, duration(INTERVAL_RANGE));
+    let password = password(table);
+    let state = table.or("state", default_state(table), |value| state(value, password.clone()));
+    if password.is_some() && !matches!(state, StateUrl::Postgres { .. }) {
+        table.problem_at(
+            "state_password_file",
+            "there is a password for `state`, which is no PostgreSQL server".to_owned(),
+            "remove it, or write state = \"postgres://fleetscaler@host/database\"",
+        );
+    }
     Some(Daemon {
-        interval: table.or("interval", INTERVAL, duration(INTERVAL_RANGE)),
-        state: table.or("state", default_state(table), state),
+        interval,
+        state,
+        lease: table.or("lease", LEASE, duration(LEASES)),
+        keep: table.or("keep", KEEP, duration(KEEPS)),
+        keep_mib: table.or("keep_mib", KEEP_MIB, count(1..=KEEP_MIB_MAX)),
+        listen: table.optional("listen", listen),
     })
 }
 
 /// Without a `[daemon]`.
 pub(super) fn default(table: &Table<'_>) -> Daemon {
-    Daemon { interval: INTERVAL, state: default_state(table) }
+    Daemon {
+        interval: INTERVAL,
+        state: default_state(table),
+        lease: LEASE,
+        keep: KEEP,
+        keep_mib: KEEP_MIB,
+        listen: None,
+    }
 }
 
 /// In systemd's state directory when there is one (the first, if there are several).
@@ -35,17 +71,28 @@ fn default_state(table: &Table<'_>) -> StateUrl {
     }
 }
 
-/// `sqlite:PATH` or `memory:`. The value is never repeated: that of a server holds a password.
-fn state(value: &Value<'_>) -> Option<StateUrl> {
+fn password(table: &Table<'_>) -> Option<Secret> {
+    let by_file = table.optional("state_password_file", from_file);
+    let by_env = table.optional("state_password_env", from_env);
+    if table.has("state_password_file") && table.has("state_password_env") {
+        table.problem_at(
+            "state_password_env",
+            "`state_password_file` and `state_password_env` are both set".to_owned(),
+            "remove one",
+        );
+    }
+    by_file.or(by_env)
+}
+
+/// `sqlite:PATH`, `postgres://…` or `memory:`. The value is never repeated: somebody may have
+/// written a password into it.
+fn state(value: &Value<'_>, password: Option<Secret>) -> Option<StateUrl> {
     let url = word(value)?;
     if url == "memory:" {
         return Some(StateUrl::Memory);
     }
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        return value.problem(
-            "a PostgreSQL `state` is not supported by this version".to_owned(),
-            format!("write state = \"sqlite:{STATE}\""),
-        );
+        return postgres(value, &url, password);
     }
     match url.strip_prefix("sqlite:").map(file_of) {
         Some(path) if !path.is_empty() && !path.starts_with("//") && !path.contains([':', '?']) => {
@@ -53,9 +100,31 @@ fn state(value: &Value<'_>) -> Option<StateUrl> {
         }
         _ => value.problem(
             "`state` is no place to keep state in".to_owned(),
-            format!("write \"sqlite:{STATE}\", or \"memory:\" to forget everything at the end"),
+            format!(
+                "write \"sqlite:{STATE}\", \"postgres://fleetscaler@host/database\", or \
+                 \"memory:\" to forget everything at the end"
+            ),
         ),
     }
+}
+
+fn postgres(value: &Value<'_>, url: &str, password: Option<Secret>) -> Option<StateUrl> {
+    const FORM: &str = "write \"postgres://fleetscaler@host/database\"; ?sslmode=verify-full asks \
+                        for an encrypted connection";
+    let Ok(parsed) = reqwest::Url::parse(url) else {
+        return value.problem("`state` is no PostgreSQL URL".to_owned(), FORM);
+    };
+    let in_query = parsed.query_pairs().any(|(name, _)| name == "password");
+    if parsed.password().is_some() || in_query {
+        return value.problem(
+            "`state` has a password in it".to_owned(),
+            "secrets do not stand here: remove it and set state_password_file",
+        );
+    }
+    if parsed.host_str().is_none_or(str::is_empty) || parsed.path().trim_matches('/').is_empty() {
+        return value.problem("`state` names no host or no database".to_owned(), FORM);
+    }
+    Some(StateUrl::Postgres { url: url.to_owned(), password })
 }
 
 /// `sqlite:///var/x` means the same as `sqlite:/var/x`.
@@ -63,5 +132,16 @@ fn file_of(path: &str) -> &str {
     match path.strip_prefix("//") {
         Some(absolute) if absolute.starts_with('/') => absolute,
         _ => path,
+    }
+}
+
+fn listen(value: &Value<'_>) -> Option<SocketAddr> {
+    let text = word(value)?;
+    match text.parse() {
+        Ok(address) => Some(address),
+        Err(_) => value.problem(
+            "`listen` is no address with a port".to_owned(),
+            "write \"127.0.0.1:9177\", or \"0.0.0.0:9177\" for every interface",
+        ),
     }
 }

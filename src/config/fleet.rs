@@ -10,18 +10,30 @@ use super::problem::shown;
 use super::signal::{self, Signal};
 use super::table::Table;
 use super::value::{count, duration, word};
-use super::{ids, launch, rule, suggest, tags};
-use crate::model::{Base, Bounds, Fleet, FleetId, LaunchTemplate, Rule, SignalName, Span};
+use super::{brakes, ids, launch, rule, suggest, tags};
+use crate::model::{
+    AccountId, Base, Bounds, Brakes, Fleet, FleetId, LaunchTemplate, RECOMMENDED_KEPT, Rule,
+    SignalName, Span, Timeout,
+};
 
 /// 10,000: ten times what one listing by tags can show, and far above any quota by default.
 pub(super) const INSTANCES_MAX: u32 = 10_000;
 /// 60 s: a service of a virtual machine is usually up in less.
 const WARMUP: Span = Span::secs(60);
-/// 10 min: the vendor's Linux images boot in one, Windows images in up to five.
+/// 10 min, until it has been learned how long boots take: the vendor's Linux images boot in one,
+/// Windows images in up to five.
 const BOOT_TIMEOUT: Span = Span::secs(600);
 /// A warm-up may be nothing at all; a boot takes some seconds at least. A day bounds both.
 const WARMUPS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(24 * 3600);
 const BOOT_TIMEOUTS: std::ops::RangeInclusive<Span> = Span::secs(10)..=Span::secs(24 * 3600);
+
+/// 5 min: the figure of the Kubernetes horizontal autoscaler, proven over years.
+const STABILIZATION: Span = Span::secs(300);
+const STABILIZATIONS: std::ops::RangeInclusive<Span> =
+    Span::secs(0)..=Span::secs(RECOMMENDED_KEPT.as_secs());
+/// 5: one bad instance happens, five bad launches in a row are a bad image.
+const LAUNCH_FAILURES: u32 = 5;
+const LAUNCH_FAILURES_MAX: u32 = 100;
 
 const TERMINATES: [(&str, Terminate); 3] = [
     ("graceful", Terminate::Graceful),
@@ -51,7 +63,20 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let bounds = bounds(name, table);
     let interval = table.optional("interval", duration(INTERVAL_RANGE));
     let warmup = table.or("warmup", WARMUP, duration(WARMUPS));
-    let boot_timeout = table.or("boot_timeout", BOOT_TIMEOUT, duration(BOOT_TIMEOUTS));
+    let boot_timeout = boot_timeout(table);
+    let ready_timeout = table.optional("ready_timeout", duration(BOOT_TIMEOUTS));
+    let stabilization = table.or("stabilization", STABILIZATION, duration(STABILIZATIONS));
+    let launch_failures =
+        table.or("launch_failures", LAUNCH_FAILURES, count(1..=LAUNCH_FAILURES_MAX));
+    let brakes = brakes::read(table);
+    let up = table.table("up", signal::up);
+    if table.has("ready_timeout") && !table.has("up") {
+        table.problem_at(
+            "ready_timeout",
+            "`ready_timeout` needs to know which instances are up".to_owned(),
+            format!("add {} with a query such as 'up{{job=\"node\"}}'", table.header("up")),
+        );
+    }
     let terminate = table.or("terminate", Terminate::Graceful, |value| value.one_of(&TERMINATES));
     let base = table.table("base", base);
     let launch = table.required_table("launch", launch::read);
@@ -73,9 +98,16 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     Some(FleetConfig {
         fleet: Fleet {
             id: FleetId::from(name),
+            account: AccountId(provider.clone()?),
             bounds: bounds?,
             warmup,
             boot_timeout,
+            ready_timeout,
+            stabilization,
+            launch_failures,
+            brakes,
+            // Filled in when the providers are known.
+            account_brakes: Brakes::default(),
             terminate,
             base,
             launch: launch?,
@@ -85,7 +117,13 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
         provider: provider?,
         interval,
         sources,
+        up,
     })
+}
+
+fn boot_timeout(table: &Table<'_>) -> Timeout {
+    let given = table.optional("boot_timeout", duration(BOOT_TIMEOUTS));
+    Timeout { span: given.unwrap_or(BOOT_TIMEOUT), learned: given.is_none() }
 }
 
 fn bounds(name: &str, table: &Table<'_>) -> Option<Bounds> {

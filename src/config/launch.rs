@@ -7,7 +7,7 @@ use super::secret::{contents, path};
 use super::table::Table;
 use super::tags;
 use super::value::{Value, count, flag, name, number, text, word};
-use crate::model::LaunchTemplate;
+use crate::model::{LaunchTemplate, Spread};
 
 /// The vendor's limit on the raw script.
 const USER_DATA_BYTES_MAX: usize = 32 * 1024;
@@ -24,6 +24,8 @@ const DISK_CATEGORIES: [(&str, &str); 6] = [
     ("cloud_ssd", "cloud_ssd"),
     ("cloud", "cloud"),
 ];
+const SPREADS: [(&str, Spread); 2] =
+    [("in-order", Spread::InOrder), ("balanced", Spread::Balanced)];
 const ESSD: &str = "cloud_essd";
 const PERFORMANCE_LEVELS: [(&str, &str); 4] =
     [("PL0", "PL0"), ("PL1", "PL1"), ("PL2", "PL2"), ("PL3", "PL3")];
@@ -45,6 +47,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<LaunchTemplate> {
     let spot = table.table("spot", spot);
     let deletion_protection = table.or("deletion_protection", false, flag);
     let tags = table.optional("tags", tags::read).unwrap_or_default();
+    let spread = table.or("spread", Spread::InOrder, |value| value.one_of(&SPREADS));
     if deletion_protection && table.has("spot") {
         table.problem_at(
             "deletion_protection",
@@ -70,6 +73,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<LaunchTemplate> {
         },
         instance_types: types?,
         vswitches: vswitches?,
+        spread,
     })
 }
 

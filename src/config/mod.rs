@@ -8,6 +8,7 @@
 //! whether the cloud knows an image or a server answers is for `check --online`.
 
 mod access;
+mod brakes;
 mod context;
 mod daemon;
 mod env;
@@ -38,8 +39,8 @@ pub use self::env::Env;
 use self::problem::Lines;
 pub use self::problem::{Problem, Problems};
 use self::table::Table;
-use crate::model::{Fleet, SignalName, Span};
-use crate::signals::SourceSpec;
+use crate::model::{Brakes, Fleet, SignalName, Span};
+use crate::signals::{SourceSpec, UpSpec};
 
 /// A configuration without a problem.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +60,14 @@ pub struct Daemon {
     /// From one tick of a fleet to the next, for fleets that do not set their own.
     pub interval: Span,
     pub state: StateUrl,
+    /// Within this time a fleet whose replica died has another one.
+    pub lease: Span,
+    /// How long records are kept.
+    pub keep: Span,
+    /// And how much of them, in MiB.
+    pub keep_mib: u32,
+    /// Where metrics and the state of health are served.
+    pub listen: Option<std::net::SocketAddr>,
 }
 
 /// Where the journal is kept.
@@ -66,6 +75,12 @@ pub struct Daemon {
 pub enum StateUrl {
     Sqlite {
         path: PathBuf,
+    },
+    /// A PostgreSQL server, which several replicas may share.
+    Postgres {
+        /// Without a password.
+        url: String,
+        password: Option<cloud::Secret>,
     },
     /// Nowhere: everything is forgotten when the process ends.
     Memory,
@@ -95,6 +110,10 @@ pub struct AliyunConfig {
     /// Calls per second by action, for those that differ from the provider's defaults.
     pub rate_limits: BTreeMap<String, f64>,
     pub credentials: Credentials,
+    /// Instances of ours that no fleet wants are deleted, not only reported.
+    pub deletes_strays: bool,
+    /// Of all fleets together.
+    pub brakes: Brakes,
 }
 
 /// How requests are signed.
@@ -125,6 +144,8 @@ pub struct FleetConfig {
     pub interval: Option<Span>,
     /// One for each of the fleet's signals.
     pub sources: BTreeMap<SignalName, SourceSpec>,
+    /// Who says which instances are up.
+    pub up: Option<UpSpec>,
 }
 
 /// 64 MiB: ten thousand fleets of sixty lines fit in half of it.
@@ -193,11 +214,15 @@ fn read(document: &Table<'_>) -> Option<Parts> {
         );
     }
     check_providers_used(document, &names, &used);
-    Some((
-        daemon.unwrap_or_else(|| daemon::default(document)),
-        providers.into_iter().collect(),
-        fleets,
-    ))
+    let providers: BTreeMap<String, Provider> = providers.into_iter().collect();
+    // The brakes of an account bind each of its fleets.
+    let mut fleets = fleets;
+    for fleet in &mut fleets {
+        if let Some(Provider::Aliyun(provider)) = providers.get(&fleet.provider) {
+            fleet.fleet.account_brakes = provider.brakes;
+        }
+    }
+    Some((daemon.unwrap_or_else(|| daemon::default(document)), providers, fleets))
 }
 
 /// A provider that no fleet uses is more likely a fleet that is missing. Not checked when a fleet's

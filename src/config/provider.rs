@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::brakes;
 use super::problem::shown;
 use super::secret::{self, path};
 use super::suggest;
@@ -20,8 +21,10 @@ const KINDS: [(&str, Kind); 1] = [("aliyun", Kind::Aliyun)];
 
 const SIGNATURES: [(&str, Signature); 2] = [("v1", Signature::V1), ("acs3", Signature::Acs3)];
 
+const STRAYS: [(&str, bool); 2] = [("report", false), ("delete", true)];
+
 /// The actions that the daemon calls, and so those that may be limited.
-const ACTIONS: [&str; 7] = [
+const ACTIONS: [&str; 8] = [
     "RunInstances",
     "DescribeInstances",
     "StartInstances",
@@ -29,6 +32,7 @@ const ACTIONS: [&str; 7] = [
     "DeleteInstances",
     "TagResources",
     "DescribeAvailableResource",
+    "DescribePrice",
 ];
 
 /// 10 s: the vendor's own SDK waits this long for a listing.
@@ -69,6 +73,8 @@ fn aliyun(table: &Table<'_>) -> Option<AliyunConfig> {
         write_timeout: table.or("write_timeout", WRITE_TIMEOUT, duration(TIMEOUTS)),
         rate_limits: table.optional("rate_limits", rate_limits).unwrap_or_default(),
         credentials: credentials(table),
+        deletes_strays: table.or("strays", false, |value| value.one_of(&STRAYS)),
+        brakes: brakes::read(table),
         region: region?,
     })
 }
@@ -120,11 +126,30 @@ fn rate_limits(value: &Value<'_>) -> Option<BTreeMap<String, f64>> {
             );
             continue;
         }
-        // From one call in 100 s to far above any quota of the vendor.
-        let limit = number(0.01..=1000.0)(&Value::new(value.cx, name, limit));
+        let limit = rate(&Value::new(value.cx, name, limit));
         limits.extend(limit.map(|limit| (name.to_owned(), limit)));
     }
     Some(limits)
+}
+
+/// Calls per second, or a figure as the vendor's Quota Center shows it.
+fn rate(value: &Value<'_>) -> Option<f64> {
+    // From one call in 100 s to far above any quota of the vendor.
+    let range = 0.01..=1000.0;
+    if !value.is_string() {
+        return number(range)(value);
+    }
+    let text = word(value)?;
+    match cloud::limit::Rates::parse_quota(&text) {
+        Ok(limit) if range.contains(&limit) => Some(limit),
+        Ok(_) => value.problem(
+            format!("`{}` is {text}, which is no usable limit", value.key),
+            "from one call in 100 s to 1000 calls a second",
+        ),
+        Err(why) => {
+            value.problem(format!("`{}`: {why}", value.key), "copy the figure as it is shown")
+        }
+    }
 }
 
 /// The vendor's default chain, or a pair of files. The files are read again at each refresh, so

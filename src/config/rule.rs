@@ -20,9 +20,10 @@ const SAMPLES_OUT: u32 = 2;
 const SAMPLES_IN: u32 = 3;
 /// The gentlest step.
 const BY: Step = Step::Count(1);
-/// Out 3 min: an instance boots and warms up in about that time, and only then shows its effect.
+/// Out 3 min, until it has been learned how long it takes: an instance boots and warms up in about that time, and only then shows its effect.
 /// In 5 min: long enough for the load that remains to spread.
-const COOLDOWN: Cooldown = Cooldown { out: Span::secs(180), in_: Span::secs(300) };
+const COOLDOWN: Cooldown =
+    Cooldown { out: Span::secs(180), learned_out: true, in_: Span::secs(300) };
 /// A day: longer is a hold, not a cool-down.
 const COOLDOWNS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(24 * 3600);
 /// Eleven times the fleet in one step is no step.
@@ -95,8 +96,10 @@ fn scale_in(table: &Table<'_>) -> Option<ScaleIn> {
 }
 
 fn cooldown(table: &Table<'_>) -> Option<Cooldown> {
+    let out = table.optional("out", duration(COOLDOWNS));
     Some(Cooldown {
-        out: table.or("out", COOLDOWN.out, duration(COOLDOWNS)),
+        out: out.unwrap_or(COOLDOWN.out),
+        learned_out: out.is_none(),
         in_: table.or("in", COOLDOWN.in_, duration(COOLDOWNS)),
     })
 }

@@ -1,12 +1,13 @@
 //! `[fleet.NAME.signal.NAME]`: where a number comes from, and how old it may be.
 
+use super::fleet::INSTANCES_MAX;
 use super::problem::shown;
 use super::promql;
 use super::table::Table;
 use super::url;
-use super::value::{Value, duration, word};
-use crate::model::{Reduce, SignalName, SignalSpec, Span};
-use crate::signals::{PrometheusSpec, SourceSpec};
+use super::value::{Value, count, duration, number, word};
+use crate::model::{Coverage, OnMissing, Reduce, SignalName, SignalSpec, Span};
+use crate::signals::{PrometheusSpec, SourceSpec, UpSpec};
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -24,6 +25,11 @@ const TIMEOUT: Span = Span::secs(5);
 /// 2 min: what Prometheus itself allows a query by default.
 const TIMEOUTS: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::secs(120);
 
+/// 0.6: a fleet of which four in ten say nothing is not known well enough to take from it.
+const MIN_COVERAGE: f64 = 0.6;
+/// The label that Prometheus gives to every target.
+const LABEL: &str = "instance";
+
 /// A signal as the two stages need it that use it.
 #[derive(Debug)]
 pub(super) struct Signal {
@@ -33,16 +39,60 @@ pub(super) struct Signal {
 }
 
 pub(super) fn read(name: &str, table: &Table<'_>) -> Option<Signal> {
+    let coverage = coverage(table);
+    let on_missing = table.or("on_missing", OnMissing::Hold, on_missing);
+    let asks = !matches!(coverage, Coverage::AtLeast(share) if share <= 0.0);
     let (max_age, source) = table.variant("source", None, &KINDS, |kind, table| match kind {
         Kind::Prometheus => {
-            let spec = prometheus(table)?;
+            let spec = prometheus(table, asks)?;
             Some((spec.max_age, SourceSpec::Prometheus(spec)))
         }
     })?;
-    Some(Signal { name: SignalName::from(name), spec: SignalSpec { max_age }, source })
+    let spec = SignalSpec { max_age, coverage, on_missing };
+    Some(Signal { name: SignalName::from(name), spec, source })
 }
 
-fn prometheus(table: &Table<'_>) -> Option<PrometheusSpec> {
+/// The share of the fleet that must report; left out, it is asked for once the whole fleet has
+/// reported.
+fn coverage(table: &Table<'_>) -> Coverage {
+    match table.optional("min_coverage", number(0.0..=1.0)) {
+        Some(share) => Coverage::AtLeast(share),
+        None => Coverage::Auto(MIN_COVERAGE),
+    }
+}
+
+/// `"hold"` or `{ fallback = 6 }`.
+fn on_missing(value: &Value<'_>) -> Option<OnMissing> {
+    if value.is_string() {
+        return value.one_of(&[("hold", OnMissing::Hold)]);
+    }
+    let table = value.table()?;
+    let mut found = None;
+    for (key, inner) in table {
+        let inner = Value::new(value.cx, key.get_ref(), inner);
+        if key.get_ref() == "fallback" {
+            found = count(1..=INSTANCES_MAX)(&inner);
+        } else {
+            inner.problem::<()>(
+                format!("unknown key `{}` in `on_missing`", shown(key.get_ref())),
+                "write \"hold\", or { fallback = 6 } for at least 6 instances",
+            );
+        }
+    }
+    found.map(OnMissing::Fallback)
+}
+
+/// `[fleet.NAME.up]`.
+pub(super) fn up(table: &Table<'_>) -> Option<UpSpec> {
+    let url = table.required("url", "\"http://127.0.0.1:9090\"", server);
+    let query = table.required("query", "'up{job=\"node\"}'", promql::query);
+    let label = table.or("label", LABEL.to_owned(), word);
+    let timeout = table.or("timeout", TIMEOUT, duration(TIMEOUTS));
+    let access = super::access::read(table);
+    Some(UpSpec { url: url?, query: query?.text, label, timeout, access })
+}
+
+fn prometheus(table: &Table<'_>, asks_coverage: bool) -> Option<PrometheusSpec> {
     let url = table.required("url", "\"http://127.0.0.1:9090\"", server);
     let query = table.required("query", "'avg(node_load1)'", promql::query);
     let freshness = table.optional("freshness", promql::query);
@@ -64,6 +114,7 @@ fn prometheus(table: &Table<'_>) -> Option<PrometheusSpec> {
         freshness: freshness.map(|query| query.text),
         reduce,
         max_age,
+        asks_coverage,
         timeout,
         access,
     })

@@ -4,7 +4,7 @@
 use cloud::{Spot, Terminate};
 
 use super::*;
-use crate::model::{Cooldown, Reduce, Rule, Step};
+use crate::model::{Brakes, Cooldown, Coverage, OnMissing, Reduce, Rule, Spread, Step, Timeout};
 use crate::signals::Auth;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -35,6 +35,7 @@ fn surroundings() -> Env {
             ("TOKEN", "sesame"),
             ("PROMETHEUS_TOKEN", "sesame"),
             ("PROMETHEUS_PASSWORD", "hunter2"),
+            ("FLEETSCALER_STATE_PASSWORD", "open sesame"),
         ],
         &[
             ("/etc/f/password", "hunter2\n"),
@@ -48,6 +49,7 @@ fn surroundings() -> Env {
             ("/run/credentials/access-key-id", "LTAIexample\n"),
             ("/run/credentials/access-key-secret", "key-secret-value\n"),
             ("/run/credentials/prometheus-token", "sesame\n"),
+            ("/run/credentials/state-password", "open sesame\n"),
             ("/run/credentials/prometheus-password", "hunter2\n"),
         ],
     )
@@ -67,7 +69,7 @@ fn the_minimal_configuration_says_what_it_seems_to_say() {
     assert_eq!(web.provider, "aliyun");
     assert_eq!(web.fleet.id.0, "web");
     assert_eq!((web.fleet.bounds.min, web.fleet.bounds.max), (2, 20));
-    assert_eq!(web.fleet.boot_timeout, Span::secs(600));
+    assert_eq!(web.fleet.boot_timeout, Timeout { span: Span::secs(600), learned: true });
     assert_eq!(web.fleet.terminate, Terminate::Graceful);
     assert_eq!(web.fleet.launch.instance_types, ["ecs.c7.large", "ecs.g7.large"]);
     let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
@@ -86,6 +88,14 @@ fn the_full_configuration_reaches_every_corner() {
     let Provider::Aliyun(aliyun) = &config.providers["aliyun"];
     assert_eq!(aliyun.signature, Signature::Acs3);
     assert_eq!(aliyun.rate_limits["RunInstances"], 2.5);
+    assert_eq!(aliyun.rate_limits["DescribeInstances"], 10.0, "600/60(s)");
+    assert!(aliyun.deletes_strays);
+    let brakes = Brakes {
+        launches_per_hour: Some(200),
+        removals_per_hour: None,
+        removal_percent: Some(25.0),
+    };
+    assert_eq!(aliyun.brakes, brakes);
     assert_eq!(
         aliyun.credentials,
         Credentials::Files {
@@ -99,6 +109,20 @@ fn the_full_configuration_reaches_every_corner() {
     let [batch, web] = &config.fleets[..] else { panic!("two fleets") };
     assert_eq!(batch.fleet.launch.spec.spot, Some(Spot::AsPriceGo));
     assert_eq!(web.interval, Some(Span::secs(30)));
+    assert_eq!(web.fleet.account.0, "aliyun");
+    assert_eq!(web.fleet.account_brakes, brakes, "the account's brakes bind the fleet");
+    assert_eq!(web.fleet.brakes.removals_per_hour, Some(40));
+    assert_eq!(web.fleet.boot_timeout, Timeout { span: Span::secs(300), learned: false });
+    assert_eq!(web.fleet.ready_timeout, Some(Span::secs(120)));
+    assert_eq!(web.fleet.stabilization, Span::secs(600));
+    assert_eq!(web.fleet.launch_failures, 3);
+    assert_eq!(web.fleet.launch.spread, Spread::Balanced);
+    assert_eq!(web.up.as_ref().map(|up| up.label.as_str()), Some("address"));
+    let cpu = web.fleet.signals[&"cpu".into()];
+    assert_eq!(cpu.coverage, Coverage::AtLeast(0.8));
+    assert_eq!(cpu.on_missing, OnMissing::Fallback(6));
+    let queue = web.fleet.signals[&"queue".into()];
+    assert_eq!((queue.coverage, queue.on_missing), (Coverage::Auto(0.6), OnMissing::Hold));
     assert_eq!(web.fleet.launch.spec.spot, Some(Spot::PriceLimit(0.35)));
     assert_eq!(web.fleet.base.as_ref().map(|base| base.ids.len()), Some(2));
     let script = web.fleet.launch.spec.user_data.as_ref().expect("a script");
@@ -115,7 +139,7 @@ fn the_full_configuration_reaches_every_corner() {
 
     let Rule::Threshold(rule) = &web.fleet.rules[0];
     assert_eq!(rule.scale_out.map(|out| out.by), Some(Step::Percent(12.5)));
-    let half_given = Cooldown { out: Span::secs(180), in_: Span::secs(0) };
+    let half_given = Cooldown { out: Span::secs(180), learned_out: true, in_: Span::secs(0) };
     assert_eq!(rule.cooldown, half_given);
     assert_eq!(web.fleet.bounds.max, 1000);
     let Rule::Threshold(rule) = &web.fleet.rules[1];
@@ -150,6 +174,15 @@ fn the_state_is_where_the_configuration_or_systemd_says() {
         ("as a URL", with("sqlite:///x.db"), bare(), sqlite("/x.db")),
         ("beside the file", with("sqlite:x.db"), bare(), sqlite("/etc/f/x.db")),
         ("nowhere", with("memory:"), bare(), StateUrl::Memory),
+        (
+            "on a server",
+            with("postgres://fleetscaler@db.example/fleets"),
+            bare(),
+            StateUrl::Postgres {
+                url: "postgres://fleetscaler@db.example/fleets".to_owned(),
+                password: None,
+            },
+        ),
     ] {
         assert_eq!(read(&text, &env).daemon.state, expected, "{name}");
     }
@@ -194,7 +227,19 @@ fn each_default_in_the_example_is_the_default() {
 #[test]
 fn each_commented_key_in_the_example_works_when_it_is_wanted() {
     // Those that only go together with a second commented line, or stand in a commented table.
-    let pairs = ["access_key_id_file", "access_key_secret_file", "strategy", "price_limit"];
+    let pairs = [
+        "access_key_id_file",
+        "access_key_secret_file",
+        "state_password_file",
+        "state_password_env",
+        "strategy",
+        "price_limit",
+        "ready_timeout",
+        "url",
+        "query",
+        "label",
+        "timeout",
+    ];
     let examples = uncommented("# ");
     assert!(examples.len() > 15, "only {} examples", examples.len());
     for (line, text) in examples {
@@ -209,6 +254,24 @@ fn each_commented_key_in_the_example_works_when_it_is_wanted() {
         .replace("# access_key_", "access_key_");
     let Provider::Aliyun(aliyun) = &read(&spot, &surroundings()).providers["aliyun"];
     assert!(matches!(aliyun.credentials, Credentials::Files { .. }));
+    let up = EXAMPLE
+        .replace("# [fleet.web.up]\n# url", "[fleet.web.up]\nurl")
+        .replace("# query = 'up", "query = 'up")
+        .replace("# ready_timeout", "ready_timeout");
+    assert!(read(&up, &surroundings()).fleets[0].up.is_some());
+    for password in ["state_password_file", "state_password_env"] {
+        let server = EXAMPLE
+            .replace(
+                "#state = \"sqlite:/var/lib/fleetscaler/state.db\"",
+                "state = \"postgres://u@h/d\"",
+            )
+            .replace(&format!("# {password} ="), &format!("{password} ="));
+        let state = read(&server, &surroundings()).daemon.state;
+        let StateUrl::Postgres { password: Some(password), .. } = state else {
+            panic!("{state:?}")
+        };
+        assert_eq!(password.expose(), "open sesame");
+    }
 }
 
 /// `fleet.NAME.launch` and its parts, without tables of tables such as `fleet`.

@@ -1,4 +1,4 @@
-//! The beat: when fleets tick.
+//! The beat: when fleets tick, and when the leases are renewed.
 //!
 //! Each fleet has a task of its own, so a slow source or cloud delays no other fleet. A tick that
 //! takes longer than the interval delays only the next tick of its own fleet; ticks never overlap.
@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{FleetInWorld, TickError, TickReport, World, tick};
+use crate::journal::JournalError;
 use crate::model::FleetId;
 
 /// Extra ticks in a row that a sold-out place may cause, before the interval applies again: more
@@ -28,6 +29,8 @@ pub enum Beat {
 pub trait Sink: Send + Sync {
     fn tick(&self, report: &TickReport);
     fn trouble(&self, fleet: &FleetId, error: &TickError);
+    /// The journal could not be asked who acts for which fleet, or can be again.
+    fn journal(&self, state: Result<(), &JournalError>);
 }
 
 /// Ticks every fleet until `stop` says so; returns when the ticks under way have ended. The result
@@ -38,12 +41,38 @@ pub async fn beat(
     sink: Arc<dyn Sink>,
     stop: watch::Receiver<bool>,
 ) -> bool {
+    sink.journal(tend(&world).await.as_ref().map(drop));
+    let renewal = (beat == Beat::Forever).then(|| {
+        let (world, sink) = (world.clone(), sink.clone());
+        tokio::spawn(async move { renew(&world, &*sink).await })
+    });
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..world.fleets.len() {
         let (world, sink, stop) = (world.clone(), sink.clone(), stop.clone());
         tasks.spawn(async move { one_fleet(&world, index, beat, &*sink, stop).await });
     }
-    tasks.join_all().await.into_iter().all(|ok| ok)
+    let ok = tasks.join_all().await.into_iter().all(|ok| ok);
+    // Until now: ticks under way need their leases.
+    if let Some(renewal) = renewal {
+        renewal.abort();
+    }
+    ok
+}
+
+/// Renews the leases once; fleets that were taken over tick now.
+pub async fn tend(world: &World) -> Result<(), JournalError> {
+    let taken = world.journal.tend(&world.fleet_ids()).await?;
+    for member in world.fleets.iter().filter(|member| taken.contains(&member.fleet.id)) {
+        member.nudge.notify_one();
+    }
+    Ok(())
+}
+
+async fn renew(world: &World, sink: &dyn Sink) {
+    loop {
+        world.clock.sleep(world.journal.renewal()).await;
+        sink.journal(tend(world).await.as_ref().map(drop));
+    }
 }
 
 async fn one_fleet(
@@ -63,11 +92,9 @@ async fn one_fleet(
             Ok(report) => sink.tick(report),
             Err(error) => sink.trouble(&member.fleet.id, error),
         }
-        if beat == Beat::Once {
-            return result.is_ok();
-        }
-        if *stop.borrow() {
-            return result.is_ok();
+        let ok = matches!(result, Ok(_) | Err(TickError::Elsewhere));
+        if beat == Beat::Once || *stop.borrow() {
+            return ok;
         }
         if again && extra < EXTRA_TICKS {
             extra += 1;
@@ -75,11 +102,16 @@ async fn one_fleet(
         }
         extra = 0;
         let spent = cloud::clock::age(world.clock.now(), began);
-        let wait = jittered(member).saturating_sub(spent);
+        let mut wait = jittered(member).saturating_sub(spent);
+        if let Ok(report) = &result
+            && let Some(retry) = report.retry_after()
+        {
+            wait = wait.min(retry);
+        }
         tokio::select! {
             () = world.clock.sleep(wait) => {}
             () = member.nudge.notified() => {}
-            _ = stop.wait_for(|stop| *stop) => return result.is_ok(),
+            _ = stop.wait_for(|stop| *stop) => return ok,
         }
     }
 }

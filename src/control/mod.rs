@@ -4,27 +4,29 @@
 //! only as data (the history), never by a call backwards. After a crash the next tick *is* the
 //! recovery: it settles what is open and plans from the world as it is.
 
+mod alerts;
+mod audit;
 mod beat;
+mod record;
 mod report;
 mod wire;
 mod world;
 
-use std::collections::BTreeMap;
+use cloud::{Timestamp, clock};
 
-use crate::execute::{self, Hands};
-use crate::inventory::Survey;
-use crate::journal::JournalError;
-use cloud::InstanceId;
-
-use crate::model::{
-    Entropy, Event, Fleet, History, Phase, Reading, Sample, SignalName, Signals, Ticked,
-};
+use crate::execute::{self, Errand, Hands, Look, Outcome};
+use crate::inventory::{self, Heard, Listing, Survey};
+use crate::journal::{JournalError, Known, Lease, Standing};
+use crate::model::{Decision, DecisionId, Entropy, Inputs, Plan, Signals};
 use crate::{plan, policy, signals};
 
-pub use beat::{Beat, Sink, beat};
+pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
+pub use beat::{Beat, Sink, beat, tend};
 pub use report::{Counts, TickReport};
-pub use wire::{Mode, WireError, clouds, sources, wire};
-pub use world::{Member as FleetInWorld, World};
+pub use wire::{
+    LiveCloud, Mode, Sourced, WireError, clouds, roll, settings, sources, wire, wire_over,
+};
+pub use world::{Account, Draw, Member as FleetInWorld, OsRandom, World};
 
 /// Why a tick ended without a plan carried out. The fleet keeps its size, the next tick tries
 /// again.
@@ -36,92 +38,182 @@ pub enum TickError {
     Journal(#[from] JournalError),
     #[error("the plan was refused by its review, nothing is changed: {0}")]
     Review(#[source] plan::Objection),
+    /// No failure.
+    #[error("another replica acts for this fleet")]
+    Elsewhere,
 }
 
-/// One pass over one fleet: observe, decide, plan, review, record, execute.
+/// One pass over one fleet: settle, survey, observe, decide, plan, review, record, execute.
 pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, TickError> {
     let now = world.clock.now(); // the only clock read
-    let fleet = &member.fleet;
-    let history = world.journal.history(&fleet.id).await?;
-    let history = settle(world, member, history, now).await?;
-    let readings = signals::observe(&member.sources);
-    let survey = world.surveyor.survey(&*member.cloud, fleet, &history, now);
-    let (readings, survey) = tokio::join!(readings, survey);
-    let Survey { inventory, phases } = survey.map_err(TickError::Survey)?;
-    note_losses(fleet, &history, &phases);
-
-    let decision = policy::decide(fleet, &inventory, &readings, &history, now);
-    let entropy = Entropy(uuid::Uuid::new_v4());
-    let plan = plan::plan(fleet, &decision, &inventory, &history, entropy, now);
-    plan::review(&plan, fleet, &inventory).map_err(TickError::Review)?;
-
-    let counts = Counts::of(&inventory);
-    let samples = latest(&readings);
-    let ticked = Ticked {
-        at: now,
-        entropy,
-        signals: readings.clone(),
-        phases,
-        decision: decision.clone(),
-        plan: plan.clone(),
+    let lease = match world.journal.turn(&member.fleet.id).await {
+        Standing::Mine(lease) => lease,
+        Standing::Elsewhere => return Err(TickError::Elsewhere),
+        Standing::Unknown(error) => return look_only(world, member, error, now).await,
     };
-    world.journal.append(&fleet.id, vec![Event::Ticked(Box::new(ticked))]).await?;
-    let outcomes = execute::run(&member.hands, &fleet.id, &plan.actions).await?;
-    Ok(TickReport {
-        fleet: fleet.id.clone(),
-        at: now,
-        bounds: fleet.bounds,
-        counts,
-        samples,
-        signals: readings,
-        decision,
-        plan,
-        outcomes,
-    })
+    match world.journal.known(&lease, &member.fleet.account).await {
+        Ok(known) => tick_under(world, member, &lease, known, now).await,
+        Err(error) => look_only(world, member, error, now).await,
+    }
 }
 
-/// A dry run has intents of its own making neither to settle nor to send.
+/// A tick under the fleet's lease.
+async fn tick_under(
+    world: &World,
+    member: &FleetInWorld,
+    lease: &Lease,
+    known: Known,
+    now: Timestamp,
+) -> Result<TickReport, TickError> {
+    let known = settle(world, member, lease, known, now).await?;
+    let entropy = Entropy(world.entropy.draw());
+    let observed = observe(member).await;
+    let mut seen =
+        see(world, member, &known, &observed, entropy, now, oldest(world, member, &known, now))
+            .await?;
+    if !seen.plan.actions.is_empty() && seen.inputs.inventory.listed_at < fresh(now) {
+        // Nothing is done on an old listing: look again, and decide from that.
+        seen = see(world, member, &known, &observed, entropy, now, fresh(now)).await?;
+    }
+    let Seen { inputs, survey, decision, plan } = seen;
+    plan::review(&plan, &inputs).map_err(TickError::Review)?;
+
+    let alerts = alerts::alerts(&inputs, &decision, &plan);
+    let (events, decided) = record::events(&inputs, &survey, &decision, &plan, &alerts);
+    let with = decided.then_some((DecisionId(entropy.uuid(0)), &inputs));
+    world.journal.append(lease, events, with).await?;
+    if let Hands::Live(_) = &member.hands {
+        world.journal.note(&member.fleet.account, &survey.facts).await?;
+    }
+    failpoint!("execute.before");
+    let errand = Errand { lease, inputs: &inputs };
+    let outcomes = execute::run(&member.hands, errand, &plan.actions).await?;
+    let report = TickReport::new(inputs, decision, plan, alerts);
+    Ok(TickReport { outcomes, ..report })
+}
+
+/// What one look at the cloud led to.
+struct Seen {
+    inputs: Inputs,
+    survey: Survey,
+    decision: Decision,
+    plan: Plan,
+}
+
+/// What was asked of the sources of signals.
+struct Observed {
+    signals: Signals,
+    heard: Option<Heard>,
+}
+
+async fn observe(member: &FleetInWorld) -> Observed {
+    let roll = async {
+        let names = member.roll.as_ref()?.call().await;
+        match names {
+            Ok(names) => Some(Heard::of(names.iter().map(String::as_str))),
+            Err(gap) => {
+                let id = &member.fleet.id;
+                tracing::debug!(fleet.id = %id, "fleet `{id}`: who is up is not known: {gap}");
+                None
+            }
+        }
+    };
+    let (signals, heard) = futures::future::join(signals::observe(&member.sources), roll).await;
+    Observed { signals, heard }
+}
+
+/// Looks, decides and plans; changes nothing.
+async fn see(
+    world: &World,
+    member: &FleetInWorld,
+    known: &Known,
+    observed: &Observed,
+    entropy: Entropy,
+    now: Timestamp,
+    since: Timestamp,
+) -> Result<Seen, TickError> {
+    let Known { history, account, holds, spent } = known;
+    let fleet = member.fleet.tuned(account, history);
+    let region = world.region(&member.fleet.account);
+    let listing = region.listing(since).await.map_err(TickError::Survey)?;
+    let heard = observed.heard.as_ref();
+    let survey = world.surveyor.survey(region, &listing, &fleet, history, heard, now).await;
+    let survey = survey.map_err(TickError::Survey)?;
+    let inputs = Inputs {
+        now,
+        entropy,
+        fleet,
+        inventory: survey.inventory.clone(),
+        signals: observed.signals.clone(),
+        history: history.clone().seeing(&survey.phases, &survey.up, now),
+        account: account.clone(),
+        holds: holds.clone(),
+        spent: *spent,
+    };
+    let decision = policy::decide(&inputs);
+    let plan = plan::plan(&inputs, &decision);
+    Ok(Seen { inputs, survey, decision, plan })
+}
+
+/// How old a listing may be to look at.
+fn oldest(world: &World, member: &FleetInWorld, known: &Known, now: Timestamp) -> Timestamp {
+    if world.surveyor.is_suspect(&member.fleet.id) {
+        return now;
+    }
+    now - clock::delta(inventory::patience(&known.history, now))
+}
+
+/// How old a listing may be to act on.
+fn fresh(now: Timestamp) -> Timestamp {
+    now - clock::delta(inventory::FRESH)
+}
+
+/// Settles what a crash or a lost reply left open. A dry run has nothing of its own to settle.
 async fn settle(
     world: &World,
     member: &FleetInWorld,
-    history: History,
-    now: cloud::Timestamp,
-) -> Result<History, TickError> {
-    let Hands::Live(live) = &member.hands else { return Ok(history) };
-    if history.open.is_empty() {
-        return Ok(history);
+    lease: &Lease,
+    known: Known,
+    now: Timestamp,
+) -> Result<Known, TickError> {
+    let Hands::Live(live) = &member.hands else { return Ok(known) };
+    if known.history.open.is_empty() {
+        return Ok(known);
     }
-    execute::settle(live, &*member.cloud, &member.fleet, &history, now).await?;
-    Ok(world.journal.history(&member.fleet.id).await?)
+    let region = world.region(&member.fleet.account);
+    let listing: std::sync::Arc<Listing> = region.listing(now).await.map_err(TickError::Survey)?;
+    let Known { history, account, holds, spent } = known;
+    let inputs = Inputs::to_settle(now, &member.fleet, history, account, holds, spent);
+    let look = Look { listed: listing.of(&member.fleet.id), cloud: region.cloud() };
+    let errand = Errand { lease, inputs: &inputs };
+    execute::settle(live, look, errand, now).await?;
+    Ok(world.journal.known(lease, &member.fleet.account).await?)
 }
 
-/// An instance that disappears without our doing is recorded and will be replaced; it is also said.
-fn note_losses(fleet: &Fleet, history: &History, phases: &BTreeMap<InstanceId, Phase>) {
-    for (id, phase) in phases {
-        let before = history.instances.get(id).map(|tracked| tracked.phase);
-        match (before, phase) {
-            (Some(Phase::Requested), Phase::Gone) => tracing::warn!(
-                fleet.id = %fleet.id, instance.id = %id,
-                "fleet `{}`: {id} was accepted by the cloud but never appeared", fleet.id,
-            ),
-            (Some(Phase::Booting | Phase::Warming | Phase::InService), Phase::Gone) => {
-                tracing::warn!(
-                    fleet.id = %fleet.id, instance.id = %id,
-                    "fleet `{}`: {id} is gone without our doing", fleet.id,
-                );
-            }
-            (_, Phase::Failed) => tracing::warn!(
-                fleet.id = %fleet.id, instance.id = %id,
-                "fleet `{}`: {id} has failed: it is not Running and counts as no capacity", fleet.id,
-            ),
-            _ => {}
-        }
-    }
-}
-
-fn latest(signals: &Signals) -> BTreeMap<SignalName, Sample> {
-    let usable = |(name, reading): (&SignalName, &Reading)| {
-        reading.as_ref().ok().map(|sample| (name.clone(), *sample))
-    };
-    signals.iter().filter_map(usable).collect()
+/// A tick that only looks: the journal cannot be used, so nothing may be changed. It says what it
+/// sees and would do.
+async fn look_only(
+    world: &World,
+    member: &FleetInWorld,
+    error: JournalError,
+    now: Timestamp,
+) -> Result<TickReport, TickError> {
+    let last = world.journal.last_known(&member.fleet.id, &member.fleet.account).await;
+    // What was never ours is not ours to look at.
+    let Some(known) = last else { return Err(TickError::Journal(error)) };
+    let entropy = Entropy(world.entropy.draw());
+    let since = oldest(world, member, &known, now);
+    let observed = observe(member).await;
+    let seen = see(world, member, &known, &observed, entropy, now, since).await?;
+    let why = error.to_string();
+    let mut alerts = alerts::alerts(&seen.inputs, &seen.decision, &seen.plan);
+    alerts.push(alerts::journal_unavailable(&why));
+    let outcomes = seen
+        .plan
+        .actions
+        .iter()
+        .map(|action| Outcome::NotSent { action: action.to_string(), why: why.clone() });
+    let outcomes = outcomes.collect();
+    let report = TickReport::new(seen.inputs, seen.decision, seen.plan, alerts);
+    Ok(TickReport { outcomes, only_looked: Some(why), ..report })
 }

@@ -1,13 +1,16 @@
-//! What one tick saw, decided and did: the one source of log lines, terminal output and JSON.
+//! What one tick saw, decided and did: the one source of log lines, terminal output, metrics and
+//! JSON.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use cloud::Timestamp;
+use cloud::{Class, Timestamp};
 use serde::Serialize;
 
 use crate::execute::Outcome;
 use crate::model::{
-    Bounds, Decision, FleetId, Inventory, Ownership, Phase, Plan, Sample, SignalName, Signals,
+    Alert, Bounds, Decision, FleetId, Inputs, Inventory, Ownership, Phase, Plan, Sample,
+    Settlement, SignalName, Signals,
 };
 
 /// One tick over one fleet.
@@ -24,6 +27,13 @@ pub struct TickReport {
     pub decision: Decision,
     pub plan: Plan,
     pub outcomes: Vec<Outcome>,
+    /// Everything that a person should know just now.
+    pub alerts: Vec<Alert>,
+    /// Why this tick could only look, if so.
+    pub only_looked: Option<String>,
+    /// How old the listing under it is.
+    #[serde(skip)]
+    pub listing_age: Duration,
 }
 
 /// Instances by what they are doing.
@@ -35,6 +45,8 @@ pub struct Counts {
     pub in_service: u32,
     pub leaving: u32,
     pub failed: u32,
+    /// Serving by their phase, but in a zone that is lost.
+    pub unreachable: u32,
     /// How many of all of them are base instances.
     pub base: u32,
 }
@@ -47,44 +59,107 @@ impl Counts {
             requested: inventory.count(|p| p == Phase::Requested) + inventory.in_doubt,
             booting: inventory.count(|p| p == Phase::Booting),
             warming: inventory.count(|p| p == Phase::Warming),
-            in_service: inventory.count(|p| p == Phase::InService),
+            in_service: inventory.in_service(),
             leaving: inventory.count(|p| matches!(p, Phase::Draining | Phase::Terminating)),
             failed: inventory.count(|p| p == Phase::Failed),
+            unreachable: inventory.unreachable(),
             base: u32::try_from(base).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Each with its name, in the order of an instance's life.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, u32); 7] {
+        [
+            ("in service", self.in_service),
+            ("warming up", self.warming),
+            ("booting", self.booting),
+            ("requested", self.requested),
+            ("leaving", self.leaving),
+            ("failed", self.failed),
+            ("unreachable", self.unreachable),
+        ]
     }
 
     /// `3 in service, 2 booting`: what there is, without the zeros.
     #[must_use]
     pub fn line(&self) -> String {
-        let parts = [
-            (self.in_service, "in service"),
-            (self.warming, "warming up"),
-            (self.booting, "booting"),
-            (self.requested, "requested"),
-            (self.leaving, "leaving"),
-            (self.failed, "failed"),
-        ];
-        let parts: Vec<String> = parts
+        let parts: Vec<String> = self
+            .named()
             .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
+            .filter(|(_, count)| *count > 0)
+            .map(|(what, count)| format!("{count} {what}"))
             .collect();
         if parts.is_empty() { "no instances".to_owned() } else { parts.join(", ") }
     }
 }
 
 impl TickReport {
-    /// Whether a launch found no (or not enough) capacity, so that the next place should be tried
-    /// at once instead of an interval later.
+    /// The report of what was decided; nothing done yet.
+    #[must_use]
+    pub(crate) fn new(
+        inputs: Inputs,
+        decision: Decision,
+        plan: Plan,
+        alerts: Vec<Alert>,
+    ) -> TickReport {
+        let usable = |(name, reading): (&SignalName, &crate::model::Reading)| {
+            reading.as_ref().ok().map(|sample| (name.clone(), *sample))
+        };
+        TickReport {
+            fleet: inputs.fleet.id.clone(),
+            at: inputs.now,
+            bounds: inputs.fleet.bounds,
+            counts: Counts::of(&inputs.inventory),
+            samples: inputs.signals.iter().filter_map(usable).collect(),
+            listing_age: cloud::clock::age(inputs.now, inputs.inventory.listed_at),
+            signals: inputs.signals,
+            decision,
+            plan,
+            outcomes: Vec::new(),
+            alerts,
+            only_looked: None,
+        }
+    }
+
+    /// Whether the next place should be tried at once instead of an interval later: a launch found
+    /// no capacity, or not enough, or a probe found some again.
     #[must_use]
     pub(crate) fn wants_another_tick(&self) -> bool {
-        use crate::model::Settlement;
         self.outcomes.iter().any(|outcome| match outcome {
-            Outcome::Sent { settlement, .. } => {
-                matches!(settlement, Settlement::Failed { class: cloud::Class::NoCapacity, .. })
-            }
-            Outcome::Dry { .. } => false,
+            Outcome::Sent { settlement, .. } => match settlement {
+                Settlement::Failed { class: Class::NoCapacity, .. } => true,
+                Settlement::Launched { .. } => {
+                    self.plan.more_at_once || settlement.launched() < self.asked()
+                }
+                _ => false,
+            },
+            Outcome::Dry { .. } | Outcome::NotSent { .. } => false,
         })
+    }
+
+    /// When a throttled action may be tried again, if that is sooner than the next tick.
+    #[must_use]
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let after = self.outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Sent {
+                settlement: Settlement::Failed { class: Class::Throttled { retry_after }, .. },
+                ..
+            } => *retry_after,
+            _ => None,
+        });
+        after.min()
+    }
+
+    /// Instances that the plan's launches ask for, if there is only one launch.
+    fn asked(&self) -> u32 {
+        let mut launches = self.plan.actions.iter().filter_map(|action| match &action.mutation {
+            cloud::Mutation::Launch(launch) => Some(launch.amount),
+            _ => None,
+        });
+        match (launches.next(), launches.next()) {
+            (Some(amount), None) => amount,
+            _ => 0,
+        }
     }
 }

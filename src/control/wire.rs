@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use aliyun::credentials::{Chain, KeyFiles};
 use cloud::credentials::{CredentialSource, CredentialsError};
-use cloud::{Clock, Observe};
+use cloud::{Clock, Meter, Mutate, Observe, Preview};
 
-use super::world::{Member, World};
+use super::world::{self, Account, Member, OsRandom, World};
 use crate::config::{
     AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature, StateUrl,
 };
 use crate::execute::{Hands, Live};
-use crate::inventory::Surveyor;
-use crate::journal::{Journal, JournalError};
-use crate::model::SignalName;
-use crate::signals::{Prometheus, Shared, Source, SourceError, SourceSpec};
+use crate::inventory::{Region, Surveyor};
+use crate::journal::{Journal, JournalError, Keep, LeaseTime};
+use crate::model::{AccountId, SignalName};
+use crate::signals::{Prometheus, Roll, Shared, Source, SourceError, SourceSpec, Up};
 
 /// Whether the daemon may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,33 +52,99 @@ pub async fn wire(
         Mode::DryRun => StateUrl::Memory,
     };
     let clouds = clouds(&config.providers, &clock, keys.as_ref())?;
-    let journal = Arc::new(Journal::open(&state, clock.clone()).await?);
+    let lease = LeaseTime(config.daemon.lease.get());
+    let keep = Keep {
+        age: config.daemon.keep.get(),
+        bytes: u64::from(config.daemon.keep_mib) * 1024 * 1024,
+    };
+    let journal = Journal::open(&state, clock.clone(), lease, keep).await?;
     // Half an interval: a fleet never gets the answer of its own previous tick, and fleets that
     // tick at different moments of one interval still share one.
     let window = config.daemon.interval.get() / 2;
     let shared = Arc::new(Shared::new(clock.clone(), window));
-    let mut fleets = Vec::new();
-    for fleet in config.fleets {
-        let cloud = clouds.get(&fleet.provider).expect("the configuration names known providers");
-        let sources = sources(&fleet, &shared)?;
+    let mut live = BTreeMap::new();
+    for (name, cloud) in clouds {
+        live.insert(name, LiveCloud::of(cloud));
+    }
+    let mut sourced = Vec::new();
+    for fleet in &config.fleets {
+        sourced.push((sources(fleet, &shared)?, roll(fleet, &shared)?));
+    }
+    Ok(wire_over(config, mode, clock, Arc::new(journal), live, sourced))
+}
+
+/// One account as the daemon uses it: three sides of the same object.
+#[derive(Debug, Clone)]
+pub struct LiveCloud {
+    pub observe: Arc<dyn Observe>,
+    pub mutate: Arc<dyn Mutate>,
+    pub preview: Arc<dyn Preview>,
+    pub meter: Arc<dyn Meter>,
+}
+
+impl LiveCloud {
+    /// All sides of `cloud`.
+    #[must_use]
+    pub fn of<T: Observe + Mutate + Preview + Meter + 'static>(cloud: Arc<T>) -> LiveCloud {
+        LiveCloud {
+            observe: cloud.clone(),
+            mutate: cloud.clone(),
+            preview: cloud.clone(),
+            meter: cloud,
+        }
+    }
+}
+
+/// What one fleet is asked about: its signals, and who is up.
+pub type Sourced = (BTreeMap<SignalName, Arc<dyn Source>>, Option<Arc<dyn Roll>>);
+
+/// Puts a world together from its parts. `sourced` has one entry for each fleet of `config`.
+#[must_use]
+pub fn wire_over(
+    config: Config,
+    mode: Mode,
+    clock: Arc<dyn Clock>,
+    journal: Arc<Journal>,
+    clouds: BTreeMap<String, LiveCloud>,
+    sourced: Vec<Sourced>,
+) -> World {
+    let mut accounts = BTreeMap::new();
+    for (name, cloud) in clouds {
         let hands = match mode {
-            Mode::DryRun => Hands::Dry(cloud.clone()),
+            Mode::DryRun => Hands::Dry(cloud.preview),
             Mode::Live => Hands::Live(Live {
-                cloud: cloud.clone(),
+                cloud: cloud.mutate,
                 journal: journal.clone(),
                 clock: clock.clone(),
             }),
         };
-        fleets.push(Member {
-            interval: fleet.interval.unwrap_or(config.daemon.interval),
-            sources,
-            cloud: cloud.clone() as Arc<dyn Observe>,
-            hands,
-            nudge: Arc::default(),
-            fleet: fleet.fleet,
-        });
+        let Provider::Aliyun(provider) = &config.providers[&name];
+        accounts.insert(
+            AccountId(name),
+            Account {
+                region: Arc::new(Region::new(cloud.observe, clock.clone())),
+                meter: cloud.meter,
+                hands,
+                deletes_strays: provider.deletes_strays,
+            },
+        );
     }
-    Ok(World { clock, journal, surveyor: Surveyor::default(), fleets })
+    let fleets = config.fleets.into_iter().zip(sourced).map(|(fleet, (sources, roll))| Member {
+        interval: fleet.interval.unwrap_or(config.daemon.interval),
+        sources,
+        roll,
+        hands: accounts[&fleet.fleet.account].hands.clone(),
+        nudge: Arc::default(),
+        fleet: fleet.fleet,
+    });
+    World {
+        fleets: fleets.collect(),
+        clock,
+        journal,
+        surveyor: Surveyor::default(),
+        accounts,
+        entropy: Arc::new(OsRandom) as Arc<dyn world::Draw>,
+    }
 }
 
 /// The sources of one fleet's signals.
@@ -97,6 +163,17 @@ pub fn sources(
         sources.insert(signal.clone(), Arc::new(source) as Arc<dyn Source>);
     }
     Ok(sources)
+}
+
+/// Who says which of the fleet's instances are up.
+pub fn roll(fleet: &FleetConfig, shared: &Arc<Shared>) -> Result<Option<Arc<dyn Roll>>, WireError> {
+    let Some(spec) = &fleet.up else { return Ok(None) };
+    let up = Up::new(spec, shared).map_err(|source| WireError::Source {
+        fleet: fleet.fleet.id.0.clone(),
+        signal: "up".into(),
+        source,
+    })?;
+    Ok(Some(Arc::new(up)))
 }
 
 /// One live provider account per `[provider.…]` table.
@@ -132,7 +209,9 @@ fn credentials(
     })
 }
 
-fn settings(config: &AliyunConfig, credentials: Arc<dyn CredentialSource>) -> aliyun::Settings {
+/// How an account is reached, as configured.
+#[must_use]
+pub fn settings(config: &AliyunConfig, credentials: Arc<dyn CredentialSource>) -> aliyun::Settings {
     let mut rates = cloud::limit::Rates::default();
     rates.by_action.extend(config.rate_limits.clone());
     aliyun::Settings {

@@ -1,16 +1,18 @@
 //! The live objects that ticks work with.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use cloud::{Clock, Observe};
+use cloud::{Clock, Meter};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::execute::Hands;
-use crate::inventory::Surveyor;
+use crate::inventory::{Region, Surveyor};
 use crate::journal::Journal;
-use crate::model::{Fleet, SignalName, Span};
-use crate::signals::Source;
+use crate::model::{AccountId, Fleet, FleetId, SignalName, Span};
+use crate::signals::{Roll, Source};
 
 /// What all fleets share, and the fleets.
 #[derive(Debug)]
@@ -18,17 +20,61 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     pub journal: Arc<Journal>,
     pub surveyor: Surveyor,
+    pub accounts: BTreeMap<AccountId, Account>,
     pub fleets: Vec<Member>,
+    /// Where the randomness of ticks comes from.
+    pub entropy: Arc<dyn Draw>,
+}
+
+/// One account and region.
+#[derive(Debug)]
+pub struct Account {
+    pub region: Arc<Region>,
+    /// What its calls cost.
+    pub meter: Arc<dyn Meter>,
+    pub hands: Hands,
+    /// Instances of ours that no fleet wants are deleted, not only reported.
+    pub deletes_strays: bool,
 }
 
 /// One fleet with everything that its ticks need.
 #[derive(Debug)]
 pub struct Member {
+    /// As configured: what was learned is filled in tick by tick.
     pub fleet: Fleet,
     pub interval: Span,
     pub sources: BTreeMap<SignalName, Arc<dyn Source>>,
-    pub cloud: Arc<dyn Observe>,
+    /// Says which instances are up, for fleets that have a query for that.
+    pub roll: Option<Arc<dyn Roll>>,
     pub hands: Hands,
     /// Makes the next tick happen now. A nudge carries no data.
     pub nudge: Arc<Notify>,
+}
+
+/// Draws the randomness of one tick.
+pub trait Draw: Debug + Send + Sync {
+    fn draw(&self) -> Uuid;
+}
+
+/// The operating system's randomness.
+#[derive(Debug, Clone, Copy)]
+pub struct OsRandom;
+
+impl Draw for OsRandom {
+    fn draw(&self) -> Uuid {
+        Uuid::new_v4()
+    }
+}
+
+impl World {
+    /// The region of a configured account.
+    pub(crate) fn region(&self, account: &AccountId) -> &Region {
+        &self.accounts.get(account).expect("fleets name configured accounts").region
+    }
+
+    /// The ids of all fleets.
+    #[must_use]
+    pub fn fleet_ids(&self) -> Vec<FleetId> {
+        self.fleets.iter().map(|member| member.fleet.id.clone()).collect()
+    }
 }

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::config::{self, Env, Problems};
 use crate::control::{self, Beat, Mode, Sink, TickError, TickReport, WireError};
+use crate::journal::JournalError;
 use crate::model::{FleetId, Span};
 use prometheus::Metrics;
 use story::Story;
@@ -155,6 +156,7 @@ provider = "aliyun"
 min = 2
 max = 10
 warmup = "1s"
+stabilization = "4s"
 
 [fleet.web.launch]
 image_id = "m-bp1example"
@@ -189,6 +191,8 @@ impl Sink for Teller {
     fn tick(&self, report: &TickReport) {
         self.story.lock().expect("no holder of this lock can panic").ticked(report);
     }
+
+    fn journal(&self, _state: Result<(), &JournalError>) {}
 
     fn trouble(&self, _fleet: &FleetId, error: &TickError) {
         let mut story = self.story.lock().expect("no holder of this lock can panic");

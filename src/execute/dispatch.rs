@@ -1,21 +1,20 @@
 //! The only door to the cloud's write side.
 //!
-//! A mutation is sent only after its intent is durable in the journal, under a [`Permit`] that is
-//! made here and nowhere else. A dry run holds no provider that can write and no journal to record
-//! intents in: it cannot change anything, it can only say what it would send.
+//! A mutation is sent only after its intent is durable in the journal, under the fleet's lease, and
+//! under a [`Permit`] that is made here and nowhere else. A dry run holds no provider that can write
+//! and no journal to record intents in: it cannot change anything, it can only say what it would
+//! send.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{
-    Class, Clock, Deadline, Error, InstanceResult, Mutate, Mutation, Permit, Preview, clock,
-};
+use cloud::{Class, Clock, Error, InstanceResult, Kind, Mutate, Mutation, Permit, Preview, clock};
 
-use crate::journal::{Journal, JournalError};
-use crate::model::{Action, FleetId, Intent, IntentId, Settlement};
+use crate::journal::{Intended, Journal, JournalError, Lease};
+use crate::model::{Action, Inputs, Intent, IntentId, Refusal, Settlement};
 
-use super::Outcome;
+use super::{Outcome, facts, spend};
 
 /// How long a permit is good for. Longer than the deadline of any one operation (so an operation
 /// is not cut short by it), and short enough that a process that was paused does not wake up and
@@ -39,10 +38,17 @@ pub struct Live {
     pub clock: Arc<dyn Clock>,
 }
 
+/// For whom something is done, and on what grounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Errand<'a> {
+    pub lease: &'a Lease,
+    pub inputs: &'a Inputs,
+}
+
 impl Hands {
     pub async fn carry_out(
         &self,
-        fleet: &FleetId,
+        errand: Errand<'_>,
         action: &Action,
     ) -> Result<Outcome, JournalError> {
         let text = action.to_string();
@@ -50,91 +56,166 @@ impl Hands {
             Hands::Dry(preview) => {
                 Ok(Outcome::Dry { action: text, calls: preview.preview(&action.mutation) })
             }
-            Hands::Live(live) => {
-                let settlement = live.mutate(fleet, action).await?;
-                Ok(Outcome::Sent { action: text, settlement })
-            }
+            Hands::Live(live) => live.mutate(errand, action, text).await,
         }
     }
 }
 
 impl Live {
     /// Records the intent, sends the mutation, records the outcome.
-    async fn mutate(&self, fleet: &FleetId, action: &Action) -> Result<Settlement, JournalError> {
+    async fn mutate(
+        &self,
+        errand: Errand<'_>,
+        action: &Action,
+        text: String,
+    ) -> Result<Outcome, JournalError> {
         let intent = Intent { at: self.clock.now(), action: action.clone() };
+        let spend = spend::of(&intent, errand.inputs);
+        failpoint!("intend.before");
         // Durable before the first byte leaves; if this fails, nothing is sent.
-        self.journal.intend(fleet, intent).await?;
-        self.send(fleet, action.intent, &action.mutation).await
+        let intended = self.journal.intend(errand.lease, intent.clone(), spend).await?;
+        failpoint!("intend.after");
+        let why = match intended {
+            Intended::Recorded => {
+                let settlement = self.send(errand, &intent, false).await?;
+                return Ok(Outcome::Sent { action: text, settlement });
+            }
+            Intended::LeaseLost => "another replica acts for the fleet now".to_owned(),
+            Intended::Braked(limit) => {
+                format!("an hourly limit of {} would be passed", limit.most)
+            }
+        };
+        Ok(Outcome::NotSent { action: text, why })
     }
 
-    /// Sends a mutation whose intent is in the journal already, for the first time or again with
-    /// the same token, and records the outcome.
-    pub(super) async fn send(
+    /// Sends a launch of unknown outcome again, with the same token. Only a success tells what
+    /// became of it: any refusal may be of this attempt alone.
+    pub(super) async fn repeat(
         &self,
-        fleet: &FleetId,
-        intent: IntentId,
-        mutation: &Mutation,
+        errand: Errand<'_>,
+        intent: &Intent,
     ) -> Result<Settlement, JournalError> {
-        let until = clock::after(self.clock.now(), PERMIT_VALID);
+        failpoint!("resend.before");
+        match self.journal.resend(errand.lease, intent.action.intent).await? {
+            Intended::Recorded => self.send(errand, intent, true).await,
+            Intended::LeaseLost | Intended::Braked(_) => Ok(Settlement::Open {
+                message: "another replica acts for the fleet now".to_owned(),
+                repeat: true,
+            }),
+        }
+    }
+
+    async fn send(
+        &self,
+        errand: Errand<'_>,
+        intent: &Intent,
+        again: bool,
+    ) -> Result<Settlement, JournalError> {
+        let latest = clock::after(self.clock.now(), PERMIT_VALID);
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place where a durable intent becomes a permit"
         )]
-        let permit = Permit::after_commit(intent.0, Deadline::fixed(until), until);
-        let settlement = apply(&*self.cloud, &permit, mutation).await;
-        self.journal.settle(fleet, self.clock.now(), intent, settlement.clone()).await?;
+        let permit =
+            Permit::after_commit(intent.action.intent.0, errand.lease.deadline.clone(), latest);
+        failpoint!("call.before");
+        let outcome = apply(&*self.cloud, &permit, &intent.action.mutation).await;
+        failpoint!("call.after");
+        let in_time = self.clock.now() < permit.send_before();
+        let settlement = match outcome {
+            Ok(settlement) => settlement,
+            Err(error) => failure(&error, in_time, again),
+        };
+        self.record(errand, intent, settlement).await
+    }
+
+    /// Records what became of an intent.
+    pub(super) async fn record(
+        &self,
+        errand: Errand<'_>,
+        intent: &Intent,
+        settlement: Settlement,
+    ) -> Result<Settlement, JournalError> {
+        let Errand { lease, inputs } = errand;
+        let now = self.clock.now();
+        let account = &inputs.fleet.account;
+        let facts: Vec<_> = facts::of(intent, &settlement, &inputs.account, now)
+            .into_iter()
+            .map(|fact| (account.clone(), fact))
+            .collect();
+        let spend = spend::really(intent, &settlement, inputs);
+        let id = intent.action.intent;
+        failpoint!("settle.before");
+        let recorded = self.journal.settle(lease, id, settlement.clone(), spend, &facts).await?;
+        failpoint!("settle.after");
+        if recorded != Intended::Recorded {
+            tracing::warn!(
+                fleet.id = %lease.fleet, intent.id = %id,
+                "fleet `{}`: another replica acts for it now and will find out what became of: {}",
+                lease.fleet, intent.action,
+            );
+        }
         Ok(settlement)
     }
-
-    /// Records an outcome that was found out by looking.
-    pub(super) async fn found_out(
-        &self,
-        fleet: &FleetId,
-        intent: IntentId,
-        settlement: Settlement,
-    ) -> Result<(), JournalError> {
-        self.journal.settle(fleet, self.clock.now(), intent, settlement).await?;
-        Ok(())
-    }
 }
 
-async fn apply(cloud: &dyn Mutate, permit: &Permit, mutation: &Mutation) -> Settlement {
-    match mutation {
-        Mutation::Launch(launch) => match cloud.launch(permit, launch).await {
-            Ok(ids) => Settlement::Launched { ids },
-            Err(error) => failure(&error),
-        },
-        Mutation::Tag { ids, tags } => match cloud.tag(permit, ids, tags).await {
-            Ok(()) => Settlement::Done { done: ids.clone(), failed: BTreeMap::new() },
-            Err(error) => failure(&error),
-        },
-        Mutation::Start { ids } => batch(cloud.start(permit, ids).await),
-        Mutation::Stop { ids } => batch(cloud.stop(permit, ids).await),
-        Mutation::Delete { ids, how } => batch(cloud.delete(permit, ids, *how).await),
-    }
-}
-
-fn batch(result: Result<Vec<InstanceResult>, Error>) -> Settlement {
-    match result {
-        Err(error) => failure(&error),
-        Ok(results) => {
-            let mut done = Vec::new();
-            let mut failed = BTreeMap::new();
-            for InstanceResult { id, result } in results {
-                match result {
-                    Ok(()) => done.push(id),
-                    Err(error) => drop(failed.insert(id, error.to_string())),
+async fn apply(
+    cloud: &dyn Mutate,
+    permit: &Permit,
+    mutation: &Mutation,
+) -> Result<Settlement, Error> {
+    let batch = |results: Vec<InstanceResult>| {
+        let mut done = Vec::new();
+        let mut failed = BTreeMap::new();
+        for InstanceResult { id, result } in results {
+            match result {
+                Ok(()) => done.push(id),
+                Err(error) => {
+                    let refusal = Refusal { class: error.class, message: error.to_string() };
+                    failed.insert(id, refusal);
                 }
             }
-            Settlement::Done { done, failed }
         }
+        Settlement::Done { done, failed }
+    };
+    Ok(match mutation {
+        Mutation::Launch(launch) => {
+            Settlement::Launched { ids: cloud.launch(permit, launch).await? }
+        }
+        Mutation::Tag { ids, tags } => {
+            cloud.tag(permit, ids, tags).await?;
+            Settlement::Done { done: ids.clone(), failed: BTreeMap::new() }
+        }
+        Mutation::Start { ids } => batch(cloud.start(permit, ids).await?),
+        Mutation::Stop { ids } => batch(cloud.stop(permit, ids).await?),
+        Mutation::Delete { ids, how } => batch(cloud.delete(permit, ids, *how).await?),
+    })
+}
+
+/// What a failure says about the intent. `in_time`: the permit had not run out; `again`: an earlier
+/// attempt may have had its effect.
+fn failure(error: &Error, in_time: bool, again: bool) -> Settlement {
+    let message = error.to_string();
+    let mismatch = matches!(error.kind, Kind::TokenMismatch { .. });
+    // Whether asking the same again could bring another answer.
+    let may_change = matches!(
+        error.class,
+        Class::Ambiguous | Class::Transient | Class::Throttled { .. } | Class::Auth
+    ) || matches!(error.kind, Kind::NotSent { .. });
+    match error.class {
+        Class::Ambiguous => Settlement::Open { message, repeat: !mismatch },
+        _ if again => Settlement::Open { message, repeat: may_change },
+        // Not the configuration's fault: our time was over.
+        Class::Permanent if !in_time && matches!(error.kind, Kind::NotSent { .. }) => {
+            Settlement::Failed { class: Class::Transient, message }
+        }
+        class => Settlement::Failed { class, message },
     }
 }
 
-/// Only an ambiguous failure leaves its intent open; every other class says that nothing happened.
-fn failure(error: &Error) -> Settlement {
-    match error.class {
-        Class::Ambiguous => Settlement::Open { message: error.to_string() },
-        class => Settlement::Failed { class, message: error.to_string() },
+/// The intent's id, for logs.
+impl Errand<'_> {
+    pub(super) fn about(&self, id: IntentId) -> String {
+        format!("fleet `{}`, intent {id}", self.lease.fleet)
     }
 }

@@ -4,17 +4,19 @@
 //! the provider's call path; everything else goes back to the next tick.
 
 mod dispatch;
+mod facts;
 mod settle;
+mod spend;
 
 use std::collections::BTreeMap;
 
 use cloud::{InstanceId, PlannedCall};
 use serde::Serialize;
 
-use crate::model::{Action, Settlement};
+use crate::model::{Action, Refusal, Settlement};
 
-pub use dispatch::{Hands, Live};
-pub use settle::settle;
+pub use dispatch::{Errand, Hands, Live};
+pub use settle::{Look, settle};
 
 /// What became of one action of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,6 +24,8 @@ pub use settle::settle;
 pub enum Outcome {
     /// It was sent; this is what the cloud said.
     Sent { action: String, settlement: Settlement },
+    /// It was not sent, although it was planned.
+    NotSent { action: String, why: String },
     /// It was not sent, because this is a dry run; these calls would have been.
     Dry { action: String, calls: Vec<PlannedCall> },
 }
@@ -32,12 +36,13 @@ impl Outcome {
     pub fn line(&self) -> String {
         match self {
             Outcome::Dry { action, .. } => format!("would {action}"),
+            Outcome::NotSent { action, why } => format!("{action}: not sent: {why}"),
             Outcome::Sent { action, settlement } => match settlement {
                 Settlement::Launched { ids } => format!("{action}: accepted as {}", list(ids)),
                 Settlement::Done { failed, .. } if failed.is_empty() => format!("{action}: done"),
                 Settlement::Done { failed, .. } => format!("{action}: {}", failures(failed)),
                 Settlement::Failed { message, .. } => format!("{action}: failed: {message}"),
-                Settlement::Open { message } => {
+                Settlement::Open { message, .. } => {
                     format!("{action}: outcome unknown, the next tick looks: {message}")
                 }
             },
@@ -49,6 +54,7 @@ impl Outcome {
     pub fn is_trouble(&self) -> bool {
         match self {
             Outcome::Dry { .. } => false,
+            Outcome::NotSent { .. } => true,
             Outcome::Sent { settlement, .. } => match settlement {
                 Settlement::Launched { .. } => false,
                 Settlement::Done { failed, .. } => !failed.is_empty(),
@@ -62,20 +68,24 @@ fn list(ids: &[InstanceId]) -> String {
     ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn failures(failed: &BTreeMap<InstanceId, String>) -> String {
-    failed.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>().join("; ")
+fn failures(failed: &BTreeMap<InstanceId, Refusal>) -> String {
+    failed
+        .iter()
+        .map(|(id, refusal)| format!("{id}: {}", refusal.message))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Executes `actions` in order. An action that fails does not keep the following from being tried:
 /// they were planned to be independent.
 pub async fn run(
     hands: &Hands,
-    fleet: &crate::model::FleetId,
+    errand: Errand<'_>,
     actions: &[Action],
 ) -> Result<Vec<Outcome>, crate::journal::JournalError> {
     let mut outcomes = Vec::with_capacity(actions.len());
     for action in actions {
-        outcomes.push(hands.carry_out(fleet, action).await?);
+        outcomes.push(hands.carry_out(errand, action).await?);
     }
     Ok(outcomes)
 }

@@ -1,94 +1,194 @@
 //! Settling intents whose outcome is not known: a crash, a lost reply.
 //!
-//! A launch is looked up by its `scale-intent` tag first. While its token is young it is then sent
-//! again, unchanged: the provider answers a repeated token with the first answer, so nothing is
-//! bought twice. Once the token may have been forgotten, only looking is safe.
-//! All other mutations are idempotent and are simply sent again.
+//! First a look: a launch is looked up by its `scale-intent` tag, everything else by the ids that it
+//! concerns. A launch is then sent again while its token is young, unchanged: the provider answers a
+//! repeated token with the first answer, so nothing is bought twice. Once the token may have been
+//! forgotten, only looking is safe. Everything else is not sent again: what did not happen is
+//! planned anew from the world as it is.
+//!
+//! Nothing is concluded from what a listing does not show unless that listing is credible.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cloud::{Class, Mutation, Observe, TagFilter, Timestamp, clock};
+use cloud::{Class, InstanceId, Launch, Mutation, Observe, Status, Timestamp, clock};
 
 use crate::journal::JournalError;
-use crate::model::{Fleet, History, Intent, IntentId, Settlement, tags};
+use crate::model::{
+    Direction, History, Inputs, Intent, Open, Phase, Refusal, Settlement, VISIBILITY_GRACE, tags,
+};
 
-use super::dispatch::Live;
+use super::dispatch::{Errand, Live};
 
 /// A client token younger than this may be sent again. The vendor states no validity; tokens older
 /// than 30 minutes count as unsafe, so 20 leave a margin.
 const TOKEN_YOUNG: Duration = Duration::from_secs(20 * 60);
-/// Listings lag: a launch that left no trace is given up this long after its token grew old.
-const LOOK_FOR: Duration = Duration::from_secs(2 * 60);
 
-/// Settles what is open in `history`. What cannot be settled now stays open and is looked at again
-/// in the next tick; meanwhile it counts as capacity.
+/// What a look at the cloud showed before settling.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// The fleet's instances by tag, read in this tick.
+    pub listed: &'a [cloud::Instance],
+    pub cloud: &'a dyn Observe,
+}
+
+/// Settles what is open in the history of `errand`. What cannot be settled now stays open and is
+/// looked at again in the next tick; meanwhile it counts as capacity.
 pub async fn settle(
     live: &Live,
-    cloud: &dyn Observe,
-    fleet: &Fleet,
-    history: &History,
+    look: Look<'_>,
+    errand: Errand<'_>,
     now: Timestamp,
 ) -> Result<(), JournalError> {
-    for (id, intent) in &history.open {
+    for open in errand.inputs.history.open.values() {
+        let Open { intent, .. } = open;
         let age = clock::age(now, intent.at);
-        tracing::warn!(
-            fleet.id = %fleet.id, intent.id = %id, age_secs = age.as_secs(),
-            "fleet `{}`: settling an action of unknown outcome: {}", fleet.id, intent.action,
+        tracing::info!(
+            fleet.id = %errand.lease.fleet, intent.id = %intent.action.intent,
+            age_secs = age.as_secs(),
+            "{}: settling what is not known: {}", errand.about(intent.action.intent), intent.action,
         );
-        match &intent.action.mutation {
+        let settlement = match &intent.action.mutation {
             Mutation::Launch(launch) => {
-                settle_launch(live, cloud, fleet, *id, intent, launch, age).await?;
+                settle_launch(live, look, errand, open, launch, now).await?
             }
-            _ if age < TOKEN_YOUNG => {
-                live.send(&fleet.id, *id, &intent.action.mutation).await?;
+            // Tagging again does no harm: it is planned from what the tags are then.
+            Mutation::Tag { .. } => Some(Settlement::Failed {
+                class: Class::Transient,
+                message: "the tags are looked at again".to_owned(),
+            }),
+            Mutation::Start { ids } => {
+                ended(look, ids, intent, open, now, |status| {
+                    matches!(status, Some(Status::Pending | Status::Starting | Status::Running))
+                })
+                .await
             }
-            // Planned anew from the world as it is.
-            _ => give_up(live, fleet, *id, "too old to be sent again").await?,
+            Mutation::Stop { ids } => {
+                ended(look, ids, intent, open, now, |status| {
+                    matches!(status, None | Some(Status::Stopping | Status::Stopped))
+                })
+                .await
+            }
+            Mutation::Delete { ids, .. } => {
+                ended(look, ids, intent, open, now, |status| {
+                    matches!(status, None | Some(Status::Stopping))
+                })
+                .await
+            }
+        };
+        if let Some(settlement) = settlement {
+            live.record(errand, intent, settlement).await?;
         }
     }
     Ok(())
 }
 
+/// What is to be recorded of a launch, if anything is known; sends it again where that is safe.
 async fn settle_launch(
     live: &Live,
-    cloud: &dyn Observe,
-    fleet: &Fleet,
-    id: IntentId,
-    intent: &Intent,
-    launch: &cloud::Launch,
-    age: Duration,
-) -> Result<(), JournalError> {
-    let filter = TagFilter::of((tags::FLEET, &fleet.id.0), (tags::INTENT, &id.to_string()), &[]);
-    let listed = match cloud.instances_by_tags(&filter).await {
-        Ok(listed) => listed,
-        Err(error) => {
-            tracing::warn!(fleet.id = %fleet.id, intent.id = %id, "cannot look for it: {error}");
-            return Ok(());
-        }
+    look: Look<'_>,
+    errand: Errand<'_>,
+    open: &Open,
+    launch: &Launch,
+    now: Timestamp,
+) -> Result<Option<Settlement>, JournalError> {
+    let id = open.intent.action.intent;
+    let carries = |instance: &&cloud::Instance| {
+        instance.tags.get(tags::INTENT).is_some_and(|tag| *tag == id.to_string())
     };
-    let found: Vec<_> = listed.into_iter().map(|instance| instance.id).collect();
+    let found: Vec<InstanceId> =
+        look.listed.iter().filter(carries).map(|instance| instance.id.clone()).collect();
     if found.len() >= launch.amount as usize {
-        return live.found_out(&fleet.id, id, Settlement::Launched { ids: found }).await;
+        return Ok(Some(Settlement::Launched { ids: found }));
     }
-    if age < TOKEN_YOUNG
-        && let Some(launch) = launch.sendable(&fleet.launch.spec)
-    {
+    if let Some(launch) = repeatable(open, launch, errand.inputs, look, now) {
         let mutation = Mutation::Launch(Box::new(launch));
-        live.send(&fleet.id, id, &mutation).await?;
-        return Ok(());
+        let action = crate::model::Action { intent: id, mutation };
+        let intent = Intent { at: open.intent.at, action };
+        // Records its outcome by itself.
+        live.repeat(errand, &intent).await?;
+        return Ok(None);
     }
-    if age < TOKEN_YOUNG + LOOK_FOR {
-        return Ok(());
+    // Whatever the last attempt did is listed after the grace.
+    let settled_by = clock::age(now, open.sent_at) >= VISIBILITY_GRACE;
+    if !settled_by || !is_credible(look, errand.inputs).await {
+        return Ok(None);
     }
-    if found.is_empty() {
-        give_up(live, fleet, id, "no instance carries its intent").await
+    Ok(Some(if found.is_empty() {
+        let message = "no instance carries its intent".to_owned();
+        Settlement::Failed { class: Class::Transient, message }
     } else {
-        tracing::info!(intent.id = %id, "found {} of {}", found.len(), intent.action);
-        live.found_out(&fleet.id, id, Settlement::Launched { ids: found }).await
-    }
+        Settlement::Launched { ids: found }
+    }))
 }
 
-async fn give_up(live: &Live, fleet: &Fleet, id: IntentId, why: &str) -> Result<(), JournalError> {
-    let settlement = Settlement::Failed { class: Class::Permanent, message: why.to_owned() };
-    live.found_out(&fleet.id, id, settlement).await
+/// The launch as it may be sent again, if it may: while its token is young, unless it was refused,
+/// and unless a person or the bounds say otherwise by now.
+fn repeatable(
+    open: &Open,
+    launch: &Launch,
+    inputs: &Inputs,
+    look: Look<'_>,
+    now: Timestamp,
+) -> Option<Launch> {
+    let young = clock::age(now, open.intent.at) < TOKEN_YOUNG;
+    let fleet = &inputs.fleet;
+    let held = inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::Out, now));
+    // What is listed and not of this launch, and all of this launch.
+    let id = open.intent.action.intent.to_string();
+    let others = look.listed.iter().filter(|i| i.tags.get(tags::INTENT) != Some(&id)).count();
+    let fits = others + launch.amount as usize <= fleet.bounds.max as usize;
+    if !open.repeat || !young || held || !fits {
+        return None;
+    }
+    launch.sendable(&fleet.launch.spec)
+}
+
+/// Whether what the listing does not show may be taken as not there: listing is permitted, and it
+/// shows at least one of the instances that must be there.
+async fn is_credible(look: Look<'_>, inputs: &Inputs) -> bool {
+    shows_some_of(&inputs.history, look.listed) && look.cloud.probe_list().await.is_ok()
+}
+
+/// Whether at least one instance is listed that must be there, if any must.
+fn shows_some_of(history: &History, listed: &[cloud::Instance]) -> bool {
+    let serving = |phase: Phase| matches!(phase, Phase::Warming | Phase::InService);
+    let mut known = history.instances.iter().filter(|(_, t)| serving(t.phase)).peekable();
+    known.peek().is_none() || known.any(|(id, _)| listed.iter().any(|instance| instance.id == *id))
+}
+
+/// What became of a batch, by looking at its instances: those that are `done`, and after a grace
+/// the others as not done. `None` while it is too early to tell, or nobody can look.
+async fn ended(
+    look: Look<'_>,
+    ids: &[InstanceId],
+    intent: &Intent,
+    open: &Open,
+    now: Timestamp,
+    done: fn(Option<Status>) -> bool,
+) -> Option<Settlement> {
+    let found = match look.cloud.instances_by_ids(ids).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(intent.id = %intent.action.intent, "cannot look for it: {error}");
+            return None;
+        }
+    };
+    let status = |id: &InstanceId| found.iter().find(|i| i.id == *id).map(|i| i.status);
+    let (gone, left): (Vec<_>, Vec<_>) = ids.iter().cloned().partition(|id| done(status(id)));
+    if !left.is_empty() && clock::age(now, open.sent_at) < VISIBILITY_GRACE {
+        return None;
+    }
+    // An absence must be credible too: an account without permission sees nothing.
+    if gone.iter().any(|id| status(id).is_none()) && look.cloud.probe_list().await.is_err() {
+        return None;
+    }
+    let failed: BTreeMap<InstanceId, Refusal> = left
+        .into_iter()
+        .map(|id| {
+            let message = "its answer was lost, and it shows no effect".to_owned();
+            (id, Refusal { class: Class::Ambiguous, message })
+        })
+        .collect();
+    Some(Settlement::Done { done: gone, failed })
 }

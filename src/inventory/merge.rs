@@ -1,19 +1,40 @@
 //! One inventory from the listings and the history. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cloud::{Instance, InstanceId, Status, Tags, Timestamp, clock};
 
 use crate::model::{
-    Fleet, History, IntentId, Inventory, Limits, Member, Ownership, Phase, Unlisted, rfc3339, tags,
+    self, AccountEvent, Fleet, History, IntentId, Inventory, Limits, Member, Ownership, Phase,
+    Tracked, Unlisted, rfc3339, tags,
 };
 
-use super::Survey;
+use super::{Heard, Survey};
 
-/// Instances that we know of and that `listed` does not show.
-pub(super) fn known_but_not_in(listed: &[Instance], history: &History) -> Vec<InstanceId> {
+/// A zone is lost when all its instances have been silent for 2 minutes: eight scrapes at 15 s, so
+/// that a restart of the monitoring system is no lost zone.
+const ZONE_SILENT: Duration = Duration::from_secs(120);
+
+/// What the cloud answered.
+pub(super) struct Seen<'a> {
+    pub(super) listed: &'a [Instance],
+    /// These ids were asked for …
+    pub(super) asked: &'a [InstanceId],
+    /// … and these were found.
+    pub(super) by_id: &'a [Instance],
+    pub(super) base: &'a [Instance],
+    pub(super) heard: Option<&'a Heard>,
+}
+
+/// Instances that must be asked for by id: those that we know of and `listed` does not show, and,
+/// when the listing is not new, those that are changing.
+pub(super) fn to_be_asked(listed: &[Instance], history: &History, is_new: bool) -> Vec<InstanceId> {
     let shown: BTreeSet<&InstanceId> = listed.iter().map(|instance| &instance.id).collect();
-    history.instances.keys().filter(|id| !shown.contains(id)).cloned().collect()
+    let asked = |(id, tracked): &(&InstanceId, &Tracked)| {
+        !shown.contains(id) || (!is_new && tracked.phase != Phase::InService)
+    };
+    history.instances.iter().filter(asked).map(|(id, _)| id.clone()).collect()
 }
 
 /// Instances that should be in every listing: seen before, and not on their way out.
@@ -22,65 +43,104 @@ pub(super) fn expected_to_serve(history: &History) -> Vec<&InstanceId> {
     history.instances.iter().filter(|(_, t)| seen(t.phase)).map(|(id, _)| id).collect()
 }
 
-pub(super) fn merge(
-    fleet: &Fleet,
-    listed: &[Instance],
-    by_id: &[Instance],
-    base: &[Instance],
-    history: &History,
-    now: Timestamp,
-) -> Survey {
-    let limits = Limits { warmup: fleet.warmup.get(), boot_timeout: fleet.boot_timeout.get() };
+pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Timestamp) -> Survey {
+    let limits = Limits {
+        warmup: fleet.warmup.get(),
+        boot_timeout: fleet.boot_timeout.span.get(),
+        ready_timeout: fleet.ready_timeout.map(model::Span::get),
+    };
+    // What was asked for by id is newer than the listing.
+    let asked: BTreeSet<&InstanceId> = seen.asked.iter().collect();
+    let listed = seen.listed.iter().filter(|instance| !asked.contains(&instance.id));
+    let current: Vec<&Instance> = listed.chain(seen.by_id).collect();
+    let heard = useful(seen.heard, &current);
+
     let mut members: BTreeMap<InstanceId, Member> = BTreeMap::new();
-    let mut phases = BTreeMap::new();
-    for instance in listed.iter().chain(by_id) {
-        let phase = phase_of(instance, history, limits, now);
-        if history.instances.get(&instance.id).map(|tracked| tracked.phase) != Some(phase) {
-            phases.insert(instance.id.clone(), phase);
+    let mut survey = Survey {
+        inventory: empty(now, history),
+        phases: BTreeMap::new(),
+        up: BTreeMap::new(),
+        facts: Vec::new(),
+    };
+    for instance in current {
+        let up = heard.map(|heard| heard.hears(instance));
+        let phase = phase_of(instance, up, history, limits, now);
+        let tracked = history.instances.get(&instance.id);
+        if tracked.map(|tracked| tracked.phase) != Some(phase) {
+            survey.phases.insert(instance.id.clone(), phase);
+            survey.facts.extend(booted(instance, tracked, phase, now));
+        }
+        let silent = tracked.is_some_and(|tracked| tracked.silent_since.is_some());
+        if let Some(up) = up.filter(|up| *up == silent) {
+            survey.up.insert(instance.id.clone(), up);
         }
         let member = Member {
             instance: instance.clone(),
             ownership: Ownership::Managed,
             phase,
             missing_tags: missing_tags(fleet, instance, history),
+            up,
         };
         members.insert(instance.id.clone(), member);
     }
-    for instance in base {
+    for instance in seen.base {
         // An instance that carries our tags is ours, whatever selector finds it as well.
         members.entry(instance.id.clone()).or_insert_with(|| Member {
             instance: instance.clone(),
             ownership: Ownership::Base,
             phase: base_phase(instance.status),
             missing_tags: Tags::new(),
+            up: heard.map(|heard| heard.hears(instance)),
         });
     }
-    let mut unlisted = Vec::new();
     for (id, tracked) in history.instances.iter().filter(|(id, _)| !members.contains_key(id)) {
-        let phase = tracked.phase.next(None, clock::age(now, tracked.since), limits);
-        if phase != tracked.phase {
-            phases.insert(id.clone(), phase);
-        }
+        let seen = None;
+        let phase = tracked.phase.next(seen, clock::age(now, tracked.since), limits);
         // An id that no listing shows costs nothing: failed here means that it never came to be.
         if !matches!(phase, Phase::Gone | Phase::Failed) {
-            unlisted.push(Unlisted { id: id.clone(), phase });
+            if phase != tracked.phase {
+                survey.phases.insert(id.clone(), phase);
+            }
+            survey.inventory.unlisted.push(Unlisted { id: id.clone(), phase });
         } else {
-            phases.insert(id.clone(), Phase::Gone);
+            survey.phases.insert(id.clone(), Phase::Gone);
+            survey.facts.extend(never_came(tracked, id, now));
         }
     }
-    let inventory = Inventory {
-        at: now,
-        members: members.into_values().collect(),
-        unlisted,
-        in_doubt: history.launches_in_doubt(),
-        doubts: Vec::new(),
-    };
-    Survey { inventory, phases }
+    survey.inventory.members = members.into_values().collect();
+    survey.inventory.lost_zones = lost_zones(&survey.inventory, history, now);
+    survey
 }
 
-fn phase_of(instance: &Instance, history: &History, limits: Limits, now: Timestamp) -> Phase {
+fn empty(now: Timestamp, history: &History) -> Inventory {
+    Inventory {
+        at: now,
+        members: Vec::new(),
+        unlisted: Vec::new(),
+        in_doubt: history.launches_in_doubt(),
+        doubts: Vec::new(),
+        lost_zones: BTreeSet::new(),
+        listed_at: now,
+        account_size: 0,
+    }
+}
+
+/// An answer that hears none of the fleet says nothing about the fleet: the names do not match, or
+/// the monitoring system has lost its targets.
+fn useful<'a>(heard: Option<&'a Heard>, instances: &[&Instance]) -> Option<&'a Heard> {
+    heard.filter(|heard| instances.iter().any(|instance| heard.hears(instance)))
+}
+
+fn phase_of(
+    instance: &Instance,
+    up: Option<bool>,
+    history: &History,
+    limits: Limits,
+    now: Timestamp,
+) -> Phase {
+    let seen = model::Seen { status: instance.status, up };
     if let Some(tracked) = history.instances.get(&instance.id) {
-        return tracked.phase.next(Some(instance.status), clock::age(now, tracked.since), limits);
+        return tracked.phase.next(Some(seen), clock::age(now, tracked.since), limits);
     }
     // Not in our records (they were lost, or another host launched it): its own tag says when.
     let launched = instance.tags.get(tags::TIMESTAMP).and_then(|at| at.parse().ok());
@@ -88,7 +148,7 @@ fn phase_of(instance: &Instance, history: &History, limits: Limits, now: Timesta
     if instance.status == Status::Running && age >= limits.warmup {
         return Phase::InService;
     }
-    Phase::Requested.next(Some(instance.status), age, limits)
+    Phase::Requested.next(Some(seen), age, limits)
 }
 
 /// A base instance is not ours to judge: it serves when it runs.
@@ -99,6 +159,48 @@ fn base_phase(status: Status) -> Phase {
         Status::Stopping => Phase::Terminating,
         Status::Stopped | Status::Unknown => Phase::Failed,
     }
+}
+
+/// How long it took from the accepted launch to Running, when that has just been seen.
+fn booted(
+    instance: &Instance,
+    tracked: Option<&Tracked>,
+    phase: Phase,
+    now: Timestamp,
+) -> Option<AccountEvent> {
+    let tracked = tracked?;
+    let was_booting = matches!(tracked.phase, Phase::Requested | Phase::Booting);
+    let runs = matches!(phase, Phase::Warming | Phase::InService);
+    let launched_at = tracked.launched_at.filter(|_| was_booting && runs)?;
+    Some(AccountEvent::Booted {
+        at: now,
+        zone: instance.zone.clone(),
+        instance_type: instance.instance_type.clone(),
+        secs: clock::age(now, launched_at).as_secs_f64(),
+    })
+}
+
+/// It was accepted and never came to be: the capacity was missing after all.
+fn never_came(tracked: &Tracked, id: &InstanceId, now: Timestamp) -> Option<AccountEvent> {
+    let place = tracked.place.clone().filter(|_| tracked.phase == Phase::Requested)?;
+    let why = format!("{id} was accepted and never appeared");
+    Some(AccountEvent::SoldOut { at: now, place, why })
+}
+
+/// Zones in which every serving instance has been silent for long, while one elsewhere is heard.
+fn lost_zones(inventory: &Inventory, history: &History, now: Timestamp) -> BTreeSet<String> {
+    let serving = || inventory.members.iter().filter(|member| member.phase == Phase::InService);
+    let silent = |member: &Member| {
+        let since = history.instances.get(&member.instance.id).and_then(|t| t.silent_since);
+        member.up == Some(false) && since.is_some_and(|at| clock::age(now, at) >= ZONE_SILENT)
+    };
+    let zones: BTreeSet<&str> = serving().map(|member| member.instance.zone.as_str()).collect();
+    let lost = zones.into_iter().filter(|zone| {
+        let here = |member: &&Member| member.instance.zone == *zone;
+        serving().filter(here).all(silent)
+            && serving().any(|member| !here(&member) && member.up == Some(true))
+    });
+    lost.map(str::to_owned).collect()
 }
 
 /// The tags of ours that an instance of ours does not show.

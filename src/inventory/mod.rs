@@ -1,32 +1,49 @@
 //! Surveying the cloud: which instances a fleet has, and whether that answer is to be believed.
 //!
-//! Instances are listed by two of our tags; those that we know of and the listing does not show
-//! are asked for by id, since listings lag and tags get lost. A listing that suddenly lost most of
-//! the fleet is not believed at first: an account without permission gets an empty list, not an
-//! error.
+//! All fleets of an account share one listing by two of our tags (`listing.rs`). Instances that
+//! change, and those that we know of and the listing does not show, are asked for by id, since
+//! listings lag and tags get lost. A listing that suddenly lost most of a fleet is not believed at
+//! first: an account without permission gets an empty list, not an error.
 
+mod heard;
+mod listing;
 mod merge;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use cloud::{Error, Instance, InstanceId, Observe, TagFilter, Timestamp};
+use cloud::{Error, InstanceId, Observe, Timestamp};
 
-use crate::model::{Fleet, FleetId, History, Inventory, Phase, tags};
+use crate::model::{AccountEvent, Fleet, FleetId, History, Inventory, Phase};
+
+pub use heard::Heard;
+pub(crate) use listing::FRESH;
+pub use listing::{Listing, Region, patience};
 
 /// What a survey found.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     pub inventory: Inventory,
     /// Instances whose phase is another one than the history says, with the new phase.
     pub phases: BTreeMap<InstanceId, Phase>,
+    /// Instances that began (`false`) or ceased (`true`) to be silent.
+    pub up: BTreeMap<InstanceId, bool>,
+    /// What all fleets of the account should know: boot times, capacity that was missing after all.
+    pub facts: Vec<AccountEvent>,
 }
 
-/// What a survey must remember from one tick to the next.
+/// What surveys must remember from one tick to the next.
 #[derive(Debug, Default)]
 pub struct Surveyor {
-    /// Fleets whose last listing had lost most of its instances.
-    suspects: Mutex<BTreeMap<FleetId, u32>>,
+    /// Fleets whose last listing had lost most of its instances, and how often in a row.
+    suspects: Mutex<BTreeMap<FleetId, Suspect>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    looks: u32,
+    /// The listing of the last look: to read the same one again is no second look.
+    listing: u64,
 }
 
 /// How many looks in a row, each with a permission probe, must agree before the loss of more than
@@ -34,28 +51,39 @@ pub struct Surveyor {
 const LOOKS: u32 = 2;
 
 impl Surveyor {
-    /// Lists the instances of `fleet`. Any read that fails fails the survey: a partial listing is
-    /// no listing.
+    /// The instances of `fleet` by `listing`, and by asking for those ids that it does not settle.
+    /// Any read that fails fails the survey: a partial listing is no listing.
     pub async fn survey(
         &self,
-        cloud: &dyn Observe,
+        region: &Region,
+        listing: &Listing,
         fleet: &Fleet,
         history: &History,
+        heard: Option<&Heard>,
         now: Timestamp,
     ) -> Result<Survey, Error> {
-        let ours =
-            TagFilter::of((tags::SOURCE, tags::SOURCE_AUTO), (tags::FLEET, &fleet.id.0), &[]);
-        let listed = cloud.instances_by_tags(&ours).await?;
-        let unlisted = merge::known_but_not_in(&listed, history);
-        let by_id = cloud.instances_by_ids(&unlisted).await?;
-        let base = base(cloud, fleet).await?;
-        let mut survey = merge::merge(fleet, &listed, &by_id, &base, history, now);
-        if let Some(doubt) = self.cliff(cloud, fleet, history, &survey).await {
+        let listed = listing.of(&fleet.id);
+        let ids = merge::to_be_asked(listed, history, listing.asked_at >= now);
+        let by_id = region.cloud().instances_by_ids(&ids).await?;
+        let base = region.base(fleet, listing.asked_at).await?;
+        let seen = merge::Seen { listed, asked: &ids, by_id: &by_id, base: &base, heard };
+        let mut survey = merge::merge(fleet, &seen, history, now);
+        survey.inventory.listed_at = listing.asked_at;
+        survey.inventory.account_size = listing.total();
+        if let Some(doubt) = self.cliff(region.cloud(), fleet, history, &survey, listing).await {
             survey.inventory.doubts.push(doubt);
             // What is doubted must not become history.
             survey.phases.clear();
+            survey.up.clear();
+            survey.facts.clear();
         }
         Ok(survey)
+    }
+
+    /// Whether the fleet's last listing was doubted: then only a new one will do.
+    #[must_use]
+    pub fn is_suspect(&self, fleet: &FleetId) -> bool {
+        self.suspects().contains_key(fleet)
     }
 
     /// Why the sudden loss of most of the fleet is not believed (yet), if so.
@@ -65,6 +93,7 @@ impl Surveyor {
         fleet: &Fleet,
         history: &History,
         survey: &Survey,
+        listing: &Listing,
     ) -> Option<String> {
         let known = merge::expected_to_serve(history);
         let lost = known.iter().filter(|id| survey.phases.get(**id) == Some(&Phase::Gone)).count();
@@ -72,46 +101,26 @@ impl Surveyor {
             self.suspects().remove(&fleet.id);
             return None;
         }
+        let missing = format!("{lost} of {} instances are missing", known.len());
         if let Err(error) = cloud.probe_list().await {
-            return Some(format!(
-                "{lost} of {} instances are missing and the permission probe failed: {error}",
-                known.len()
-            ));
+            return Some(format!("{missing} and the permission probe failed: {error}"));
         }
         let mut suspects = self.suspects();
-        let looks = suspects.entry(fleet.id.clone()).or_default();
-        *looks += 1;
-        if *looks >= LOOKS {
+        let suspect = suspects
+            .entry(fleet.id.clone())
+            .or_insert(Suspect { looks: 0, listing: listing.number.wrapping_sub(1) });
+        if suspect.listing != listing.number {
+            suspect.looks += 1;
+            suspect.listing = listing.number;
+        }
+        if suspect.looks >= LOOKS {
             suspects.remove(&fleet.id);
             return None;
         }
-        Some(format!(
-            "{lost} of {} instances are missing at once; a second look must agree",
-            known.len()
-        ))
+        Some(format!("{missing} at once; a second look must agree"))
     }
 
-    fn suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<FleetId, u32>> {
+    fn suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<FleetId, Suspect>> {
         self.suspects.lock().expect("no holder of this lock can panic")
     }
-}
-
-/// The operator's own instances of the fleet, each once.
-async fn base(cloud: &dyn Observe, fleet: &Fleet) -> Result<Vec<Instance>, Error> {
-    let Some(base) = &fleet.base else {
-        return Ok(Vec::new());
-    };
-    let mut found = BTreeMap::new();
-    let tags: Vec<(&str, &str)> =
-        base.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    if let [first, second, more @ ..] = tags.as_slice() {
-        for instance in cloud.instances_by_tags(&TagFilter::of(*first, *second, more)).await? {
-            found.insert(instance.id.clone(), instance);
-        }
-    }
-    let ids: Vec<InstanceId> = base.ids.iter().cloned().collect();
-    for instance in cloud.instances_by_ids(&ids).await? {
-        found.insert(instance.id.clone(), instance);
-    }
-    Ok(found.into_values().collect())
 }

@@ -74,6 +74,12 @@ pub enum JournalError {
         "the database {database} refuses: {why}; nothing is changed in the cloud until it accepts"
     )]
     Refused { database: String, why: String },
+    #[error("{what} cannot be read: {why}")]
+    Unreadable { what: String, why: String },
+    #[error("the lease of the fleet was not renewed in time")]
+    Expired,
+    #[error("`state = \"memory:\"` keeps nothing: there is nothing to read")]
+    Forgetful,
     #[error("the journal is closed: the process is stopping")]
     Closed,
 }

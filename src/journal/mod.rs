@@ -1,167 +1,315 @@
-//! The journal: what happened, in order, and its fold.
+//! The journal: what happened, in order, and its folds.
 //!
-//! Events are appended and never changed. The fold of a fleet's events is its
-//! [`History`], kept in memory and rebuilt from a snapshot and the later records after a restart.
-//! An intent is durable before its first byte is sent; when it cannot be written, nothing is sent.
+//! Events are appended and never changed. The fold of a fleet's events is its [`History`], kept in
+//! memory while this replica holds the fleet's lease, and rebuilt from a snapshot and the later
+//! records when it takes the lease. An intent is durable, under the lease, before its first byte is
+//! sent; when it cannot be written, nothing is sent.
+//!
+//! Ticks that only look are written together, about once a second: a crash may lose the newest of
+//! them, which the next tick sees again. Everything that led to an action is written with it.
 
+pub mod codec;
 mod error;
-mod memory;
-mod old_store;
-mod sqlite;
+mod fleets;
+mod leases;
+mod shared;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod view;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cloud::{Clock, Timestamp, clock};
-use tokio::sync::Mutex;
 
 use crate::config::StateUrl;
-use crate::model::{Event, FleetId, History, Intent, IntentId, Settlement};
+use crate::model::{
+    Account, AccountEvent, AccountId, DecisionId, Event, FleetId, History, Hold, Inputs, Intent,
+    IntentId, OperatorEvent, ReplicaId, Settlement, Spent,
+};
 
 pub use error::JournalError;
-pub(crate) use old_store::{Durability, Record, Snapshot, Store};
+use fleets::Fleets;
+pub use leases::{Lease, LeaseTime, Standing};
+pub(crate) use shared::BRAKE_WINDOW;
+use shared::Shared;
+use store::{Retention, Spend, SpendLimit, Store};
+pub use view::{Entry, Look, Reader};
 
-/// A snapshot of the fold is written every so many records: a restart folds fewer than this.
-const SNAPSHOT_EVERY: u64 = 200;
-/// Records are kept for 30 days: long enough to explain last month's bill.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// And not beyond 256 MiB: at 2 kB a tick that is half a year of one fleet or 30 days of six.
-const KEPT_BYTES: u64 = 256 * 1024 * 1024;
+/// What of the past is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    pub age: Duration,
+    pub bytes: u64,
+}
 
-/// The journal of all fleets.
+impl Default for Keep {
+    /// 30 days: long enough to explain last month's bill. 256 MiB: at 300 bytes a tick, two days of
+    /// ticks of seventy fleets.
+    fn default() -> Self {
+        Keep { age: Duration::from_secs(30 * 24 * 60 * 60), bytes: 256 * 1024 * 1024 }
+    }
+}
+
+/// Ticks, and the inputs of decisions, are kept for two days: for "what was it last night?".
+const TICKS_KEPT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+
+/// Whether an intent may be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intended {
+    /// It is recorded, durably.
+    Recorded,
+    /// Another replica acts for the fleet now.
+    LeaseLost,
+    /// An hourly limit would be passed.
+    Braked(SpendLimit),
+}
+
+/// All that is known of a fleet's past and its surroundings.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Known {
+    pub history: History,
+    pub account: Account,
+    pub holds: Vec<Hold>,
+    pub spent: Spent,
+}
+
+/// The journal, as one replica uses it.
 #[derive(Debug)]
 pub struct Journal {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    fleets: Mutex<BTreeMap<FleetId, Arc<Mutex<Option<Folded>>>>>,
-}
-
-/// A fleet's history in memory.
-#[derive(Debug)]
-struct Folded {
-    history: History,
-    /// Records since the newest snapshot.
-    since_snapshot: u64,
+    leases: leases::Leases,
+    fleets: Fleets,
+    shared: Shared,
+    keep: Keep,
 }
 
 impl Journal {
-    /// Opens the store at `url`, making it if there is none.
-    pub async fn open(url: &StateUrl, clock: Arc<dyn Clock>) -> Result<Journal, JournalError> {
-        let store: Arc<dyn Store> = match url {
-            StateUrl::Memory => Arc::new(memory::Memory::default()),
-            StateUrl::Sqlite { path } => Arc::new(sqlite::Sqlite::open(path).await?),
-        };
-        Ok(Journal::over(store, clock))
+    /// Opens the store at `url`, making it if there is none. A store on another machine need not be
+    /// there yet.
+    pub async fn open(
+        url: &StateUrl,
+        clock: Arc<dyn Clock>,
+        lease: LeaseTime,
+        keep: Keep,
+    ) -> Result<Journal, JournalError> {
+        let store = open_store(url).await?;
+        Ok(Journal::over(store, clock, new_replica(), lease, keep))
     }
 
-    fn over(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Journal {
-        Journal { store, clock, fleets: Mutex::default() }
+    /// A journal over `store`, for the replica `me`.
+    #[must_use]
+    pub fn over(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        me: ReplicaId,
+        lease: LeaseTime,
+        keep: Keep,
+    ) -> Journal {
+        Journal {
+            leases: leases::Leases::new(me, lease),
+            fleets: Fleets::default(),
+            shared: Shared::default(),
+            store,
+            clock,
+            keep,
+        }
     }
 
-    /// What is known of `fleet`; empty when nothing was ever recorded.
-    pub async fn history(&self, fleet: &FleetId) -> Result<History, JournalError> {
-        let cell = self.cell(fleet).await;
-        let mut folded = cell.lock().await;
-        Ok(self.loaded(fleet, &mut folded).await?.history.clone())
+    #[must_use]
+    pub fn me(&self) -> &ReplicaId {
+        self.leases.me()
     }
 
-    /// Records a tick. A crash may lose the newest ticks, never an intent.
+    /// Renews the leases, takes and gives fleets up, learns what people said, and writes what has
+    /// gathered. To be called every [`Journal::renewal`].
+    ///
+    /// Returns the fleets that were taken.
+    pub async fn tend(&self, fleets: &[FleetId]) -> Result<Vec<FleetId>, JournalError> {
+        let taken = self.leases.tend(&*self.store, fleets, &*self.clock).await?;
+        for (fleet, fence) in &taken {
+            tracing::debug!(fleet.id = %fleet, fence, "fleet `{fleet}` is this replica's now");
+            self.fleets.taken(fleet, *fence, self.me().clone(), self.clock.now());
+        }
+        self.shared.refresh_operator(&*self.store).await?;
+        self.flush().await?;
+        Ok(taken.into_iter().map(|(fleet, _)| fleet).collect())
+    }
+
+    /// How often [`Journal::tend`] is to be called.
+    #[must_use]
+    pub fn renewal(&self) -> Duration {
+        self.leases.time().renewal()
+    }
+
+    /// Whether this replica may act for `fleet` now; waits for its turn.
+    pub async fn turn(&self, fleet: &FleetId) -> Standing {
+        self.leases.turn(fleet, &*self.clock).await
+    }
+
+    /// The lease of a fleet that is not configured any more, for one action; it is given up with the
+    /// next [`Journal::tend`]. `None` while somebody else holds it.
+    pub async fn borrow(&self, fleet: &FleetId) -> Result<Option<Lease>, JournalError> {
+        self.leases.borrow(&*self.store, fleet, &*self.clock).await
+    }
+
+    /// All that is known of the fleet of `lease`.
+    pub async fn known(&self, lease: &Lease, account: &AccountId) -> Result<Known, JournalError> {
+        let now = self.clock.now();
+        Ok(Known {
+            history: self.fleets.history(&*self.store, lease).await?,
+            account: self.shared.account(&*self.store, account, now).await?,
+            holds: self.shared.holds(&lease.fleet, now),
+            spent: self.shared.spent(&*self.store, account, &lease.fleet, now).await?,
+        })
+    }
+
+    /// What was last known, without asking the store: for ticks that only look while it is away.
+    pub async fn last_known(&self, fleet: &FleetId, account: &AccountId) -> Option<Known> {
+        Some(Known {
+            history: self.fleets.last_known(fleet).await?,
+            account: self.shared.last_known(account).await,
+            holds: self.shared.holds(fleet, self.clock.now()),
+            spent: Spent::default(),
+        })
+    }
+
+    /// Records what a tick saw and decided. It is written with the next intent, or about a second
+    /// later.
     pub async fn append(
         &self,
-        fleet: &FleetId,
+        lease: &Lease,
         events: Vec<Event>,
-    ) -> Result<History, JournalError> {
-        self.write(fleet, events, Durability::Lazy).await
+        decision: Option<(DecisionId, &Inputs)>,
+    ) -> Result<(), JournalError> {
+        let inputs = decision.map(|(id, inputs)| (id.0, codec::encode_inputs(inputs)));
+        self.fleets.append(&*self.store, lease, events, inputs).await
     }
 
-    /// Records that an action is about to be sent. After `Ok` it is on the disk.
-    pub async fn intend(&self, fleet: &FleetId, intent: Intent) -> Result<(), JournalError> {
-        let event = Event::Intended(Box::new(intent));
-        self.write(fleet, vec![event], Durability::Durable).await.map(drop)
+    /// Records facts about an account.
+    pub async fn note(
+        &self,
+        account: &AccountId,
+        facts: &[AccountEvent],
+    ) -> Result<(), JournalError> {
+        self.shared.note(&*self.store, self.me(), account, facts, self.clock.now()).await
     }
 
-    /// Records what became of an intent. After `Ok` it is on the disk.
+    /// Records that an action is about to be sent. After [`Intended::Recorded`] it is on the disk.
+    pub async fn intend(
+        &self,
+        lease: &Lease,
+        intent: Intent,
+        spend: Spend,
+    ) -> Result<Intended, JournalError> {
+        self.shared.spending(&spend.account).await;
+        let events = vec![Event::Intended(Box::new(intent))];
+        let (me, now) = (self.me(), self.clock.now());
+        self.fleets.record(&*self.store, me, lease, events, Some(spend), &[], now).await
+    }
+
+    /// Records that a launch of unknown outcome is about to be sent again.
+    pub async fn resend(&self, lease: &Lease, intent: IntentId) -> Result<Intended, JournalError> {
+        let (me, now) = (self.me(), self.clock.now());
+        let events = vec![Event::Resent { at: now, intent }];
+        self.fleets.record(&*self.store, me, lease, events, None, &[], now).await
+    }
+
+    /// Records what became of an intent, and what all fleets of the account should know of it.
+    /// After `Ok` it is on the disk, unless the lease was lost: then who holds it now finds out by
+    /// looking.
     pub async fn settle(
         &self,
-        fleet: &FleetId,
-        at: Timestamp,
+        lease: &Lease,
         intent: IntentId,
         settlement: Settlement,
-    ) -> Result<History, JournalError> {
-        let event = Event::Settled { at, intent, settlement };
-        self.write(fleet, vec![event], Durability::Durable).await
+        spend: Option<Spend>,
+        facts: &[(AccountId, AccountEvent)],
+    ) -> Result<Intended, JournalError> {
+        let (me, now) = (self.me(), self.clock.now());
+        for (account, _) in facts {
+            self.shared.stale(account).await;
+        }
+        if let Some(spend) = &spend {
+            self.shared.spending(&spend.account).await;
+        }
+        let events = vec![Event::Settled { at: now, intent, settlement }];
+        self.fleets.record(&*self.store, me, lease, events, spend, facts, now).await
+    }
+
+    /// Writes what has gathered.
+    pub async fn flush(&self) -> Result<(), JournalError> {
+        self.fleets.flush(&*self.store, self.me(), self.clock.now()).await
     }
 
     /// Removes what is past its retention, but nothing that the newest snapshots do not cover.
     pub async fn prune(&self) -> Result<(), JournalError> {
         let now = self.clock.now();
-        let before = now.checked_sub_signed(clock::delta(KEPT)).unwrap_or(Timestamp::MIN_UTC);
-        self.store.prune(before, KEPT_BYTES).await
+        let before = |age| now.checked_sub_signed(clock::delta(age)).unwrap_or(Timestamp::MIN_UTC);
+        let all_from = before(self.keep.age);
+        let ticks_from = before(TICKS_KEPT).max(all_from);
+        self.store.prune(Retention { ticks_from, all_from, bytes: self.keep.bytes }).await
     }
 
-    /// Writes what is buffered and gives the store up. Later calls fail.
+    /// Why the store cannot be used, if so.
+    #[must_use]
+    pub fn trouble(&self) -> Option<JournalError> {
+        self.leases.trouble()
+    }
+
+    /// How many fleets this replica holds, and how many replicas live.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        self.leases.counts()
+    }
+
+    /// Writes what has gathered and gives the leases and the store up. Later calls fail.
     pub async fn close(&self) {
+        if let Err(error) = self.flush().await {
+            tracing::warn!("the newest ticks were not recorded: {error}");
+        }
+        if let Err(error) = self.leases.depart(&*self.store, self.clock.now()).await {
+            tracing::warn!("the leases were not given up, they end by themselves: {error}");
+        }
         self.store.close().await;
     }
 
-    async fn cell(&self, fleet: &FleetId) -> Arc<Mutex<Option<Folded>>> {
-        self.fleets.lock().await.entry(fleet.clone()).or_default().clone()
-    }
-
-    async fn write(
-        &self,
-        fleet: &FleetId,
-        events: Vec<Event>,
-        durability: Durability,
-    ) -> Result<History, JournalError> {
-        let cell = self.cell(fleet).await;
-        let mut folded = cell.lock().await;
-        let folded = self.loaded(fleet, &mut folded).await?;
-        let now = self.clock.now();
-        // The store first: what is not recorded has not happened.
-        let seq = self.store.append(fleet, now, &events, durability).await?;
-        for event in &events {
-            folded.history.apply(event);
-        }
-        folded.since_snapshot += events.len() as u64;
-        if folded.since_snapshot >= SNAPSHOT_EVERY {
-            let snapshot = Snapshot { seq, history: folded.history.clone() };
-            match self.store.save_snapshot(fleet, &snapshot).await {
-                Ok(()) => folded.since_snapshot = 0,
-                // The records are there; a snapshot only makes the next start faster.
-                Err(error) => tracing::warn!(fleet.id = %fleet, "no snapshot was written: {error}"),
-            }
-        }
-        Ok(folded.history.clone())
-    }
-
-    /// The fold in memory, read from the store the first time.
-    async fn loaded<'a>(
-        &self,
-        fleet: &FleetId,
-        folded: &'a mut Option<Folded>,
-    ) -> Result<&'a mut Folded, JournalError> {
-        if folded.is_none() {
-            let (snapshot, records) = self.store.load(fleet).await?;
-            let mut history = snapshot.map(|snapshot| snapshot.history).unwrap_or_default();
-            for record in &records {
-                history.apply(&record.event);
-            }
-            let since_snapshot = records.len() as u64;
-            *folded = Some(Folded { history, since_snapshot });
-        }
-        Ok(folded.as_mut().expect("it was filled just now"))
+    /// Reads what is recorded, for tools.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::over(self.store.clone())
     }
 }
 
-/// The file beside the database that says which process uses it.
-fn lock_path(path: &std::path::Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
+/// Records what a person said, beside a running daemon.
+pub async fn say(url: &StateUrl, event: &OperatorEvent) -> Result<(), JournalError> {
+    let store = view::open_for_operator(url).await?;
+    let result = shared::say(&*store, event).await;
+    store.close().await;
+    result
+}
+
+/// A name for this process, which no other one has or had.
+fn new_replica() -> ReplicaId {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "host" } else { host };
+    ReplicaId(format!("{host}-{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()))
+}
+
+async fn open_store(url: &StateUrl) -> Result<Arc<dyn Store>, JournalError> {
+    Ok(match url {
+        StateUrl::Memory => Arc::new(store::Memory::forgetful()),
+        StateUrl::Sqlite { path } => Arc::new(store::Sqlite::open(path, codec::VERSION).await?),
+        StateUrl::Postgres { url, password } => {
+            Arc::new(store::Postgres::new(&options(url, password), codec::VERSION)?)
+        }
+    })
+}
+
+/// How a server is reached.
+fn options(url: &str, password: &Option<cloud::Secret>) -> store::PostgresOptions {
+    store::PostgresOptions { url: url.to_owned(), password: password.clone() }
 }

@@ -15,8 +15,12 @@ pub struct Decision {
     pub current: u32,
     /// What the rules ask for within the bounds, if nothing held them back.
     pub recommended: u32,
-    /// What is to be done: `min ≤ desired ≤ max`.
+    /// The size to go for: `min ≤ desired ≤ max`.
     pub desired: u32,
+    /// Instances to launch now; fewer than missing where something forbids more.
+    pub add: u32,
+    /// Instances to end now; fewer than there are too many where something forbids more.
+    pub remove: u32,
     /// In the order in which they were found.
     pub reasons: Vec<Reason>,
     /// The first reason that kept `desired` from `recommended`, or the rules from an opinion.
@@ -86,6 +90,65 @@ pub enum Reason {
     Unfinished {
         target: u32,
     },
+    /// Instances were lost: they are replaced.
+    Replacing {
+        target: u32,
+    },
+    /// The shortage that the newest value shows has been answered already.
+    Answered {
+        signal: SignalName,
+        /// Instances in service when it was measured.
+        measured_with: u32,
+        capacity: u32,
+    },
+    /// Too few instances report the signal: no opinion on fewer instances.
+    Partial {
+        signal: SignalName,
+        reporting: u32,
+        in_service: u32,
+        min_coverage: f64,
+    },
+    /// A signal is missing and its fallback asks for more.
+    FellBack {
+        signal: SignalName,
+        to: u32,
+    },
+    /// A higher size was recommended a short while ago.
+    Stabilizing {
+        highest: u32,
+        until: Timestamp,
+    },
+    /// An operator's hold.
+    Held {
+        hold: super::Hold,
+    },
+    /// An hourly limit.
+    Braked {
+        direction: Direction,
+        scope: BrakeScope,
+        limit: u32,
+        used: u32,
+    },
+    /// Launches of this spec failed in a row.
+    LaunchesFailed {
+        in_a_row: u32,
+        stopped: bool,
+        until: Timestamp,
+        why: String,
+    },
+    /// Launches stopped for the whole account.
+    AccountStopped {
+        class: cloud::Class,
+        until: Timestamp,
+        why: String,
+    },
+    /// After a pause, one instance is tried.
+    Probing,
+    /// A zone's instances are all silent.
+    ZoneLost {
+        zone: String,
+        instances: u32,
+    },
     /// Scale-in waits because another rule asks for more instances, or cannot say.
     Outvoted {
         signal: SignalName,
@@ -120,6 +183,18 @@ pub enum Reason {
     OutcomeOpen {
         instances: u32,
     },
+    /// Nobody knows yet whether these were ended.
+    EndOpen {
+        instances: u32,
+    },
+}
+
+/// Whose hourly limit it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrakeScope {
+    Fleet,
+    Account,
 }
 
 /// A change that would have led to an action.
@@ -139,7 +214,7 @@ pub enum Counterfactual {
 }
 
 /// `12:04:10Z`: a moment within the day, for people. Journal and JSON carry the whole time stamp.
-fn clock_time(at: Timestamp) -> String {
+pub(crate) fn clock_time(at: Timestamp) -> String {
     at.format("%H:%M:%SZ").to_string()
 }
 
@@ -156,8 +231,9 @@ pub(crate) fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn plural(count: u32, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+pub(crate) fn plural(count: u32, noun: &str) -> String {
+    let ending = if noun.ends_with("ch") { "es" } else { "s" };
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}{ending}") }
 }
 
 impl fmt::Display for Reason {
@@ -197,6 +273,61 @@ impl fmt::Display for Reason {
             Reason::Unfinished { target } => {
                 write!(f, "the scale-out to {target} is not complete")
             }
+            Reason::Replacing { target } => {
+                write!(f, "instances were lost: back to {target}")
+            }
+            Reason::Answered { signal, measured_with, capacity } => write!(
+                f,
+                "{signal} was measured with {measured_with} in service and is answered by the \
+                 {capacity} that there are now or soon",
+            ),
+            Reason::Partial { signal, reporting, in_service, min_coverage } => write!(
+                f,
+                "{signal} is reported by {reporting} of {in_service} instances, below \
+                 min_coverage = {}",
+                number(*min_coverage),
+            ),
+            Reason::FellBack { signal, to } => {
+                write!(f, "{signal} is missing: at least {to} instances until it is back")
+            }
+            Reason::Stabilizing { highest, until } => write!(
+                f,
+                "{highest} were recommended a short while ago: no fewer until {}",
+                clock_time(*until),
+            ),
+            Reason::Held { hold } => write!(f, "{hold}"),
+            Reason::Braked { direction, scope, limit, used } => {
+                let what = match direction {
+                    Direction::Out => "launches",
+                    Direction::In => "removals",
+                };
+                let whose = match scope {
+                    BrakeScope::Fleet => "the fleet",
+                    BrakeScope::Account => "the account",
+                };
+                write!(f, "brake: {whose} had {used} of {limit} {what} within the hour")
+            }
+            Reason::LaunchesFailed { in_a_row, stopped, until, why } => {
+                write!(
+                    f,
+                    "{} in a row failed ({why}): {} until {}",
+                    plural(*in_a_row, "launch"),
+                    if *stopped { "stopped" } else { "the next one waits" },
+                    clock_time(*until),
+                )
+            }
+            Reason::AccountStopped { class, until, why } => write!(
+                f,
+                "launches of the account stopped until {} ({class}): {why}",
+                clock_time(*until),
+            ),
+            Reason::Probing => f.write_str("one instance is tried first"),
+            Reason::ZoneLost { zone, instances } => write!(
+                f,
+                "{} of {zone} {} silent and not counted",
+                plural(*instances, "instance"),
+                if *instances == 1 { "is" } else { "are" },
+            ),
             Reason::Outvoted { signal } => {
                 write!(f, "{signal} does not agree to a scale-in")
             }
@@ -217,6 +348,12 @@ impl fmt::Display for Reason {
                 if *leaving == 1 { "counts" } else { "count" },
             ),
             Reason::Doubt { why } => write!(f, "the inventory is in doubt: {why}"),
+            Reason::EndOpen { instances } => write!(
+                f,
+                "it is not known yet whether {} {} ended",
+                plural(*instances, "instance"),
+                if *instances == 1 { "was" } else { "were" },
+            ),
             Reason::OutcomeOpen { instances } => write!(
                 f,
                 "the outcome of a launch of {} is not known yet",
@@ -256,15 +393,43 @@ impl fmt::Display for Counterfactual {
     }
 }
 
+impl Decision {
+    /// What makes two decisions different to a reader: everything but the numbers.
+    #[must_use]
+    pub fn gist(&self) -> String {
+        let kinds: Vec<String> = self
+            .reasons
+            .iter()
+            .map(|reason| {
+                let value = serde_json::to_value(reason).unwrap_or_default();
+                let word = |key: &str| {
+                    value.get(key).and_then(|v| v.as_str()).map(str::to_owned).unwrap_or_default()
+                };
+                let gap = value.get("gap").and_then(|gap| gap.get("gap")).and_then(|g| g.as_str());
+                format!(
+                    "{} {} {} {}",
+                    word("reason"),
+                    word("signal"),
+                    word("direction"),
+                    gap.unwrap_or_default()
+                )
+            })
+            .collect();
+        let Decision { current, desired, add, remove, .. } = self;
+        format!("{current} {desired} +{add} -{remove} {}", kinds.join(","))
+    }
+}
+
 impl fmt::Display for Decision {
     /// One line: `3 → 5: cpu = 88.1 > 75 for 2 samples: add 2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.desired == self.current {
+        let goal = self.current + self.add - self.remove.min(self.current);
+        if goal == self.current {
             write!(f, "stays at {}", self.current)?;
         } else {
-            write!(f, "{} → {}", self.current, self.desired)?;
+            write!(f, "{} → {goal}", self.current)?;
         }
-        if self.recommended != self.desired {
+        if self.recommended != goal {
             write!(f, " (recommended {})", self.recommended)?;
         }
         for (n, reason) in self.reasons.iter().enumerate() {

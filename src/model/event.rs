@@ -1,32 +1,64 @@
-//! What the journal records. Folded in order, the events of a fleet are its [`History`](super::History).
+//! What the journal records of a fleet. Folded in order, the events are its
+//! [`History`](super::History).
 
 use std::collections::BTreeMap;
 
 use cloud::{Class, InstanceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Decision, Entropy, IntentId, Phase, Plan, Signals};
+use super::{
+    Action, Alert, AlertKey, Decision, DecisionId, IntentId, Phase, Plan, ReplicaId, Sample,
+    SignalName,
+};
 
 /// One entry of a fleet's journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A tick observed, decided and planned.
+    /// A tick saw and wanted this.
     Ticked(Box<Ticked>),
+    /// A decision worth keeping: its whole text. What it was made from is kept beside it.
+    Decided(Box<Decided>),
     /// An action is about to be sent: written before its first byte leaves.
     Intended(Box<Intent>),
+    /// A launch of unknown outcome is about to be sent again, with the same token.
+    Resent { at: Timestamp, intent: IntentId },
     /// What became of an intent.
     Settled { at: Timestamp, intent: IntentId, settlement: Settlement },
+    /// A replica took the fleet over.
+    Leased { at: Timestamp, replica: ReplicaId, fence: i64 },
+    /// Something that a person should know began.
+    Alerted { at: Timestamp, alert: Alert },
+    /// And ended.
+    Cleared { at: Timestamp, key: AlertKey },
 }
 
-/// One tick.
+/// What one tick adds to the history; small, since there is one per fleet and interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ticked {
     pub at: Timestamp,
-    pub entropy: Entropy,
-    pub signals: Signals,
-    /// Instances whose phase changed in this tick, with the new phase.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub samples: BTreeMap<SignalName, Sample>,
+    /// Signals that could not be read, each with the name of its gap.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gaps: BTreeMap<SignalName, String>,
+    /// Instances whose phase changed, with the new phase.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub phases: BTreeMap<InstanceId, Phase>,
+    /// Instances that began (`false`) or ceased (`true`) to be silent, by the fleet's `up` query.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub up: BTreeMap<InstanceId, bool>,
+    pub current: u32,
+    pub in_service: u32,
+    pub recommended: u32,
+    pub desired: u32,
+}
+
+/// A decision with its explanation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    pub id: DecisionId,
+    pub at: Timestamp,
     pub decision: Decision,
     pub plan: Plan,
 }
@@ -45,9 +77,68 @@ pub enum Settlement {
     /// Launched; the provider accepted these ids.
     Launched { ids: Vec<InstanceId> },
     /// Each instance of the batch, with the reason where it failed.
-    Done { done: Vec<InstanceId>, failed: BTreeMap<InstanceId, String> },
+    Done { done: Vec<InstanceId>, failed: BTreeMap<InstanceId, Refusal> },
     /// It did not happen.
     Failed { class: Class, message: String },
     /// Nobody knows yet: the intent stays open, and the next tick looks.
-    Open { message: String },
+    Open {
+        message: String,
+        /// Whether the same request may be sent again: not after the provider said that its token
+        /// was used for something else.
+        #[serde(default = "yes")]
+        repeat: bool,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Why one instance of a batch was left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub class: Class,
+    pub message: String,
+}
+
+impl Event {
+    /// One word, to select records by.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::Ticked(_) => "tick",
+            Event::Decided(_) => "decision",
+            Event::Intended(_) => "intent",
+            Event::Resent { .. } => "resent",
+            Event::Settled { .. } => "settlement",
+            Event::Leased { .. } => "lease",
+            Event::Alerted { .. } | Event::Cleared { .. } => "alert",
+        }
+    }
+
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Event::Ticked(ticked) => ticked.at,
+            Event::Decided(decided) => decided.at,
+            Event::Intended(intent) => intent.at,
+            Event::Resent { at, .. }
+            | Event::Settled { at, .. }
+            | Event::Leased { at, .. }
+            | Event::Alerted { at, .. }
+            | Event::Cleared { at, .. } => *at,
+        }
+    }
+}
+
+impl Settlement {
+    /// Instances that it launched.
+    #[must_use]
+    pub fn launched(&self) -> u32 {
+        match self {
+            Settlement::Launched { ids } => u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            _ => 0,
+        }
+    }
 }

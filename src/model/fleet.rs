@@ -8,17 +8,28 @@ use std::fmt;
 use cloud::{InstanceId, LaunchSpec, Tags, Terminate};
 use serde::{Deserialize, Serialize};
 
-use super::{FleetId, SignalName, Span};
+use super::{AccountId, Amounts, FleetId, SignalName, Span};
 
 /// A named set of interchangeable instances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fleet {
     pub id: FleetId,
+    /// The account and region that its instances are in.
+    pub account: AccountId,
     pub bounds: Bounds,
     /// How long an instance needs from Running until its service carries load.
     pub warmup: Span,
     /// How long a launched instance may take to reach Running before it counts as failed.
-    pub boot_timeout: Span,
+    pub boot_timeout: Timeout,
+    /// How long a Running instance may be silent before it counts as failed, for fleets that know
+    /// which instances are up.
+    pub ready_timeout: Option<Span>,
+    /// A scale-in takes the highest size that was recommended within this time.
+    pub stabilization: Span,
+    /// Launches of a spec stop after so many failures in a row.
+    pub launch_failures: u32,
+    pub brakes: Brakes,
+    pub account_brakes: Brakes,
     pub terminate: Terminate,
     pub base: Option<Base>,
     pub launch: LaunchTemplate,
@@ -34,6 +45,45 @@ pub struct Bounds {
     pub max: u32,
 }
 
+/// A time-out with a default that is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeout {
+    pub span: Span,
+    /// The operator gave none: what was learned takes the place of `span`.
+    pub learned: bool,
+}
+
+/// How much may happen in an hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Brakes {
+    /// Instances.
+    pub launches_per_hour: Option<u32>,
+    /// Instances that served.
+    pub removals_per_hour: Option<u32>,
+    /// Of the instances that there were an hour ago; one may always go.
+    pub removal_percent: Option<f64>,
+}
+
+impl Brakes {
+    /// How many may be removed within an hour, those of the last hour included, when `size` are left of
+    /// what there was. At least one, so that a small percentage does not stop a small fleet for ever.
+    #[must_use]
+    pub fn removals_allowed(self, size: u32, used: Amounts) -> Option<u32> {
+        let share = self.removal_percent.map(|percent| {
+            let before = f64::from(size.saturating_add(used.removals));
+            let exact = (before * percent / 100.0).floor().clamp(1.0, f64::from(u32::MAX));
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a whole number in 1..=u32::MAX after the clamp"
+            )]
+            let whole = exact as u32;
+            whole
+        });
+        share.into_iter().chain(self.removals_per_hour).min()
+    }
+}
+
 /// Instances that count as capacity but were not launched by us: never tagged, stopped or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
@@ -43,7 +93,7 @@ pub struct Base {
     pub ids: BTreeSet<InstanceId>,
 }
 
-/// What to launch; the candidates are every type × vSwitch, types first, in this order.
+/// What to launch; the candidates are every type × vSwitch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchTemplate {
     pub spec: LaunchSpec,
@@ -51,13 +101,49 @@ pub struct LaunchTemplate {
     pub instance_types: Vec<String>,
     /// One per zone, in order of preference; at least one.
     pub vswitches: Vec<String>,
+    pub spread: Spread,
+}
+
+/// How launches are spread over the vSwitches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spread {
+    /// Types first, in the order of the lists: the first place with stock takes all.
+    #[default]
+    InOrder,
+    /// The vSwitch with the fewest instances of the fleet first.
+    Balanced,
 }
 
 /// What the policy must know of a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SignalSpec {
     /// Data older than this is a gap.
     pub max_age: Span,
+    pub coverage: Coverage,
+    pub on_missing: OnMissing,
+}
+
+/// How much of the fleet must report a signal for it to remove capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coverage {
+    /// At least this share (0 to 1), once the whole fleet has reported it: a signal that each
+    /// instance reports shows itself by that.
+    Auto(f64),
+    /// At least this share.
+    AtLeast(f64),
+}
+
+/// What the loss of a signal does. It never removes anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMissing {
+    /// The fleet keeps its size.
+    #[default]
+    Hold,
+    /// It grows to so many instances, if it has fewer.
+    Fallback(u32),
 }
 
 /// One scaling policy of a fleet.
@@ -117,6 +203,9 @@ pub struct ScaleIn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
     pub out: Span,
+    /// The operator gave no `out`: what was learned takes its place.
+    #[serde(default)]
+    pub learned_out: bool,
     #[serde(rename = "in")]
     pub in_: Span,
 }

@@ -1,7 +1,7 @@
 //! What is known of a fleet's past: the fold of its events, and nothing else.
 //!
-//! A restart folds the same events and therefore changes nothing: cool-downs, sample runs, open
-//! intents and sold-out places are all here.
+//! A restart folds the same events and therefore changes nothing: cool-downs, sample runs,
+//! recommendations, open intents and failures are all here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,224 +10,407 @@ use cloud::{Class, InstanceId, Mutation, Timestamp, clock};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Direction, Event, Intent, IntentId, Phase, Place, Sample, Settlement, SignalName, Ticked,
+    AlertKey, Direction, Event, Failures, Intent, IntentId, Measured, Phase, Place, RefusedEnd,
+    Settlement, SignalMemory, SignalName, Ticked, fingerprint,
 };
 
-/// Samples kept per signal: rules look at runs of at most this many (checked by the configuration).
-pub(crate) const SAMPLES_KEPT: usize = 64;
-/// A place that was sold out is left alone for 5 minutes, doubling to 30; the strikes are forgotten
-/// after 3 hours. Cluster Autoscaler's figures, proven over years.
-const COLD_FIRST: Duration = Duration::from_secs(5 * 60);
-const COLD_LONGEST: Duration = Duration::from_secs(30 * 60);
-const COLD_FORGOTTEN: Duration = Duration::from_secs(3 * 60 * 60);
 /// The remainder of a scale-out is looked for elsewhere for 5 minutes; after that the signals
 /// decide anew, since the load may be another one by then.
-const UNFINISHED_FORGOTTEN: Duration = Duration::from_secs(5 * 60);
+const REMAINDER_FORGOTTEN: Duration = Duration::from_secs(5 * 60);
+/// Lost instances are replaced for half an hour: a zone that failed may leave little stock elsewhere.
+const LOSS_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
+/// How far back it is known how many instances served: longer than any sample may be old and still
+/// lead to an action.
+const IN_SERVICE_KEPT: Duration = Duration::from_secs(2 * 60 * 60);
+/// The longest window of recommendations that the configuration takes.
+pub(crate) const RECOMMENDED_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// The fold of a fleet's events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct History {
     /// When the first event was recorded.
     pub began: Option<Timestamp>,
-    pub samples: BTreeMap<SignalName, SampleWindow>,
+    pub signals: BTreeMap<SignalName, SignalMemory>,
     /// The end of the last action in each direction.
-    pub last_out: Option<ActionEnd>,
-    pub last_in: Option<ActionEnd>,
+    pub last_out: Option<Timestamp>,
+    pub last_in: Option<Timestamp>,
     /// Instances that we launched or have seen, until they are gone.
     pub instances: BTreeMap<InstanceId, Tracked>,
     /// Intents whose outcome is not known.
-    pub open: BTreeMap<IntentId, Intent>,
-    pub cold: BTreeMap<Place, Cold>,
+    pub open: BTreeMap<IntentId, Open>,
     /// What the newest decision wanted.
     pub last_desired: u32,
-    /// A scale-out of which a part found no capacity: its remainder goes to the next place.
-    pub unfinished: Option<Unfinished>,
+    /// A size that was decided and is not reached through no decision of ours.
+    pub standing: Option<Standing>,
+    /// How many instances served, from each of these times on.
+    pub in_service: VecDeque<(Timestamp, u32)>,
+    /// What was recommended, from each of these times on.
+    pub recommended: VecDeque<(Timestamp, u32)>,
+    pub failures: Option<Failures>,
+    /// Instances that refused to end.
+    pub refused: BTreeMap<InstanceId, RefusedEnd>,
+    /// Alerts that are on, since when.
+    #[serde(with = "super::account::pairs")]
+    pub alerts: BTreeMap<AlertKey, Timestamp>,
+    /// When an instance or an intent last changed.
+    pub last_change: Option<Timestamp>,
+    /// What the last recorded decision came down to, and when.
+    pub decided: Option<(Timestamp, String)>,
 }
 
-/// A scale-out that is not complete.
+/// A size that is still to be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unfinished {
+pub struct Standing {
     pub target: u32,
     pub since: Timestamp,
+    pub why: Short,
 }
 
-/// When an action ended.
+/// Why a decided size is not reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActionEnd {
-    pub at: Timestamp,
+#[serde(rename_all = "snake_case")]
+pub enum Short {
+    /// A part of a scale-out found no capacity.
+    Remainder,
+    /// Instances were lost.
+    Lost,
 }
 
-/// One instance's phase, since when, and the intent that launched it (if we know it).
+/// An intent whose outcome is not known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    #[serde(flatten)]
+    pub intent: Intent,
+    /// When it was last sent.
+    pub sent_at: Timestamp,
+    /// Whether it may be sent again.
+    pub repeat: bool,
+}
+
+/// One instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracked {
     pub phase: Phase,
+    /// Since when it has been in this phase.
     pub since: Timestamp,
+    /// The intent that launched it, if we know it.
     pub launched_by: Option<IntentId>,
+    /// When the provider accepted its launch, if we know it.
+    #[serde(default)]
+    pub launched_at: Option<Timestamp>,
+    /// Where it was launched, if we know it.
+    #[serde(default)]
+    pub place: Option<Place>,
+    /// Which spec it was launched with, if we know it.
+    #[serde(default)]
+    pub spec: Option<String>,
+    /// Whether it ever served.
+    #[serde(default)]
+    pub served: bool,
+    /// Since when it has not been heard of, where the fleet has a query for that.
+    #[serde(default)]
+    pub silent_since: Option<Timestamp>,
 }
 
-/// A place that was sold out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cold {
-    pub until: Timestamp,
-    /// How often in a row.
-    pub strikes: u32,
-    pub last: Timestamp,
-    pub why: String,
-}
-
-/// The newest samples of one signal, oldest first, no sample twice.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SampleWindow(VecDeque<Sample>);
-
-impl SampleWindow {
-    /// Adds `sample` if it is newer than the newest: a repeated sample does not count twice.
-    pub(crate) fn push(&mut self, sample: Sample) {
-        if self.0.back().is_some_and(|newest| sample.measured_at <= newest.measured_at) {
-            return;
+impl Tracked {
+    fn found(phase: Phase, at: Timestamp) -> Tracked {
+        Tracked {
+            phase,
+            since: at,
+            launched_by: None,
+            launched_at: None,
+            place: None,
+            spec: None,
+            served: phase == Phase::InService,
+            silent_since: None,
         }
-        self.0.push_back(sample);
-        if self.0.len() > SAMPLES_KEPT {
-            self.0.pop_front();
-        }
-    }
-
-    /// Newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &Sample> {
-        self.0.iter().rev()
     }
 }
 
 impl History {
     /// The history after one more event.
     pub fn apply(&mut self, event: &Event) {
+        self.began.get_or_insert(event.at());
         match event {
             Event::Ticked(ticked) => self.ticked(ticked),
+            Event::Decided(decided) => {
+                self.decided = Some((decided.at, decided.decision.gist()));
+            }
             Event::Intended(intent) => {
-                self.began.get_or_insert(intent.at);
-                self.open.insert(intent.action.intent, (**intent).clone());
+                self.last_change = Some(intent.at);
+                let open = Open { intent: (**intent).clone(), sent_at: intent.at, repeat: true };
+                self.open.insert(intent.action.intent, open);
+            }
+            Event::Resent { at, intent } => {
+                if let Some(open) = self.open.get_mut(intent) {
+                    open.sent_at = *at;
+                }
             }
             Event::Settled { at, intent, settlement } => self.settled(*at, *intent, settlement),
+            Event::Leased { .. } => {}
+            Event::Alerted { at, alert } => {
+                self.alerts.entry(alert.key.clone()).or_insert(*at);
+            }
+            Event::Cleared { key, .. } => drop(self.alerts.remove(key)),
         }
     }
 
     /// Instances of launches whose outcome is open.
     #[must_use]
     pub fn launches_in_doubt(&self) -> u32 {
-        let amount = |intent: &Intent| match &intent.action.mutation {
+        let amount = |open: &Open| match &open.intent.action.mutation {
             Mutation::Launch(launch) => launch.amount,
             _ => 0,
         };
         self.open.values().map(amount).sum()
     }
 
-    /// Until when `place` is cold, if it is at `now`.
+    /// How many instances served at `at`; `None` before the records reach.
     #[must_use]
-    pub fn cold_at(&self, place: &Place, now: Timestamp) -> Option<&Cold> {
-        self.cold.get(place).filter(|cold| now < cold.until)
+    pub fn in_service_at(&self, at: Timestamp) -> Option<u32> {
+        self.in_service.iter().rev().find(|(from, _)| *from <= at).map(|(_, count)| *count)
+    }
+
+    /// When the last action in either direction ended.
+    #[must_use]
+    pub fn last_action(&self) -> Option<Timestamp> {
+        self.last_out.max(self.last_in)
+    }
+
+    /// Whether a mutation of unknown outcome concerns the instance.
+    #[must_use]
+    pub fn is_in_flight(&self, id: &InstanceId) -> bool {
+        self.open.values().any(|open| match &open.intent.action.mutation {
+            Mutation::Launch(_) => false,
+            Mutation::Tag { ids, .. }
+            | Mutation::Start { ids }
+            | Mutation::Stop { ids }
+            | Mutation::Delete { ids, .. } => ids.contains(id),
+        })
+    }
+
+    /// The history with what is seen of the instances just now: a failure that has just been noticed
+    /// counts for the decision that is made on it.
+    #[must_use]
+    pub fn seeing(
+        mut self,
+        phases: &BTreeMap<InstanceId, Phase>,
+        up: &BTreeMap<InstanceId, bool>,
+        at: Timestamp,
+    ) -> History {
+        self.look(phases, up, at);
+        self
+    }
+
+    fn look(
+        &mut self,
+        phases: &BTreeMap<InstanceId, Phase>,
+        up: &BTreeMap<InstanceId, bool>,
+        at: Timestamp,
+    ) {
+        for (id, phase) in phases {
+            self.moved(id, *phase, at);
+        }
+        for (id, up) in up {
+            if let Some(tracked) = self.instances.get_mut(id) {
+                tracked.silent_since = if *up { None } else { tracked.silent_since.or(Some(at)) };
+            }
+        }
     }
 
     fn ticked(&mut self, ticked: &Ticked) {
-        self.began.get_or_insert(ticked.at);
-        for (signal, reading) in &ticked.signals {
-            if let Ok(sample) = reading {
-                self.samples.entry(signal.clone()).or_default().push(*sample);
-            }
+        let at = ticked.at;
+        let acted = self.last_action();
+        for (signal, sample) in &ticked.samples {
+            let in_service = self
+                .in_service_at(at - clock::delta(sample.age.get()))
+                .or_else(|| self.in_service.is_empty().then_some(ticked.in_service));
+            let measured = Measured::of(sample, at, in_service);
+            self.signals.entry(signal.clone()).or_default().read(measured, acted, at);
         }
-        for (id, phase) in &ticked.phases {
-            self.moved(id, *phase, ticked.at);
+        for signal in ticked.gaps.keys() {
+            self.signals.entry(signal.clone()).or_default().missed(at);
         }
-        self.last_desired = ticked.decision.desired;
-        let reached = ticked.decision.current >= self.last_desired;
-        self.unfinished = self.unfinished.filter(|unfinished| {
-            !reached && clock::age(ticked.at, unfinished.since) < UNFINISHED_FORGOTTEN
+        self.look(&ticked.phases, &ticked.up, at);
+        self.last_desired = ticked.desired;
+        self.standing = self.standing.filter(|standing| {
+            let forgotten = match standing.why {
+                Short::Remainder => REMAINDER_FORGOTTEN,
+                Short::Lost => LOSS_FORGOTTEN,
+            };
+            ticked.current < standing.target && clock::age(at, standing.since) < forgotten
         });
-        self.cold.retain(|_, cold| clock::age(ticked.at, cold.last) < COLD_FORGOTTEN);
+        step(&mut self.in_service, at, ticked.in_service, IN_SERVICE_KEPT);
+        step(&mut self.recommended, at, ticked.recommended, RECOMMENDED_KEPT);
     }
 
+    /// An instance is seen in another phase than before.
     fn moved(&mut self, id: &InstanceId, phase: Phase, at: Timestamp) {
+        self.last_change = Some(at);
+        let before = self.instances.get(id).cloned();
+        let ours = self.is_in_flight(id);
+        if let Some(before) = &before
+            && before.phase.is_capacity()
+            && !phase.is_capacity()
+            && !ours
+        {
+            self.lost(at);
+        }
+        if phase == Phase::Failed
+            && let Some(Tracked {
+                served: false, launched_by: Some(intent), spec: Some(spec), ..
+            }) = &before
+            && before.as_ref().is_some_and(|before| before.phase != Phase::Failed)
+        {
+            let why = format!("{id} never came into service");
+            self.failures = Some(Failures::count(self.failures.take(), spec, *intent, at, &why));
+        }
         if phase == Phase::Gone {
             self.instances.remove(id);
+            self.refused.remove(id);
             return;
         }
-        let tracked = self.instances.entry(id.clone()).or_insert(Tracked {
-            phase,
-            since: at,
-            launched_by: None,
-        });
+        let tracked = self.instances.entry(id.clone()).or_insert_with(|| Tracked::found(phase, at));
         if tracked.phase != phase {
             tracked.phase = phase;
             tracked.since = at;
         }
+        if phase == Phase::InService {
+            tracked.served = true;
+            let spec = tracked.spec.clone();
+            // A launch of this spec works: earlier failures are over.
+            self.failures = self.failures.take().filter(|f| Some(&f.spec) != spec.as_ref());
+        }
+    }
+
+    /// Capacity was lost without our doing: the size that was decided still holds.
+    fn lost(&mut self, at: Timestamp) {
+        let target = self.standing.map_or(0, |s| s.target).max(self.last_desired);
+        self.standing = Some(Standing { target, since: at, why: Short::Lost });
     }
 
     fn settled(&mut self, at: Timestamp, id: IntentId, settlement: &Settlement) {
-        if matches!(settlement, Settlement::Open { .. }) {
+        self.last_change = Some(at);
+        if let Settlement::Open { repeat, .. } = settlement {
+            if let Some(open) = self.open.get_mut(&id) {
+                open.repeat &= repeat;
+            }
             return;
         }
-        let Some(intent) = self.open.remove(&id) else {
+        let Some(open) = self.open.remove(&id) else {
             return;
         };
-        match (settlement, intent.action.mutation) {
+        match (settlement, open.intent.action.mutation) {
             (Settlement::Launched { ids }, Mutation::Launch(launch)) => {
-                let place = Place::of(&launch);
                 self.acted(Direction::Out, at);
                 if ids.len() < launch.amount as usize {
-                    let why = format!("only {} of {} were to be had", ids.len(), launch.amount);
-                    self.sold_out(place, at, &why);
-                } else {
-                    self.cold.remove(&place);
+                    self.remainder(at);
                 }
                 for instance in ids {
-                    self.instances.entry(instance.clone()).or_insert(Tracked {
-                        phase: Phase::Requested,
-                        since: at,
+                    let launched = Tracked {
                         launched_by: Some(id),
-                    });
+                        launched_at: Some(at),
+                        place: Some(Place::of(&launch)),
+                        spec: Some(fingerprint(&launch.spec)),
+                        ..Tracked::found(Phase::Requested, at)
+                    };
+                    let known = self.instances.entry(instance.clone()).or_insert(launched.clone());
+                    // A listing may have shown it before the answer did.
+                    if known.launched_by.is_none() {
+                        *known = Tracked {
+                            phase: known.phase,
+                            since: known.since,
+                            served: known.served,
+                            ..launched
+                        };
+                    }
                 }
             }
-            (
-                Settlement::Failed { class: Class::NoCapacity, message },
-                Mutation::Launch(launch),
-            ) => {
-                self.sold_out(Place::of(&launch), at, message);
+            (Settlement::Failed { class: Class::NoCapacity, .. }, Mutation::Launch(_)) => {
+                self.remainder(at);
             }
-            (Settlement::Done { done, .. }, Mutation::Stop { .. }) => {
+            (Settlement::Failed { class: Class::Permanent, message }, Mutation::Launch(launch)) => {
+                let spec = fingerprint(&launch.spec);
+                self.failures = Some(Failures::count(self.failures.take(), &spec, id, at, message));
+            }
+            (Settlement::Done { done, failed }, Mutation::Stop { .. }) => {
                 self.removed(done, Phase::Draining, at);
+                self.refused(failed, at);
             }
-            (Settlement::Done { done, .. }, Mutation::Delete { .. }) => {
+            (Settlement::Done { done, failed }, Mutation::Delete { .. }) => {
                 self.removed(done, Phase::Terminating, at);
+                self.refused(failed, at);
             }
             _ => {}
         }
     }
 
     fn removed(&mut self, ids: &[InstanceId], phase: Phase, at: Timestamp) {
+        // To clear away what never served is no scale-in: no cool-down, no new look at the samples.
+        let served = |id: &InstanceId| {
+            self.instances.get(id).is_none_or(|t| t.served || t.phase.is_capacity())
+        };
+        let counts = ids.iter().any(served);
         for id in ids {
-            self.moved(id, phase, at);
+            let tracked =
+                self.instances.entry(id.clone()).or_insert_with(|| Tracked::found(phase, at));
+            if tracked.phase != phase {
+                tracked.phase = phase;
+                tracked.since = at;
+            }
+            self.refused.remove(id);
         }
         // A batch of which nothing was done removed nothing: no cool-down.
-        if !ids.is_empty() {
+        if counts {
             self.acted(Direction::In, at);
+            self.standing = None;
+        }
+    }
+
+    fn refused(&mut self, failed: &BTreeMap<InstanceId, super::Refusal>, at: Timestamp) {
+        for (id, refusal) in failed {
+            match refusal.class {
+                // It says nothing about the instance.
+                Class::Throttled { .. } | Class::Transient | Class::Auth => {}
+                // It may be on its way out: as good as an action.
+                Class::Ambiguous => self.acted(Direction::In, at),
+                _ => {
+                    let again = RefusedEnd::again(self.refused.get(id), at, &refusal.message);
+                    self.refused.insert(id.clone(), again);
+                }
+            }
         }
     }
 
     /// An action has ended: its cool-down begins, and samples that led to it do not count again.
     fn acted(&mut self, direction: Direction, at: Timestamp) {
         match direction {
-            Direction::Out => self.last_out = Some(ActionEnd { at }),
-            Direction::In => self.last_in = Some(ActionEnd { at }),
+            Direction::Out => self.last_out = Some(at),
+            Direction::In => self.last_in = Some(at),
         }
-        self.samples.clear();
+        for memory in self.signals.values_mut() {
+            memory.window.clear();
+        }
     }
 
-    fn sold_out(&mut self, place: Place, at: Timestamp, why: &str) {
-        let strikes = self.cold.get(&place).map_or(0, |cold| cold.strikes);
-        let wait = COLD_FIRST.saturating_mul(1 << strikes.min(3)).min(COLD_LONGEST);
-        let until = clock::after(at, wait);
-        self.unfinished.get_or_insert(Unfinished { target: self.last_desired, since: at });
-        self.cold
-            .insert(place, Cold { until, strikes: strikes + 1, last: at, why: why.to_owned() });
+    /// A part of a scale-out is still to be had elsewhere.
+    fn remainder(&mut self, at: Timestamp) {
+        self.standing.get_or_insert(Standing {
+            target: self.last_desired,
+            since: at,
+            why: Short::Remainder,
+        });
+    }
+}
+
+/// From `at` on it is `value`. What ended more than `kept` ago is dropped.
+fn step(steps: &mut VecDeque<(Timestamp, u32)>, at: Timestamp, value: u32, kept: Duration) {
+    if steps.back().is_none_or(|(_, last)| *last != value) {
+        steps.push_back((at, value));
+    }
+    while steps.get(1).is_some_and(|(next, _)| clock::age(at, *next) >= kept) {
+        steps.pop_front();
     }
 }
 

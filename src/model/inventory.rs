@@ -1,5 +1,7 @@
 //! What the cloud has of one fleet, counted one way for all stages.
 
+use std::collections::BTreeSet;
+
 use cloud::{Instance, InstanceId, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,9 @@ pub struct Member {
     pub phase: Phase,
     /// Tags that our launch set and that a listing does not show: to be repaired.
     pub missing_tags: Tags,
+    /// Whether the fleet's `up` query hears of it; `None` when there is no query, or no answer.
+    #[serde(default)]
+    pub up: Option<bool>,
 }
 
 /// One instance that we know of and no listing shows.
@@ -44,13 +49,38 @@ pub struct Inventory {
     pub in_doubt: u32,
     /// Why this inventory is not to be trusted; empty when it is. With a doubt nothing is done.
     pub doubts: Vec<String>,
+    /// Zones whose instances are all silent while others are heard of: what is there counts as
+    /// existing, but not as capacity.
+    #[serde(default)]
+    pub lost_zones: BTreeSet<String>,
+    /// When the cloud was asked for the listing under it.
+    pub listed_at: Timestamp,
+    /// Managed instances of the whole account, this fleet's included.
+    pub account_size: u32,
 }
 
 impl Inventory {
     /// How many instances serve or soon will: the size that a decision starts from.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        self.count(Phase::is_capacity) + self.in_doubt
+        self.count(Phase::is_capacity) - self.unreachable() + self.in_doubt
+    }
+
+    /// How many instances are capacity by their phase, but in a lost zone.
+    #[must_use]
+    pub fn unreachable(&self) -> u32 {
+        let lost =
+            |m: &&Member| m.phase.is_capacity() && self.lost_zones.contains(&m.instance.zone);
+        u32::try_from(self.members.iter().filter(lost).count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many instances carry load.
+    #[must_use]
+    pub fn in_service(&self) -> u32 {
+        let serves = |m: &&Member| {
+            m.phase == Phase::InService && !self.lost_zones.contains(&m.instance.zone)
+        };
+        u32::try_from(self.members.iter().filter(serves).count()).unwrap_or(u32::MAX)
     }
 
     /// How many instances exist or may exist: what `max` bounds.

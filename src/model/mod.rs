@@ -2,33 +2,51 @@
 //!
 //! One word has one meaning here and everywhere else: see `docs/ARCHITECTURE.md`, "Vocabulary".
 
+mod account;
+mod alert;
 mod decision;
 mod entropy;
 mod event;
+mod failures;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod fleet;
 mod history;
+mod hold;
 mod ids;
+mod inputs;
 mod inventory;
+mod learned;
 mod phase;
 mod plan;
+mod ring;
+mod samples;
 mod signal;
 mod span;
 
-pub use decision::{Counterfactual, Decision, Direction, Reason};
-pub(crate) use decision::{number, rfc3339};
+pub use account::{Account, AccountEvent, Cold, Gate, Stop};
+pub use alert::{Alert, AlertCode, AlertKey};
+pub use decision::{BrakeScope, Counterfactual, Decision, Direction, Reason};
+pub(crate) use decision::{clock_time, number, plural, rfc3339};
 pub use entropy::Entropy;
-pub use event::{Event, Intent, Settlement, Ticked};
+pub use event::{Decided, Event, Intent, Refusal, Settlement, Ticked};
+pub use failures::{Failures, RefusedEnd, fingerprint};
 pub use fleet::{
-    Base, Bounds, Cooldown, Fleet, LaunchTemplate, Rule, ScaleIn, ScaleOut, SignalSpec, Step,
-    Threshold,
+    Base, Bounds, Brakes, Cooldown, Coverage, Fleet, LaunchTemplate, OnMissing, Rule, ScaleIn,
+    ScaleOut, SignalSpec, Spread, Step, Threshold, Timeout,
 };
-pub(crate) use history::SAMPLES_KEPT;
-pub use history::{ActionEnd, Cold, History, SampleWindow, Tracked, Unfinished};
+pub(crate) use history::RECOMMENDED_KEPT;
+pub use history::{History, Open, Short, Standing, Tracked};
+pub use hold::{Hold, Holds, OperatorEvent};
 pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, SignalName};
+pub use inputs::{Amounts, Inputs, Spent};
 pub use inventory::{Inventory, Member, Ownership, Unlisted};
-pub(crate) use phase::Limits;
-pub use phase::Phase;
+pub(crate) use phase::{Limits, Seen};
+pub use phase::{Phase, VISIBILITY_GRACE};
 pub use plan::{Action, Place, Plan, Skipped};
+pub use ring::Ring;
+pub(crate) use samples::SAMPLES_KEPT;
+pub use samples::{Measured, SampleWindow, SignalMemory};
 pub use signal::{Gap, Reading, Reduce, Sample, Signals};
 pub use span::Span;
 

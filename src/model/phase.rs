@@ -37,11 +37,21 @@ pub enum Phase {
 pub(crate) struct Limits {
     pub(crate) warmup: Duration,
     pub(crate) boot_timeout: Duration,
+    /// How long a Running instance may stay silent before it has failed; `None`: for ever.
+    pub(crate) ready_timeout: Option<Duration>,
+}
+
+/// What one tick saw of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) status: Status,
+    /// Whether it is heard of; `None` when nobody knows.
+    pub(crate) up: Option<bool>,
 }
 
 /// How long a launched instance may be missing from every listing before it counts as vanished:
 /// no vendor figure exists; other tools poll for 1 minute, so 2 leave a margin.
-pub(crate) const VISIBILITY_GRACE: Duration = Duration::from_secs(120);
+pub const VISIBILITY_GRACE: Duration = Duration::from_secs(120);
 
 /// How long an instance that we ended may still be listed as Running before the end counts as not
 /// having happened: a graceful shutdown takes "several minutes", so 10 leave a margin.
@@ -63,8 +73,8 @@ impl Phase {
     /// The phase after a tick that saw the instance as `seen` (`None`: in no listing), when it has
     /// been in this phase for `elapsed`.
     #[must_use]
-    pub(crate) fn next(self, seen: Option<Status>, elapsed: Duration, limits: Limits) -> Phase {
-        let Some(status) = seen else {
+    pub(crate) fn next(self, seen: Option<Seen>, elapsed: Duration, limits: Limits) -> Phase {
+        let Some(Seen { status, up }) = seen else {
             return self.unseen(elapsed);
         };
         match (self, status) {
@@ -78,9 +88,11 @@ impl Phase {
                 _ => Phase::Booting,
             },
             (Phase::InService, Status::Running) => Phase::InService,
-            (Phase::Warming, Status::Running) if elapsed >= limits.warmup => Phase::InService,
+            (Phase::Warming, Status::Running) => self.warming(up, elapsed, limits),
+            // Running, but it never became ready.
+            (Phase::Failed, Status::Running) if up == Some(false) => Phase::Failed,
             (_, Status::Running) => {
-                if limits.warmup.is_zero() {
+                if limits.warmup.is_zero() && up != Some(false) {
                     Phase::InService
                 } else {
                     Phase::Warming
@@ -92,12 +104,23 @@ impl Phase {
         }
     }
 
+    /// A warm-up ends after its time, unless the instance is known to be silent. While nobody knows,
+    /// time alone decides.
+    fn warming(self, up: Option<bool>, elapsed: Duration, limits: Limits) -> Phase {
+        match (up, limits.ready_timeout) {
+            (Some(false), Some(timeout)) if elapsed >= timeout => Phase::Failed,
+            (Some(false), Some(_)) => Phase::Warming,
+            _ if elapsed >= limits.warmup => Phase::InService,
+            _ => Phase::Warming,
+        }
+    }
+
     fn unseen(self, elapsed: Duration) -> Phase {
         match self {
             Phase::Requested if elapsed < VISIBILITY_GRACE => Phase::Requested,
             Phase::Requested => Phase::Failed,
-            // Every other phase was reached by being seen: absence from two listings (by tag and
-            // by id) means that it is gone.
+            // Every other phase was reached by being seen: absence from a listing by tag and one by
+            // id means that it is gone.
             _ => Phase::Gone,
         }
     }
@@ -122,8 +145,31 @@ impl fmt::Display for Phase {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { warmup: Duration::from_secs(60), boot_timeout: Duration::from_secs(300) };
+    const LIMITS: Limits = Limits {
+        warmup: Duration::from_secs(60),
+        boot_timeout: Duration::from_secs(300),
+        ready_timeout: None,
+    };
+
+    #[test]
+    fn an_instance_that_can_be_heard_is_ready_when_it_is_heard() {
+        use Phase::*;
+        let limits = Limits { ready_timeout: Some(Duration::from_secs(200)), ..LIMITS };
+        for (name, phase, up, elapsed_secs, next) in [
+            ("warm and heard", Warming, Some(true), 60, InService),
+            ("heard before its time", Warming, Some(true), 59, Warming),
+            ("warm and silent", Warming, Some(false), 199, Warming),
+            ("silent for too long", Warming, Some(false), 200, Failed),
+            ("nobody knows", Warming, None, 999, InService),
+            ("failed and still silent", Failed, Some(false), 9, Failed),
+            ("failed and heard at last", Failed, Some(true), 9, Warming),
+            ("a serving one that falls silent still serves", InService, Some(false), 9, InService),
+        ] {
+            let seen = Seen { status: Status::Running, up };
+            let got = phase.next(Some(seen), Duration::from_secs(elapsed_secs), limits);
+            assert_eq!(got, next, "{name}");
+        }
+    }
 
     #[test]
     fn an_instance_moves_as_its_status_and_its_time_say() {
@@ -161,6 +207,7 @@ mod tests {
             ("a late riser is welcome", Failed, Some(Running), 9, Warming),
             ("a failed boot stays failed", Failed, Some(Starting), 9, Failed),
         ] {
+            let seen = seen.map(|status| Seen { status, up: None });
             assert_eq!(phase.next(seen, Duration::from_secs(elapsed_secs), LIMITS), next, "{name}");
         }
     }

@@ -68,4 +68,7 @@ pub struct Plan {
     pub skipped: Vec<Skipped>,
     /// What the plan could not do, and why: "3 to remove, 1 eligible".
     pub shortfalls: Vec<String>,
+    /// Some launches only see whether there is stock again: once they have, more may follow at once.
+    #[serde(default)]
+    pub more_at_once: bool,
 }

@@ -18,6 +18,9 @@ pub struct Sample {
     /// How old it was when it was read, by the source's clock (so clock skew between the source
     /// and this machine does not matter).
     pub age: Span,
+    /// How many instances reported it, where the source was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reporting: Option<u32>,
 }
 
 /// How several series become one number.

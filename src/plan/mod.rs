@@ -11,7 +11,7 @@ mod tests;
 use cloud::{ClientToken, Launch, Mutation, Timestamp};
 
 use crate::model::{
-    Action, Decision, Entropy, Fleet, History, IntentId, Inventory, Place, Plan, rfc3339, tags,
+    Action, Decision, Entropy, Fleet, Inputs, IntentId, Inventory, Place, Plan, rfc3339, tags,
 };
 
 pub use review::{Objection, review};
@@ -21,30 +21,25 @@ const LAUNCH_BATCH: u32 = 100;
 /// TagResources takes 1 to 50 ids per call.
 const TAG_BATCH: usize = 50;
 
-/// The actions that take `fleet` from `inventory` toward `decision`, in order.
+/// The actions that take the fleet toward `decision`, in order.
 #[must_use]
-pub fn plan(
-    fleet: &Fleet,
-    decision: &Decision,
-    inventory: &Inventory,
-    history: &History,
-    entropy: Entropy,
-    now: Timestamp,
-) -> Plan {
+pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
+    let Inputs { fleet, inventory, .. } = inputs;
     let mut plan = Plan::default();
     if !inventory.doubts.is_empty() {
         plan.shortfalls.push("nothing is done while the inventory is in doubt".to_owned());
         return plan;
     }
     let mut drafts = repairs(inventory);
-    let add = decision.desired.saturating_sub(decision.current);
-    let room = fleet.bounds.max.saturating_sub(inventory.live());
-    let remove = decision.current.saturating_sub(decision.desired);
-    retire::retire(fleet, inventory, history, remove, &mut drafts, &mut plan);
-    let mut ids = Ids { entropy, drawn: 0 };
+    retire::drained(inventory, &mut drafts);
+    retire::failed(inputs, &mut drafts);
+    retire::surplus(inputs, decision.remove, &mut drafts, &mut plan);
+    let mut ids = Ids { entropy: inputs.entropy, drawn: 0 };
     plan.actions = drafts.into_iter().map(|mutation| ids.action(mutation)).collect();
-    if add.min(room) > 0 {
-        launch(fleet, add.min(room), history, &mut ids, now, &mut plan);
+    let room = fleet.bounds.max.saturating_sub(inventory.live());
+    let add = decision.add.min(room);
+    if add > 0 {
+        launch(inputs, add, &mut ids, &mut plan);
     }
     plan
 }
@@ -64,29 +59,30 @@ fn repairs(inventory: &Inventory) -> Vec<Mutation> {
         .collect()
 }
 
-fn launch(
-    fleet: &Fleet,
-    amount: u32,
-    history: &History,
-    ids: &mut Ids,
-    now: Timestamp,
-    plan: &mut Plan,
-) {
-    let (place, skipped) = place::choose(&fleet.launch, history, now);
-    plan.skipped = skipped;
-    let Some(place) = place else {
+fn launch(inputs: &Inputs, amount: u32, ids: &mut Ids, plan: &mut Plan) {
+    let placement = place::place(inputs, amount);
+    plan.skipped = placement.skipped;
+    if placement.left == amount {
         plan.shortfalls.push(format!(
             "{amount} to launch, but every type is sold out in every vSwitch for now"
         ));
-        return;
-    };
-    let mut left = amount;
-    while left > 0 {
-        let amount = left.min(LAUNCH_BATCH);
-        left -= amount;
-        let intent = ids.intent();
-        let launch = launch_of(fleet, &place, amount, intent, ids.token(), now);
-        plan.actions.push(Action { intent, mutation: Mutation::Launch(Box::new(launch)) });
+    } else if placement.left > 0 {
+        plan.shortfalls.push(format!(
+            "{} of {amount} wait until it is seen whether there is stock again",
+            placement.left
+        ));
+    }
+    plan.more_at_once = placement.probes;
+    for (place, count) in placement.places {
+        let mut left = count;
+        while left > 0 {
+            let amount = left.min(LAUNCH_BATCH);
+            left -= amount;
+            let intent = ids.intent();
+            let (fleet, now) = (&inputs.fleet, inputs.now);
+            let launch = launch_of(fleet, &place, amount, intent, ids.token(), now);
+            plan.actions.push(Action { intent, mutation: Mutation::Launch(Box::new(launch)) });
+        }
     }
 }
 

@@ -2,25 +2,18 @@
 //!
 //! The executor never chooses a victim; it is told. The oldest Running managed instance goes
 //! first, by creation time and then id. Base and protected instances, and any instance that does
-//! not show all of our tags, are never candidates.
+//! not show all of our tags, are never candidates. What never came into service is cleared away
+//! beside that, whatever the fleet's size.
 
 use cloud::{InstanceId, Mutation, Status, Terminate};
 
-use crate::model::{Fleet, History, Inventory, Member, Ownership, Phase, Plan, tags};
+use crate::model::{Direction, Inputs, Inventory, Member, Ownership, Phase, Plan, tags};
 
 /// DeleteInstances and StopInstances take 1 to 100 ids per call.
 const BATCH: usize = 100;
 
-/// Adds what ends `remove` instances to `drafts`, and the deletion of those whose drain is over.
-pub(super) fn retire(
-    fleet: &Fleet,
-    inventory: &Inventory,
-    history: &History,
-    remove: u32,
-    drafts: &mut Vec<Mutation>,
-    plan: &mut Plan,
-) {
-    let how = fleet.terminate;
+/// The deletion of those whose drain is over.
+pub(super) fn drained(inventory: &Inventory, drafts: &mut Vec<Mutation>) {
     let drained = inventory.members.iter().filter(|member| {
         member.phase == Phase::Draining
             && member.instance.status == Status::Stopped
@@ -29,30 +22,53 @@ pub(super) fn retire(
     });
     let drained: Vec<InstanceId> = drained.map(|member| member.instance.id.clone()).collect();
     batches(&drained, |ids| Mutation::Delete { ids, how: Terminate::StopThenDelete }, drafts);
+}
 
+/// The deletion of those that we launched and that never came into service. They carry no load, so
+/// the power is cut: an operating system that did not come up cannot shut down.
+pub(super) fn failed(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
+    let Inputs { fleet, inventory, history, now, .. } = inputs;
+    if inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, *now)) {
+        return;
+    }
+    let failed = inventory.members.iter().filter(|member| {
+        member.phase == Phase::Failed
+            && history
+                .instances
+                .get(&member.instance.id)
+                .is_some_and(|tracked| tracked.launched_by.is_some() && !tracked.served)
+            && is_ours(member)
+            && !is_protected(member)
+            && may_be_ended(&member.instance.id, inputs)
+    });
+    let failed: Vec<InstanceId> = failed.map(|member| member.instance.id.clone()).collect();
+    batches(&failed, |ids| Mutation::Delete { ids, how: Terminate::Force }, drafts);
+}
+
+/// What ends `remove` instances that serve.
+pub(super) fn surplus(inputs: &Inputs, remove: u32, drafts: &mut Vec<Mutation>, plan: &mut Plan) {
     if remove == 0 {
         return;
     }
-    let mut eligible: Vec<&Member> = inventory
-        .members
-        .iter()
-        .filter(|member| is_candidate(member) && !is_in_flight(&member.instance.id, history))
-        .collect();
+    let candidates = inputs.inventory.members.iter().filter(|member| is_candidate(member));
+    let mut eligible: Vec<&Member> =
+        candidates.filter(|member| may_be_ended(&member.instance.id, inputs)).collect();
     eligible.sort_by(|a, b| {
         (a.instance.created_at, &a.instance.id).cmp(&(b.instance.created_at, &b.instance.id))
     });
     if eligible.len() < remove as usize {
         plan.shortfalls.push(format!(
             "{remove} to remove, but only {} eligible: instances are never removed that are base, \
-             protected, not Running or not fully tagged",
+             protected, not Running or not fully tagged, and those that refused are left alone for \
+             a while",
             eligible.len(),
         ));
     }
     let victims: Vec<InstanceId> =
         eligible.iter().take(remove as usize).map(|member| member.instance.id.clone()).collect();
-    match how {
+    match inputs.fleet.terminate {
         Terminate::StopThenDelete => batches(&victims, |ids| Mutation::Stop { ids }, drafts),
-        Terminate::Graceful | Terminate::Force => {
+        how @ (Terminate::Graceful | Terminate::Force) => {
             batches(&victims, |ids| Mutation::Delete { ids, how }, drafts);
         }
     }
@@ -66,15 +82,11 @@ fn batches(
     drafts.extend(ids.chunks(BATCH).map(|ids| mutation(ids.to_vec())));
 }
 
-/// An instance that a mutation of unknown outcome concerns is left alone until that is settled.
-fn is_in_flight(id: &InstanceId, history: &History) -> bool {
-    history.open.values().any(|intent| match &intent.action.mutation {
-        Mutation::Launch(_) => false,
-        Mutation::Tag { ids, .. }
-        | Mutation::Start { ids }
-        | Mutation::Stop { ids }
-        | Mutation::Delete { ids, .. } => ids.contains(id),
-    })
+/// Not while a mutation of unknown outcome concerns it, nor shortly after it refused.
+fn may_be_ended(id: &InstanceId, inputs: &Inputs) -> bool {
+    let history = &inputs.history;
+    let refused = history.refused.get(id).is_some_and(|refused| inputs.now < refused.until);
+    !refused && !history.is_in_flight(id)
 }
 
 fn is_ours(member: &Member) -> bool {

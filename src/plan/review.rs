@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use cloud::{InstanceId, Mutation, Status};
 
-use crate::model::{Fleet, Inventory, Plan, tags};
+use crate::model::{Direction, Fleet, Inputs, Inventory, Phase, Plan, tags};
 
 /// Why a plan was refused. Nothing of it is executed; it is a defect of this program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,8 @@ pub enum Objection {
     NotRunning { id: InstanceId, status: Status },
     #[error("the plan launches and removes at once")]
     BothWays,
+    #[error("the plan changes the fleet although `{author}` holds it")]
+    Held { author: String },
     #[error("the plan launches {amount} instances in one call; 1 to 100 are possible")]
     Amount { amount: u32 },
     #[error("the plan launches without the tag {tag}")]
@@ -37,7 +39,8 @@ pub enum Objection {
 }
 
 /// Objects to what must never happen.
-pub fn review(plan: &Plan, fleet: &Fleet, inventory: &Inventory) -> Result<(), Objection> {
+pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
+    let Inputs { fleet, inventory, .. } = inputs;
     if !inventory.doubts.is_empty() && !plan.actions.is_empty() {
         return Err(Objection::InDoubt);
     }
@@ -62,11 +65,25 @@ pub fn review(plan: &Plan, fleet: &Fleet, inventory: &Inventory) -> Result<(), O
                     cloud::Terminate::StopThenDelete => Status::Stopped,
                     cloud::Terminate::Graceful | cloud::Terminate::Force => Status::Running,
                 };
-                ended.extend(ids.iter().map(|id| (id, wanted)));
+                for id in ids {
+                    // What never served may be in any state.
+                    let known = inputs.history.instances.get(id);
+                    let never_served =
+                        known.is_some_and(|known| known.launched_by.is_some() && !known.served);
+                    let listed = inventory.members.iter().find(|m| m.instance.id == *id);
+                    let now = listed.map(|member| member.instance.status);
+                    ended.push((id, now.filter(|_| never_served).unwrap_or(wanted)));
+                }
             }
             Mutation::Tag { .. } | Mutation::Start { .. } => {}
         }
     }
+    let ends = |(id, _): &(&InstanceId, Status)| {
+        // What a drain began may end.
+        let member = inventory.members.iter().find(|member| member.instance.id == **id);
+        member.is_none_or(|member| member.phase != Phase::Draining)
+    };
+    held(inputs, launches > 0, ended.iter().any(ends))?;
     let live = inventory.live();
     if launches > 0 && live + launches > fleet.bounds.max {
         return Err(Objection::AboveMax { launches, live, max: fleet.bounds.max });
@@ -87,6 +104,19 @@ pub fn review(plan: &Plan, fleet: &Fleet, inventory: &Inventory) -> Result<(), O
     let left = inventory.capacity().saturating_sub(lost);
     if lost > 0 && left < fleet.bounds.min {
         return Err(Objection::BelowMin { left, min: fleet.bounds.min });
+    }
+    Ok(())
+}
+
+/// A hold keeps its direction, whatever was decided.
+fn held(inputs: &Inputs, out: bool, in_: bool) -> Result<(), Objection> {
+    for hold in inputs.holds.iter().filter(|hold| inputs.now < hold.until) {
+        let concerns = hold.fleet.as_ref().is_none_or(|id| *id == inputs.fleet.id);
+        let out = out && hold.direction != Some(Direction::In);
+        let in_ = in_ && hold.direction != Some(Direction::Out);
+        if concerns && (out || in_) {
+            return Err(Objection::Held { author: hold.author.clone() });
+        }
     }
     Ok(())
 }

@@ -1,90 +1,21 @@
 //! Plans as tables and properties; each plan here is also put before the review.
 
-use cloud::{
-    Instance, InstanceId, LaunchSpec, Mutation, Status, Tags, Terminate, Timestamp, clock,
-};
+use cloud::{InstanceId, Mutation, Status, Tags, Terminate, clock};
 use proptest::prelude::*;
 use std::time::Duration;
 
 use super::{Objection, plan, review};
+use crate::model::fixtures::{self, fleet, inputs, inventory, member, now};
 use crate::model::*;
 
-fn now() -> Timestamp {
-    "2026-01-02T12:00:00Z".parse().expect("a valid time")
-}
-
-fn entropy() -> Entropy {
-    Entropy(uuid::Uuid::from_u128(7))
-}
-
-fn fleet(min: u32, max: u32) -> Fleet {
-    Fleet {
-        id: "web".into(),
-        bounds: Bounds { min, max },
-        warmup: Span::secs(60),
-        boot_timeout: Span::secs(600),
-        terminate: Terminate::Graceful,
-        base: None,
-        launch: LaunchTemplate {
-            spec: LaunchSpec {
-                image_id: "m-1".into(),
-                security_group_ids: vec!["sg-1".into()],
-                instance_name: None,
-                host_name: None,
-                key_pair_name: None,
-                ram_role_name: None,
-                resource_group_id: None,
-                user_data: None,
-                system_disk: None,
-                internet_max_bandwidth_out: None,
-                spot: None,
-                deletion_protection: false,
-                tags: [("team".to_owned(), "shop".to_owned())].into(),
-            },
-            instance_types: vec!["c7".into(), "g7".into()],
-            vswitches: vec!["vsw-h".into(), "vsw-i".into()],
-        },
-        signals: [].into(),
-        rules: Vec::new(),
-    }
-}
-
-/// A managed, Running, fully tagged instance, created `age` minutes ago.
-fn member(id: &str, age: i64) -> Member {
-    let tags = [
-        (tags::SOURCE, tags::SOURCE_AUTO),
-        (tags::FLEET, "web"),
-        (tags::INTENT, "x"),
-        (tags::TIMESTAMP, "2026-01-02T11:00:00Z"),
-    ];
-    Member {
-        instance: Instance {
-            id: id.into(),
-            status: Status::Running,
-            created_at: now() - chrono::TimeDelta::minutes(age),
-            zone: "h".into(),
-            instance_type: "c7".into(),
-            vswitch: None,
-            private_ip: None,
-            tags: tags.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-            deletion_protection: false,
-            locks: Vec::new(),
-        },
-        ownership: Ownership::Managed,
-        phase: Phase::InService,
-        missing_tags: Tags::new(),
-    }
-}
-
-fn inventory(members: Vec<Member>) -> Inventory {
-    Inventory { at: now(), members, unlisted: Vec::new(), in_doubt: 0, doubts: Vec::new() }
-}
-
 fn wanting(inventory: &Inventory, desired: u32) -> Decision {
+    let current = inventory.capacity();
     Decision {
-        current: inventory.capacity(),
+        current,
         recommended: desired,
         desired,
+        add: desired.saturating_sub(current),
+        remove: current.saturating_sub(desired),
         reasons: Vec::new(),
         blocked_by: None,
         counterfactuals: Vec::new(),
@@ -93,9 +24,12 @@ fn wanting(inventory: &Inventory, desired: u32) -> Decision {
 
 /// The plan, after the review has had nothing against it.
 fn planned(fleet: &Fleet, inventory: &Inventory, history: &History, desired: u32) -> Plan {
-    let decision = wanting(inventory, desired);
-    let plan = plan(fleet, &decision, inventory, history, entropy(), now());
-    review(&plan, fleet, inventory).expect("the review has nothing against it");
+    planned_with(inputs(fleet.clone(), inventory.clone(), history.clone()), desired)
+}
+
+fn planned_with(inputs: Inputs, desired: u32) -> Plan {
+    let plan = plan(&inputs, &wanting(&inputs.inventory, desired));
+    review(&plan, &inputs).expect("the review has nothing against it");
     plan
 }
 
@@ -155,7 +89,6 @@ fn a_sold_out_place_is_passed_over_until_it_may_be_tried_again() {
         last: now(),
         why: "NoStock".into(),
     };
-    let mut history = History::default();
     for (name, cold_places, chosen) in [
         ("first choice", vec![], Some(("c7", "vsw-h"))),
         ("another zone of the same type", vec![("c7", "vsw-h", 60)], Some(("c7", "vsw-i"))),
@@ -171,8 +104,9 @@ fn a_sold_out_place_is_passed_over_until_it_may_be_tried_again() {
             None,
         ),
     ] {
-        history.cold = cold_places.iter().map(|(t, v, s)| (place(t, v), cold(*s))).collect();
-        let plan = planned(&fleet(0, 9), &inventory(Vec::new()), &history, 1);
+        let mut inputs = inputs(fleet(0, 9), inventory(Vec::new()), History::default());
+        inputs.account.cold = cold_places.iter().map(|(t, v, s)| (place(t, v), cold(*s))).collect();
+        let plan = planned_with(inputs, 1);
         let got = plan.actions.first().map(|action| match &action.mutation {
             Mutation::Launch(launch) => (launch.instance_type.as_str(), launch.vswitch.as_str()),
             other => panic!("{name}: {other:?}"),
@@ -229,7 +163,9 @@ fn an_instance_of_an_open_deletion_is_no_victim_again() {
     let mut history = History::default();
     let intent = IntentId(uuid::Uuid::from_u128(1));
     let mutation = Mutation::Delete { ids: vec!["i-1".into()], how: Terminate::Graceful };
-    history.open.insert(intent, Intent { at: now(), action: Action { intent, mutation } });
+    let action = Action { intent, mutation };
+    let open = Open { intent: Intent { at: now(), action }, sent_at: now(), repeat: true };
+    history.open.insert(intent, open);
     let inventory = inventory(vec![member("i-1", 9), member("i-2", 8), member("i-3", 7)]);
     assert_eq!(victims(&planned(&fleet(1, 9), &inventory, &history, 2)), ["i-2"]);
 }
@@ -288,7 +224,7 @@ fn the_review_refuses_what_must_never_happen() {
         let mut small = inventory.clone();
         small.members.truncate(4);
         let decision = wanting(&small, 5);
-        plan(&fleet, &decision, &small, &History::default(), entropy(), now()).actions
+        plan(&inputs(fleet.clone(), small, History::default()), &decision).actions
     };
     assert_eq!(decision.current, 5);
     for (name, actions, objection) in [
@@ -301,7 +237,8 @@ fn the_review_refuses_what_must_never_happen() {
         ("above max", launch, "above max = 5"),
     ] {
         let plan = Plan { actions, ..Plan::default() };
-        let error: Objection = review(&plan, &fleet, &inventory).expect_err(name);
+        let inputs = inputs(fleet.clone(), inventory.clone(), History::default());
+        let error: Objection = review(&plan, &inputs).expect_err(name);
         assert!(error.to_string().contains(objection), "{name}: {error}");
     }
 }
@@ -343,4 +280,122 @@ proptest! {
         let ids: std::collections::BTreeSet<_> = one.actions.iter().map(|a| a.intent).collect();
         prop_assert_eq!(ids.len(), one.actions.len());
     }
+}
+
+/// `c7 vsw-h 1` for each launch.
+fn launches(plan: &Plan) -> Vec<String> {
+    let launch = |action: &Action| match &action.mutation {
+        Mutation::Launch(launch) => {
+            Some(format!("{} {} {}", launch.instance_type, launch.vswitch, launch.amount))
+        }
+        _ => None,
+    };
+    plan.actions.iter().filter_map(launch).collect()
+}
+
+/// A place that was sold out, to be tried again after `secs` from now (already, if negative).
+fn sold_out(inputs: &mut Inputs, kind: &str, vswitch: &str, secs: i64) {
+    let until = now() + chrono::TimeDelta::seconds(secs);
+    let cold = Cold { until, strikes: 1, last: now(), why: "NoStock".into() };
+    let place = Place { instance_type: kind.into(), vswitch: vswitch.into() };
+    inputs.account.cold.insert(place, cold);
+}
+
+#[test]
+fn after_its_pause_a_place_gets_one_and_the_rest_goes_to_the_next() {
+    let mut inputs = inputs(fleet(0, 20), inventory(Vec::new()), History::default());
+    sold_out(&mut inputs, "c7", "vsw-h", -1);
+    sold_out(&mut inputs, "c7", "vsw-i", 60);
+    let plan = planned_with(inputs.clone(), 5);
+    assert_eq!(launches(&plan), ["c7 vsw-h 1", "g7 vsw-h 4"]);
+    assert_eq!(plan.skipped.len(), 1);
+    assert!(plan.more_at_once);
+    // Nothing but places to be tried: one each, and the rest waits for what they show.
+    for (kind, vswitch) in [("g7", "vsw-h"), ("g7", "vsw-i")] {
+        sold_out(&mut inputs, kind, vswitch, -1);
+    }
+    let plan = planned_with(inputs, 5);
+    let one_each = ["c7 vsw-h 1", "g7 vsw-h 1", "g7 vsw-i 1"];
+    assert_eq!(launches(&plan), one_each);
+    assert!(plan.shortfalls[0].starts_with("2 of 5 wait"), "{:?}", plan.shortfalls);
+}
+
+#[test]
+fn balanced_launches_go_to_the_emptiest_zone_that_has_stock() {
+    let mut balanced = fleet(0, 20);
+    balanced.launch.spread = Spread::Balanced;
+    // Two in vsw-h, one of vsw-i requested and not listed yet.
+    let mut history = History::default();
+    history.instances.insert("i-9".into(), fixtures::tracked(Phase::Requested, ("c7", "vsw-i")));
+    let mut there = inventory(vec![member("i-1", 9), member("i-2", 8)]);
+    there.unlisted.push(Unlisted { id: "i-9".into(), phase: Phase::Requested });
+    let inputs = inputs(balanced, there, history);
+    let plan = planned_with(inputs.clone(), 6);
+    assert_eq!(launches(&plan), ["c7 vsw-h 1", "c7 vsw-i 2"]);
+    let mut without = inputs;
+    sold_out(&mut without, "c7", "vsw-i", 60);
+    let plan = planned_with(without.clone(), 6);
+    assert_eq!(launches(&plan), ["c7 vsw-h 1", "g7 vsw-i 2"]);
+    sold_out(&mut without, "g7", "vsw-i", 60);
+    let plan = planned_with(without, 6);
+    assert_eq!(launches(&plan), ["c7 vsw-h 3"], "better unbalanced than too few");
+}
+
+#[test]
+fn what_never_served_is_cleared_away_and_what_did_is_left_when_somebody_stopped_it() {
+    let mut never = member("i-never", 20);
+    never.phase = Phase::Failed;
+    never.instance.status = Status::Starting;
+    let mut stopped = member("i-stopped", 90);
+    stopped.phase = Phase::Failed;
+    stopped.instance.status = Status::Stopped;
+    let mut adopted = member("i-adopted", 91);
+    adopted.phase = Phase::Failed;
+    adopted.instance.status = Status::Starting;
+    let mut history = History::default();
+    history.instances.insert("i-never".into(), fixtures::tracked(Phase::Failed, ("c7", "vsw-h")));
+    let served = Tracked { served: true, ..fixtures::tracked(Phase::Failed, ("c7", "vsw-h")) };
+    history.instances.insert("i-stopped".into(), served);
+    let inventory = inventory(vec![never, stopped, adopted, member("i-1", 9)]);
+    let mut inputs = inputs(fleet(1, 9), inventory, history);
+    let plan = planned_with(inputs.clone(), 1);
+    assert_eq!(victims(&plan), ["i-never"]);
+    let Mutation::Delete { how, .. } = &plan.actions[0].mutation else { panic!("a deletion") };
+    assert_eq!(*how, Terminate::Force);
+    // Not under a hold, and not right after it refused.
+    let refused = RefusedEnd {
+        until: clock::after(now(), Duration::from_secs(60)),
+        strikes: 1,
+        why: "initializing".into(),
+    };
+    inputs.history.refused.insert("i-never".into(), refused);
+    assert_eq!(victims(&planned_with(inputs, 1)), [""; 0]);
+}
+
+#[test]
+fn one_that_refused_to_end_is_passed_over_for_a_while() {
+    let inventory = inventory(vec![member("i-1", 9), member("i-2", 8), member("i-3", 7)]);
+    let mut history = History::default();
+    let until = clock::after(now(), Duration::from_secs(60));
+    let refused = RefusedEnd { until, strikes: 1, why: "protected".into() };
+    history.refused.insert("i-1".into(), refused);
+    assert_eq!(victims(&planned(&fleet(1, 9), &inventory, &history, 2)), ["i-2"]);
+}
+
+#[test]
+fn the_review_refuses_to_change_what_is_held() {
+    let there = inventory(vec![member("i-1", 9), member("i-2", 8)]);
+    let mut inputs = inputs(fleet(1, 9), there.clone(), History::default());
+    inputs.holds.push(Hold {
+        id: uuid::Uuid::nil(),
+        fleet: None,
+        direction: Some(Direction::In),
+        author: "ann".into(),
+        reason: "the fair".into(),
+        placed: now(),
+        until: clock::after(now(), Duration::from_secs(60)),
+    });
+    let plan = plan(&inputs, &wanting(&there, 1));
+    let error = review(&plan, &inputs).expect_err("held").to_string();
+    assert!(error.contains("`ann` holds it"), "{error}");
 }

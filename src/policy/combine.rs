@@ -3,22 +3,9 @@
 //! The largest wish for more wins. Instances are removed only when no rule wants more, none wants
 //! to stay and none lacks its signal; then the most careful wish counts.
 
-use crate::model::{Counterfactual, Reason};
+use crate::model::{Reason, Short};
 
-use super::{Opinion, Pull, Situation};
-
-/// What the rules together want, before the bounds.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Proposal {
-    pub(super) current: u32,
-    /// If nothing held them back.
-    pub(super) recommended: u32,
-    /// Now.
-    pub(super) desired: u32,
-    pub(super) reasons: Vec<Reason>,
-    pub(super) blocked_by: Option<Reason>,
-    pub(super) counterfactuals: Vec<Counterfactual>,
-}
+use super::{Opinion, Proposal, Pull, Situation};
 
 pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Proposal {
     let current = situation.current;
@@ -30,48 +17,66 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
         blocked_by: None,
         counterfactuals: opinions.iter().flat_map(|o| o.counterfactuals.clone()).collect(),
     };
+    out(&mut proposal, opinions);
     let idle = opinions.iter().any(|opinion| matches!(opinion.pull, Pull::In(_)));
-    if let Some(unfinished) = situation.history.unfinished.filter(|u| u.target > current && !idle) {
-        // Decided before, cool-down and all: only its place was sold out.
-        proposal.reasons.insert(0, Reason::Unfinished { target: unfinished.target });
-        proposal.recommended = unfinished.target;
-        proposal.desired = unfinished.target;
-        return proposal;
+    if let Some(standing) = situation.history.standing
+        && standing.target > proposal.desired
+        && !idle
+    {
+        // Decided before, cool-down and all: only its place was sold out, or instances were lost.
+        let target = standing.target;
+        proposal.reasons.insert(
+            0,
+            match standing.why {
+                Short::Remainder => Reason::Unfinished { target },
+                Short::Lost => Reason::Replacing { target },
+            },
+        );
+        proposal.recommended = proposal.recommended.max(target);
+        proposal.desired = target;
+        if proposal.recommended == target {
+            proposal.blocked_by = None;
+        }
+    } else if proposal.recommended == current {
+        in_(&mut proposal, opinions);
     }
+    proposal
+}
+
+/// The largest wish for more, and of those that may act now.
+fn out(proposal: &mut Proposal, opinions: &[Opinion]) {
     let outs = opinions.iter().filter_map(|opinion| match opinion.pull {
         Pull::Out(target) => Some((target, opinion)),
         _ => None,
     });
-    if let Some(recommended) = outs.clone().map(|(target, _)| target).max() {
-        proposal.recommended = recommended;
-        let free = outs.clone().filter(|(_, opinion)| opinion.blocked_by.is_none());
-        match free.map(|(target, _)| target).max() {
-            Some(target) => proposal.desired = target,
-            None => proposal.blocked_by = outs.into_iter().find_map(|(_, o)| o.blocked_by.clone()),
-        }
-        return proposal;
+    let Some(recommended) = outs.clone().map(|(target, _)| target).max() else { return };
+    proposal.recommended = recommended;
+    let free = outs.clone().filter(|(_, opinion)| opinion.blocked_by.is_none());
+    match free.map(|(target, _)| target).max() {
+        Some(target) => proposal.desired = target,
+        None => proposal.blocked_by = outs.into_iter().find_map(|(_, o)| o.blocked_by.clone()),
     }
-    let target = opinions
-        .iter()
-        .filter_map(|opinion| match opinion.pull {
-            Pull::In(target) => Some(target),
-            _ => None,
-        })
-        .max();
-    let Some(target) = target else {
+}
+
+/// The most careful wish for fewer, if nobody objects.
+fn in_(proposal: &mut Proposal, opinions: &[Opinion]) {
+    let ins = opinions.iter().filter_map(|opinion| match opinion.pull {
+        Pull::In(target) => Some(target),
+        _ => None,
+    });
+    let Some(target) = ins.max() else {
         proposal.blocked_by = opinions.iter().find_map(|opinion| opinion.blocked_by.clone());
-        return proposal;
+        return;
     };
     if let Some(veto) = opinions.iter().find(|o| matches!(o.pull, Pull::Stay | Pull::Abstain)) {
         let outvoted = Reason::Outvoted { signal: veto.signal.clone() };
         proposal.reasons.push(outvoted.clone());
         proposal.blocked_by = Some(veto.blocked_by.clone().unwrap_or(outvoted));
-        return proposal;
+        return;
     }
     proposal.recommended = target;
     match opinions.iter().find_map(|opinion| opinion.blocked_by.clone()) {
         Some(reason) => proposal.blocked_by = Some(reason),
         None => proposal.desired = target,
     }
-    proposal
 }

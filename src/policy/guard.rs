@@ -1,82 +1,88 @@
-//! The last word: `min ≤ desired ≤ max`, whatever signals and rules say; nothing is done on an
+//! The bounds: `min ≤ desired ≤ max`, whatever signals and rules say; nothing is done on an
 //! inventory that is in doubt.
 
-use crate::model::{Bounds, Counterfactual, Decision, Inventory, Phase, Reason};
+use cloud::Mutation;
 
-use super::combine::Proposal;
+use crate::model::{Counterfactual, Inputs, Phase, Reason};
 
-pub(super) fn guard(proposal: Proposal, bounds: Bounds, inventory: &Inventory) -> Decision {
-    let Proposal {
-        current,
-        recommended,
-        desired,
-        mut reasons,
-        mut blocked_by,
-        mut counterfactuals,
-    } = proposal;
-    let Bounds { min, max } = bounds;
-    let mut block = |reason: Reason, reasons: &mut Vec<Reason>| {
-        reasons.push(reason.clone());
-        blocked_by.get_or_insert(reason);
-    };
+use super::Proposal;
 
+/// The size to reach with what there is room for. It may lie below `min` when what exists without
+/// being capacity fills `max`.
+pub(super) fn guard(proposal: &mut Proposal, inputs: &Inputs) -> u32 {
+    let (bounds, inventory) = (inputs.fleet.bounds, &inputs.inventory);
+    let current = proposal.current;
     if let Some(why) = inventory.doubts.first() {
-        block(Reason::Doubt { why: why.clone() }, &mut reasons);
-        let recommended = recommended.clamp(min, max);
-        let desired = current.clamp(min, max);
-        return Decision { current, recommended, desired, reasons, blocked_by, counterfactuals };
+        proposal.block(Reason::Doubt { why: why.clone() });
+        return current;
     }
-    let mut target = desired;
+    let mut target = proposal.desired;
+    for zone in &inventory.lost_zones {
+        let lost = inventory.members.iter().filter(|m| m.instance.zone == *zone);
+        let instances = u32::try_from(lost.count()).unwrap_or(u32::MAX);
+        let reason = Reason::ZoneLost { zone: zone.clone(), instances };
+        if target < current {
+            // Who is heard of again a minute later must not find the others gone.
+            target = current;
+            proposal.block(reason);
+        } else {
+            proposal.reasons.push(reason);
+        }
+    }
     if inventory.in_doubt > 0 {
         let reason = Reason::OutcomeOpen { instances: inventory.in_doubt };
         if target < current {
             // Those instances may not exist: to remove others on their account could undercut min.
-            block(reason, &mut reasons);
             target = current;
+            proposal.block(reason);
         } else {
-            reasons.push(reason);
+            proposal.reasons.push(reason);
         }
     }
-    if target > max {
-        if current > max {
-            reasons.push(Reason::LoweredToMax { max });
-        } else {
-            block(Reason::CappedAtMax { max }, &mut reasons);
-            counterfactuals.push(Counterfactual::HigherMax { max });
-        }
-        target = max;
-    } else if target < min {
-        if current < min {
-            reasons.push(Reason::RaisedToMin { min });
-        } else {
-            block(Reason::FlooredAtMin { min }, &mut reasons);
-            counterfactuals.push(Counterfactual::LowerMin { min });
-        }
-        target = min;
+    let ends = inputs.history.open.values().filter_map(|open| match &open.intent.action.mutation {
+        Mutation::Stop { ids } | Mutation::Delete { ids, .. } => Some(ids.len()),
+        _ => None,
+    });
+    let ending = u32::try_from(ends.sum::<usize>()).unwrap_or(u32::MAX);
+    if ending > 0 && target < current {
+        // They may be on their way out already: others on top of them could be too many.
+        target = current;
+        proposal.block(Reason::EndOpen { instances: ending });
     }
+    if target > bounds.max {
+        if current > bounds.max {
+            proposal.reasons.push(Reason::LoweredToMax { max: bounds.max });
+        } else {
+            proposal.block(Reason::CappedAtMax { max: bounds.max });
+            proposal.counterfactuals.push(Counterfactual::HigherMax { max: bounds.max });
+        }
+        target = bounds.max;
+    } else if target < bounds.min {
+        if current < bounds.min {
+            proposal.reasons.push(Reason::RaisedToMin { min: bounds.min });
+        } else {
+            proposal.block(Reason::FlooredAtMin { min: bounds.min });
+            proposal.counterfactuals.push(Counterfactual::LowerMin { min: bounds.min });
+        }
+        target = bounds.min;
+    }
+    room(proposal, inputs, target)
+}
 
-    // What exists without being capacity (failed, on its way out) still counts against max: it may
-    // be billed, and a fleet that keeps failing to boot must not buy without end.
+/// What exists without being capacity (failed, on its way out, unreachable) still counts against
+/// max: it may be billed, and a fleet that keeps failing to boot must not buy without end.
+fn room(proposal: &mut Proposal, inputs: &Inputs, target: u32) -> u32 {
+    let (max, inventory, current) = (inputs.fleet.bounds.max, &inputs.inventory, proposal.current);
     let room = max.saturating_sub(inventory.live());
-    if target > current && target - current > room {
-        let not_capacity = inventory.count(|phase| phase.is_live() && !phase.is_capacity());
-        let failed = inventory.count(|phase| phase == Phase::Failed);
-        let reason = if failed > 0 {
-            Reason::FailedCountAgainstMax { failed, max }
-        } else {
-            Reason::LeavingCountAgainstMax { leaving: not_capacity, max }
-        };
-        block(reason, &mut reasons);
-        target = current + room;
+    if target <= current || target - current <= room {
+        return target;
     }
-    Decision {
-        current,
-        recommended: recommended.clamp(min, max),
-        // With room for nothing `target` may lie below min: max outranks min, the plan then adds
-        // nothing; what is reported as desired stays within the bounds.
-        desired: target.clamp(min, max),
-        reasons,
-        blocked_by,
-        counterfactuals,
-    }
+    let failed = inventory.count(|phase| phase == Phase::Failed);
+    let leaving = inventory.count(|p| matches!(p, Phase::Draining | Phase::Terminating));
+    proposal.block(if failed > 0 {
+        Reason::FailedCountAgainstMax { failed, max }
+    } else {
+        Reason::LeavingCountAgainstMax { leaving: leaving + inventory.unreachable(), max }
+    });
+    current + room
 }

@@ -1,13 +1,16 @@
 //! Deciding: how many instances a fleet should have, and why.
 //!
 //! Pure: equal inputs give equal decisions, so a decision can be replayed and a policy backtested.
-//! Each rule gives an opinion; `combine` makes one number of them; `guard` has the last word.
+//! Each rule gives an opinion; `combine` makes one number of them; `steady` keeps it from swinging;
+//! `guard` keeps it within the bounds; `brake` says how much of it may be done now.
 //!
 //! Absence of evidence is not evidence of idleness: a rule without a usable signal has no opinion,
 //! and as long as one has none, nothing is removed.
 
+mod brake;
 mod combine;
 mod guard;
+mod steady;
 #[cfg(test)]
 mod tests;
 mod threshold;
@@ -15,8 +18,8 @@ mod threshold;
 use cloud::Timestamp;
 
 use crate::model::{
-    Counterfactual, Decision, Direction, Fleet, History, Inventory, Reason, Rule, SampleWindow,
-    SignalName, Signals, tags,
+    Counterfactual, Decision, Direction, History, Inputs, Inventory, Measured, Reason, Rule,
+    SampleWindow, SignalName, Signals, tags,
 };
 
 /// What one rule wants.
@@ -45,13 +48,37 @@ enum Pull {
     Abstain,
 }
 
+/// What the rules want, on its way to a decision. Each stage may change `desired` and says why.
+#[derive(Debug, Clone, PartialEq)]
+struct Proposal {
+    current: u32,
+    /// If nothing held it back.
+    recommended: u32,
+    /// Now.
+    desired: u32,
+    reasons: Vec<Reason>,
+    /// The first reason that kept `desired` from `recommended`.
+    blocked_by: Option<Reason>,
+    counterfactuals: Vec<Counterfactual>,
+}
+
+impl Proposal {
+    /// Something keeps the fleet from what is recommended.
+    fn block(&mut self, reason: Reason) {
+        self.reasons.push(reason.clone());
+        self.blocked_by.get_or_insert(reason);
+    }
+}
+
 /// What every rule may look at.
 struct Situation<'a> {
     current: u32,
     now: Timestamp,
+    in_service: u32,
     ends: Ends,
     signals: &'a Signals,
     history: &'a History,
+    inputs: &'a Inputs,
 }
 
 /// When the last actions ended, from the journal or, where it is newer (a lost journal, another
@@ -64,31 +91,32 @@ struct Ends {
     began: Timestamp,
 }
 
-/// Decides for one fleet. `signals` are this tick's readings; `history` ends before this tick.
+/// Decides for one fleet.
 #[must_use]
-pub fn decide(
-    fleet: &Fleet,
-    inventory: &Inventory,
-    signals: &Signals,
-    history: &History,
-    now: Timestamp,
-) -> Decision {
+pub fn decide(inputs: &Inputs) -> Decision {
+    let Inputs { now, inventory, signals, history, .. } = inputs;
     let situation = Situation {
         current: inventory.capacity(),
-        now,
-        ends: Ends::of(inventory, history, now),
+        now: *now,
+        in_service: inventory.in_service(),
+        ends: Ends::of(inventory, history, *now),
         signals,
         history,
+        inputs,
     };
-    let opinions: Vec<Opinion> = fleet
+    let opinions: Vec<Opinion> = inputs
+        .fleet
         .rules
         .iter()
         .map(|rule| match rule {
             Rule::Threshold(rule) => threshold::opinion(rule, &situation),
         })
         .collect();
-    let proposal = combine::combine(&opinions, &situation);
-    guard::guard(proposal, fleet.bounds, inventory)
+    let mut proposal = combine::combine(&opinions, &situation);
+    steady::fall_back(&mut proposal, inputs);
+    steady::stabilize(&mut proposal, inputs);
+    let goal = guard::guard(&mut proposal, inputs);
+    brake::decision(proposal, goal, inputs)
 }
 
 impl Ends {
@@ -99,19 +127,29 @@ impl Ends {
             text.parse::<Timestamp>().ok().map(|at| at.min(now))
         });
         Ends {
-            out: history.last_out.map(|end| end.at).into_iter().chain(tagged).max(),
-            in_: history.last_in.map(|end| end.at),
+            out: history.last_out.into_iter().chain(tagged).max(),
+            in_: history.last_in,
             began: history.began.unwrap_or(now),
         }
     }
 }
 
 impl Situation<'_> {
-    /// The samples of `signal`, this tick's included.
+    /// This tick's sample of `signal`, related to the fleet that it was measured on.
+    fn measured(&self, signal: &SignalName) -> Option<Measured> {
+        let sample = self.signals.get(signal)?.as_ref().ok()?;
+        let true_at = self.now - cloud::clock::delta(sample.age.get());
+        let first = self.history.in_service.is_empty();
+        let in_service = self.history.in_service_at(true_at).or(first.then_some(self.in_service));
+        Some(Measured::of(sample, self.now, in_service))
+    }
+
+    /// The samples of `signal` that count, this tick's included.
     fn window(&self, signal: &SignalName) -> SampleWindow {
-        let mut window = self.history.samples.get(signal).cloned().unwrap_or_default();
-        if let Some(Ok(sample)) = self.signals.get(signal) {
-            window.push(*sample);
+        let memory = self.history.signals.get(signal);
+        let mut window = memory.map(|memory| memory.window.clone()).unwrap_or_default();
+        if let Some(sample) = self.measured(signal) {
+            window.push(sample, self.history.last_action());
         }
         window
     }

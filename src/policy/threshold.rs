@@ -1,7 +1,14 @@
 //! Threshold with hysteresis: out after a run of new samples above one bound, in after a run below
 //! a lower one.
+//!
+//! A value speaks of the instances that were in service when it was measured, not of those that
+//! there are now: a step is counted from there, so that one shortage is not answered twice while
+//! its answer boots.
 
-use crate::model::{Counterfactual, Direction, Reason, SampleWindow, Threshold};
+use crate::model::{
+    Counterfactual, Coverage, Direction, Gap, Measured, Reason, SampleWindow, SignalName, Step,
+    Threshold,
+};
 
 use super::{Opinion, Pull, Situation};
 
@@ -10,7 +17,7 @@ struct Side {
     direction: Direction,
     bound: f64,
     samples: u32,
-    by: crate::model::Step,
+    by: Step,
     cooldown: std::time::Duration,
 }
 
@@ -24,27 +31,13 @@ pub(super) fn opinion(rule: &Threshold, situation: &Situation<'_>) -> Opinion {
         blocked_by: None,
         counterfactuals: Vec::new(),
     };
-    let value = match situation.signals.get(&signal) {
-        Some(Ok(sample)) => sample.value,
-        gap => {
-            let gap = match gap {
-                Some(Err(gap)) => gap.clone(),
-                // The tick reads every configured signal; one that is absent was not read.
-                _ => crate::model::Gap::Empty,
-            };
-            let reason = Reason::Missing { signal: signal.clone(), gap };
-            return Opinion {
-                reasons: vec![reason.clone()],
-                blocked_by: Some(reason),
-                counterfactuals: vec![Counterfactual::SignalReturns { signal }],
-                ..blank
-            };
-        }
+    let Some(measured) = situation.measured(&signal) else {
+        return missing(signal, situation, blank);
     };
     let window = situation.window(&signal);
-    let crossed = rule.sides().into_iter().find(|side| side.is_past(value));
-    match crossed {
-        Some(side) => side.opinion(&window, value, situation, blank),
+    let value = measured.value;
+    match rule.sides().into_iter().find(|side| side.is_past(value)) {
+        Some(side) => side.opinion(&window, &measured, situation, blank),
         None => Opinion {
             pull: if rule.scale_in.is_some() { Pull::Stay } else { Pull::Neutral },
             reasons: vec![Reason::WithinBand { signal: signal.clone(), value }],
@@ -55,6 +48,21 @@ pub(super) fn opinion(rule: &Threshold, situation: &Situation<'_>) -> Opinion {
                 .collect(),
             ..blank
         },
+    }
+}
+
+fn missing(signal: SignalName, situation: &Situation<'_>, blank: Opinion) -> Opinion {
+    let gap = match situation.signals.get(&signal) {
+        Some(Err(gap)) => gap.clone(),
+        // The tick reads every configured signal; one that is absent was not read.
+        _ => Gap::Empty,
+    };
+    let reason = Reason::Missing { signal: signal.clone(), gap };
+    Opinion {
+        reasons: vec![reason.clone()],
+        blocked_by: Some(reason),
+        counterfactuals: vec![Counterfactual::SignalReturns { signal }],
+        ..blank
     }
 }
 
@@ -91,18 +99,50 @@ impl Side {
     fn opinion(
         &self,
         window: &SampleWindow,
-        value: f64,
+        measured: &Measured,
         situation: &Situation<'_>,
         blank: Opinion,
     ) -> Opinion {
         let signal = blank.signal.clone();
-        let run = window.newest_first().take_while(|sample| self.is_past(sample.value)).count();
+        // Few instances that report high load are a reason for more; few that report none are no
+        // reason for fewer.
+        if self.direction == Direction::In
+            && let Some(reason) = partial(&signal, measured, situation)
+        {
+            return Opinion {
+                blocked_by: Some(reason.clone()),
+                reasons: vec![reason],
+                counterfactuals: vec![Counterfactual::SignalReturns { signal }],
+                ..blank
+            };
+        }
+        let (from, target) = self.target(measured, situation);
+        let answered = match self.direction {
+            Direction::Out => target <= situation.current,
+            Direction::In => target >= situation.current,
+        };
+        if answered {
+            let (measured_with, capacity) = (from, situation.current);
+            let reason = Reason::Answered { signal, measured_with, capacity };
+            return Opinion {
+                pull: Pull::Stay,
+                blocked_by: Some(reason.clone()),
+                reasons: vec![reason],
+                ..blank
+            };
+        }
+        let counts = |sample: &&Measured| {
+            self.is_past(sample.value)
+                && (self.direction == Direction::Out
+                    || partial(&signal, sample, situation).is_none())
+        };
+        let run = window.newest_first().take_while(counts).count();
         let have = u32::try_from(run).unwrap_or(u32::MAX);
         if have < self.samples {
             let reason = Reason::RunIncomplete {
                 signal: signal.clone(),
                 direction: self.direction,
-                value,
+                value: measured.value,
                 bound: self.bound,
                 have,
                 need: self.samples,
@@ -117,11 +157,10 @@ impl Side {
                 ..blank
             };
         }
-        let step = self.by.of(situation.current);
         let reason = Reason::Crossed {
             signal,
             direction: self.direction,
-            value,
+            value: measured.value,
             bound: self.bound,
             samples: self.samples,
             by: self.by,
@@ -135,8 +174,8 @@ impl Side {
         };
         Opinion {
             pull: match self.direction {
-                Direction::Out => Pull::Out(situation.current.saturating_add(step)),
-                Direction::In => Pull::In(situation.current.saturating_sub(step)),
+                Direction::Out => Pull::Out(target),
+                Direction::In => Pull::In(target),
             },
             reasons: std::iter::once(reason).chain(cooling.clone()).collect(),
             blocked_by: cooling,
@@ -145,7 +184,44 @@ impl Side {
         }
     }
 
-    fn if_it_stayed_past(&self, signal: crate::model::SignalName, more: u32) -> Counterfactual {
+    /// The size that a step is counted from, and the size that it leads to.
+    ///
+    /// Out: from the instances that carried the load that was measured. In: likewise, but never
+    /// from fewer than there are, since low load on few instances is lower still on more.
+    fn target(&self, measured: &Measured, situation: &Situation<'_>) -> (u32, u32) {
+        let then = measured.in_service.unwrap_or(situation.current);
+        match self.direction {
+            Direction::Out => (then, then.saturating_add(self.by.of(then))),
+            Direction::In => {
+                let from = then.max(situation.current);
+                (then, from.saturating_sub(self.by.of(from)))
+            }
+        }
+    }
+
+    fn if_it_stayed_past(&self, signal: SignalName, more: u32) -> Counterfactual {
         Counterfactual::Samples { signal, direction: self.direction, bound: self.bound, more }
     }
+}
+
+/// Why `sample` says too little about the fleet, if so.
+fn partial(signal: &SignalName, sample: &Measured, situation: &Situation<'_>) -> Option<Reason> {
+    let spec = situation.inputs.fleet.signals.get(signal)?;
+    let min_coverage = match spec.coverage {
+        Coverage::AtLeast(share) => share,
+        Coverage::Auto(share) => {
+            let memory = situation.history.signals.get(signal)?;
+            memory.is_per_instance(situation.now).then_some(share)?
+        }
+    };
+    let in_service = sample.in_service.filter(|count| *count > 0)?;
+    // How many report could not be found out: as good as none.
+    let reporting = sample.reporting.unwrap_or(0);
+    let coverage = f64::from(reporting) / f64::from(in_service);
+    (coverage < min_coverage).then(|| Reason::Partial {
+        signal: signal.clone(),
+        reporting,
+        in_service,
+        min_coverage,
+    })
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::{Reading, SignalName, Signals};
+use crate::model::{Gap, Reading, SignalName, Signals};
 
-pub use prometheus::{Prometheus, Shared, SourceError};
-pub use spec::{Access, Auth, PrometheusSpec, SourceSpec};
+pub use prometheus::{Prometheus, Shared, SourceError, Up};
+pub use spec::{Access, Auth, PrometheusSpec, SourceSpec, UpSpec};
 
 /// Where one signal comes from.
 #[async_trait]
@@ -21,13 +21,19 @@ pub trait Source: Debug + Send + Sync {
     async fn read(&self) -> Reading;
 }
 
+/// Who is up.
+#[async_trait]
+pub trait Roll: Debug + Send + Sync {
+    /// The names (`host:port` or `host`) of all that answer their scrapes.
+    async fn call(&self) -> Result<Vec<String>, Gap>;
+}
+
 /// Reads all signals of a fleet at once; one that is slow or missing does not hold up the others
 /// longer than its own time-out.
 pub async fn observe(sources: &BTreeMap<SignalName, Arc<dyn Source>>) -> Signals {
-    let mut reading = tokio::task::JoinSet::new();
-    for (name, source) in sources {
+    let reading = sources.iter().map(|(name, source)| {
         let (name, source) = (name.clone(), source.clone());
-        reading.spawn(async move { (name, source.read().await) });
-    }
-    reading.join_all().await.into_iter().collect()
+        async move { (name, source.read().await) }
+    });
+    futures::future::join_all(reading).await.into_iter().collect()
 }

@@ -26,6 +26,21 @@ pub struct PrometheusSpec {
     pub reduce: Option<Reduce>,
     /// Data older than this is a gap.
     pub max_age: Span,
+    /// Whether it is asked how many instances report the data.
+    pub asks_coverage: bool,
+    pub timeout: Span,
+    pub access: Access,
+}
+
+/// An instant query whose series say which instances are up, of a Prometheus-compatible server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpSpec {
+    /// The server's base.
+    pub url: String,
+    /// Its series have the value 1 for what is up.
+    pub query: String,
+    /// The label that names the instance: its address or id, with or without a port.
+    pub label: String,
     pub timeout: Span,
     pub access: Access,
 }

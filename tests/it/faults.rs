@@ -2,8 +2,9 @@
 
 use cloud::Status;
 use ecs_emulator::{Fault, FaultKind, World as Cloud};
+use fleetscaler::control::TickReport;
 use fleetscaler::execute::Outcome;
-use fleetscaler::model::{Phase, Settlement};
+use fleetscaler::model::{AlertCode, Phase, Settlement};
 
 use crate::harness::{Setup, Wish};
 
@@ -123,14 +124,16 @@ async fn bad_answers_to_a_listing_change_nothing() {
 #[tokio::test]
 async fn an_empty_listing_is_not_believed_while_the_permission_is_missing() {
     let setup = Setup::settled(Wish::default()).await;
+    // A listing and the question for the two ids that it did not show.
     setup.emulator.inject(Fault::on("DescribeInstances", FaultKind::EmptyListing).times(2));
-    let report = setup.ticks(1, 90.0).await.remove(0);
-    assert!(
-        report.decision.reasons.iter().any(|r| r.to_string().contains("in doubt")),
-        "{}",
-        report.decision
-    );
-    setup.ticks(1, 50.0).await;
+    // A fleet in which nothing changes is listed every minute.
+    let reports = setup.ticks(6, 50.0).await;
+    let doubted = |report: &TickReport| {
+        let alert = report.alerts.iter().any(|a| a.key.code == AlertCode::InventoryDoubt);
+        alert && report.decision.reasons.iter().any(|r| r.to_string().contains("in doubt"))
+    };
+    assert_eq!(reports.iter().filter(|report| doubted(report)).count(), 1);
+    assert!(reports.last().is_some_and(|report| report.alerts.is_empty()));
     assert_eq!(setup.emulator.instances().len(), 2, "no second fleet was bought");
 }
 
@@ -140,9 +143,9 @@ async fn instances_that_are_really_gone_are_replaced_after_a_second_look() {
     for view in setup.fleet() {
         setup.emulator.vanish(&view.id);
     }
-    setup.ticks(1, 50.0).await;
-    assert_eq!(setup.fleet().len(), 0, "the first look is not believed");
-    setup.ticks(2, 50.0).await;
+    let reports = setup.ticks(8, 50.0).await;
+    let doubts = reports.iter().filter(|report| !report.alerts.is_empty()).count();
+    assert_eq!(doubts, 1, "the first look is not believed, the second is");
     assert_eq!(setup.fleet().len(), 2);
 }
 
@@ -200,17 +203,37 @@ async fn an_instance_that_vanishes_after_acceptance_is_replaced() {
 }
 
 #[tokio::test]
-async fn an_instance_that_never_boots_is_no_capacity_and_does_not_lead_beyond_max() {
-    let fleet = "boot_timeout = \"2m\"";
+async fn instances_that_never_boot_are_retired_retried_with_a_bound_and_then_probed_only() {
+    let fleet = "boot_timeout = \"2m\"\nlaunch_failures = 3";
     let setup = Setup::settled(Wish { fleet, ..Wish::default() }).await;
     setup.emulator.inject(Fault::on("RunInstances", FaultKind::NeverBoots));
-    for _ in 0..60 {
-        setup.ticks(1, 90.0).await;
+    let mut alerted = None;
+    for n in 0..240 {
+        let report = setup.ticks(1, 90.0).await.remove(0);
         assert!(setup.fleet().len() <= 8);
+        assert_eq!(report.decision.current, 2 + report.counts.booting + report.counts.requested);
+        let stopped = report.alerts.iter().any(|a| a.key.code == AlertCode::LaunchFailures);
+        alerted = alerted.or(stopped.then_some(n));
     }
-    let report = setup.ticks(1, 90.0).await.remove(0);
-    assert_eq!(report.counts.failed, 6);
-    assert!(report.decision.reasons.iter().any(|r| r.to_string().contains("failed instances")));
+    let alerted = alerted.expect("an alert");
+    let launches: Vec<(cloud::Timestamp, usize)> = setup
+        .emulator
+        .transcript()
+        .into_iter()
+        .filter(|entry| entry.action == "RunInstances")
+        .map(|entry| (entry.at, entry.created.len()))
+        .skip(1)
+        .collect();
+    assert!((4..=5).contains(&launches.len()), "an hour has few launches: {launches:?}");
+    assert!(alerted < 60, "three failed within a quarter of an hour: {alerted}");
+    let (last, before) = (launches[launches.len() - 1], launches[launches.len() - 2]);
+    assert_eq!(last.1, 1, "one instance is tried: {launches:?}");
+    assert!(last.0 - before.0 >= chrono::TimeDelta::minutes(30), "{launches:?}");
+    // The cause is gone: the next probe succeeds, and the fleet grows again.
+    setup.emulator.clear_faults();
+    setup.ticks(300, 90.0).await;
+    assert_eq!(setup.fleet().len(), 8);
+    assert!(setup.ticks(1, 50.0).await[0].alerts.is_empty());
 }
 
 #[tokio::test]
@@ -218,8 +241,9 @@ async fn lost_tags_are_repaired() {
     let setup = Setup::settled(Wish::default()).await;
     let id = setup.fleet()[0].id.clone();
     setup.emulator.untag(&id, &["scale-fleet", "scale-timestamp"]);
-    let report = setup.ticks(1, 50.0).await.remove(0);
-    assert_eq!(report.decision.current, 2, "it is known by its id");
+    for report in setup.ticks(6, 50.0).await {
+        assert_eq!(report.decision.current, 2, "it is known by its id");
+    }
     let view = setup.emulator.instances().into_iter().find(|view| view.id == id).expect("there");
     assert_eq!(view.tags["scale-fleet"], "web");
     assert!(view.tags["scale-timestamp"].parse::<cloud::Timestamp>().is_ok());

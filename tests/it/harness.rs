@@ -86,6 +86,7 @@ impl Setup {
             r#"
 [daemon]
 interval = "15s"
+lease = "5m"
 state = "sqlite:{state}"
 [provider.aliyun]
 region = "cn-hangzhou"
@@ -96,6 +97,7 @@ provider = "aliyun"
 min = 2
 max = 8
 warmup = "30s"
+stabilization = "0s"
 {fleet}
 [fleet.web.launch]
 image_id = "m-bp1example"
@@ -140,7 +142,11 @@ cooldown = {{ out = "1m", in = "1m" }}
     /// One tick, with the clock moved forward wherever the daemon waits.
     pub(crate) async fn try_tick(&self) -> Result<TickReport, TickError> {
         let world = self.world.as_ref().expect("the daemon is up");
-        self.patiently(control::tick(world, &world.fleets[0])).await
+        control::tend(world).await.expect("the journal can be used");
+        let result = self.patiently(control::tick(world, &world.fleets[0])).await;
+        // As the daemon does every second or two.
+        control::tend(world).await.expect("the journal can be used");
+        result
     }
 
     pub(crate) async fn tick(&self) -> TickReport {

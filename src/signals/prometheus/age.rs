@@ -1,4 +1,5 @@
-//! The selectors under a query, as queries for the time of their newest sample. Pure.
+//! The selectors under a query, as queries for the time of their newest sample and for how many
+//! instances they have samples of. Pure.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +11,23 @@ use promql_parser::parser::{self, Expr, VectorSelector};
 /// fleet's average stale (when a target is gone, Prometheus ends its series itself). Across
 /// selectors the oldest counts: a ratio is as old as the older of its two metrics.
 pub(super) fn queries(query: &str) -> Result<Vec<String>, String> {
+    each_selector(query, |selector| format!("max(timestamp({selector}))"))
+}
+
+/// One query per distinct selector: of how many instances it has a sample. The label is the one
+/// that Prometheus itself gives to every target.
+pub(super) fn reporting(query: &str) -> Result<Vec<String>, String> {
+    each_selector(query, |selector| format!("count(count by (instance) ({selector}))"))
+}
+
+fn each_selector(
+    query: &str,
+    ask: impl Fn(&VectorSelector) -> String,
+) -> Result<Vec<String>, String> {
     let expr = parser::parse(query).map_err(|why| format!("the query cannot be parsed: {why}"))?;
     let mut selectors = Vec::new();
     collect(&expr, &mut selectors);
-    let distinct: BTreeSet<String> =
-        selectors.into_iter().map(|selector| format!("max(timestamp({selector}))")).collect();
+    let distinct: BTreeSet<String> = selectors.into_iter().map(ask).collect();
     Ok(distinct.into_iter().collect())
 }
 
@@ -42,7 +55,17 @@ fn collect<'a>(expr: &'a Expr, selectors: &mut Vec<&'a VectorSelector>) {
 
 #[cfg(test)]
 mod tests {
-    use super::queries;
+    use super::{queries, reporting};
+
+    #[test]
+    fn every_distinct_selector_is_asked_how_many_instances_report_it() {
+        let cpu = r#"100 * (1 - avg(rate(node_cpu_seconds_total{mode="idle"}[1m])))"#;
+        assert_eq!(
+            reporting(cpu).expect("a query"),
+            [r#"count(count by (instance) (node_cpu_seconds_total{mode="idle"}))"#]
+        );
+        assert_eq!(reporting("vector(1)").expect("a query"), [""; 0]);
+    }
 
     #[test]
     fn every_distinct_selector_is_asked_for_its_newest_sample() {

@@ -36,6 +36,13 @@ impl Answer {
         self.evaluated_at
     }
 
+    /// The values of `label` on those series whose value is 1.
+    #[expect(clippy::float_cmp, reason = "`up` is exactly 0 or 1")]
+    pub(super) fn labels_of_ones(&self, label: &str) -> Vec<String> {
+        let ones = self.vector.0.iter().filter(|(_, value)| *value == 1.0);
+        ones.filter_map(|(labels, _)| labels.get(label).cloned()).collect()
+    }
+
     /// The one number in it.
     pub(super) fn one(&self, how: Option<Reduce>) -> Result<f64, Gap> {
         match (self.vector.0.as_slice(), how) {

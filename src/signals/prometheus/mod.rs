@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
 
-use super::{PrometheusSpec, Source};
+use super::{PrometheusSpec, Roll, Source, UpSpec};
 use crate::model::{Gap, Reading, Reduce, Sample, Span};
 use answer::{Answer, Vector};
 
@@ -30,6 +30,8 @@ const FUTURE_TOLERANCE: Duration = Duration::from_secs(30);
 pub struct Prometheus {
     spec: PrometheusSpec,
     age: Age,
+    /// One query per selector: how many instances report it.
+    reporting: Vec<String>,
     client: Arc<client::Client>,
 }
 
@@ -57,8 +59,12 @@ impl Prometheus {
                 Err(why) => Age::Unknown { why },
             },
         };
+        let reporting = match spec.asks_coverage {
+            true => age::reporting(&spec.query).unwrap_or_default(),
+            false => Vec::new(),
+        };
         let client = shared.client(&spec.url, &spec.access)?;
-        Ok(Prometheus { spec: spec.clone(), age, client })
+        Ok(Prometheus { spec: spec.clone(), age, reporting, client })
     }
 
     async fn ask(&self, query: &str, at: Option<f64>) -> Result<Answer, Gap> {
@@ -90,6 +96,23 @@ impl Prometheus {
         Ok(oldest)
     }
 
+    /// How many instances report the data under the query: of several selectors the fewest. `None`
+    /// when nobody can tell.
+    async fn reporting(&self, evaluated_at: f64) -> Option<u32> {
+        let mut fewest = None;
+        for query in &self.reporting {
+            let count = self.ask(query, Some(evaluated_at)).await.ok()?.one(None).ok()?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a count; `as` saturates"
+            )]
+            let count = count as u32;
+            fewest = Some(fewest.map_or(count, |fewest: u32| fewest.min(count)));
+        }
+        fewest
+    }
+
     async fn sample(&self) -> Reading {
         let answer = self.ask(&self.spec.query, None).await?;
         let value = answer.one(self.spec.reduce)?;
@@ -112,7 +135,8 @@ impl Prometheus {
         let measured_at = DateTime::UNIX_EPOCH
             .checked_add_signed(TimeDelta::try_milliseconds(millis).unwrap_or_default())
             .ok_or_else(|| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
-        Ok(Sample { value, measured_at, age })
+        let reporting = self.reporting(evaluated_at).await;
+        Ok(Sample { value, measured_at, age, reporting })
     }
 }
 
@@ -120,6 +144,28 @@ impl Prometheus {
 impl Source for Prometheus {
     async fn read(&self) -> Reading {
         self.sample().await
+    }
+}
+
+/// The series that say which instances are up.
+#[derive(Debug)]
+pub struct Up {
+    spec: UpSpec,
+    client: Arc<client::Client>,
+}
+
+impl Up {
+    /// Asks nothing of the network. Fails when a certificate file cannot be used.
+    pub fn new(spec: &UpSpec, shared: &Arc<Shared>) -> Result<Self, SourceError> {
+        Ok(Up { spec: spec.clone(), client: shared.client(&spec.url, &spec.access)? })
+    }
+}
+
+#[async_trait]
+impl Roll for Up {
+    async fn call(&self) -> Result<Vec<String>, Gap> {
+        let answer = self.client.ask(&self.spec.query, None, self.spec.timeout).await?;
+        Ok(answer.labels_of_ones(&self.spec.label))
     }
 }
 

@@ -20,6 +20,7 @@ fn spec(url: &str) -> PrometheusSpec {
         freshness: None,
         reduce: None,
         max_age: Span::secs(90),
+        asks_coverage: false,
         timeout: Span::secs(5),
         access: Access::default(),
     }

@@ -32,6 +32,12 @@ impl Sqlite {
         versions::refuse_damaged(path, &mut connection).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
         versions::carry_over(path, &mut connection).await?;
+        // The lock says that nobody else lives: a restart need not wait until the life of the
+        // process before it runs out.
+        sqlx::query("DELETE FROM replicas")
+            .execute(&mut connection)
+            .await
+            .map_err(|error| failure::of(path, &error))?;
         Ok(Sqlite::over(path, Access::Everything, connection, Some(lock)))
     }
 

@@ -1,0 +1,94 @@
+//! What a person should know of a fleet just now. Pure: an alert is on as long as its cause is seen,
+//! and `docs/reliability.md` has a page for each.
+
+use std::time::Duration;
+
+use cloud::{Mutation, Status, clock};
+
+use crate::model::{
+    Alert, AlertCode, Decision, Inputs, Ownership, Phase, Plan, Reason, fingerprint, plural,
+};
+
+/// A launch of unknown outcome is settled within seconds as a rule.
+const OUTCOME_LATE: Duration = Duration::from_secs(2 * 60);
+/// A signal may be gone over a restart of its source.
+const SIGNAL_LATE: Duration = Duration::from_secs(10 * 60);
+/// The first refusal to end may be a state that passes.
+const REFUSALS: u32 = 2;
+
+pub(super) fn journal_unavailable(why: &str) -> Alert {
+    Alert::new(AlertCode::JournalUnavailable, "", why)
+}
+
+pub(super) fn alerts(inputs: &Inputs, decision: &Decision, plan: &Plan) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    let Inputs { inventory, history, account, fleet, now, .. } = inputs;
+    if let Some(doubt) = inventory.doubts.first() {
+        alerts.push(Alert::new(AlertCode::InventoryDoubt, "", doubt));
+    }
+    let late = history.open.values().filter(|open| {
+        matches!(open.intent.action.mutation, Mutation::Launch(_))
+            && clock::age(*now, open.intent.at) >= OUTCOME_LATE
+    });
+    for open in late {
+        let message = format!("not known for minutes whether it happened: {}", open.intent.action);
+        let about = open.intent.action.intent.to_string();
+        alerts.push(Alert::new(AlertCode::OutcomeUnknown, about, message));
+    }
+    if let Some(stop) = &account.stop {
+        let message = format!("launches stopped ({}): {}", stop.class, stop.message);
+        alerts.push(Alert::new(AlertCode::AccountStopped, fleet.account.0.clone(), message));
+    }
+    if let Some(failures) = &history.failures
+        && failures.in_a_row >= fleet.launch_failures
+        && failures.spec == fingerprint(&fleet.launch.spec)
+    {
+        let launches = plural(failures.in_a_row, "launch");
+        let message = format!("{launches} in a row failed: {}", failures.why);
+        alerts.push(Alert::new(AlertCode::LaunchFailures, "", message));
+    }
+    let launches = |action: &crate::model::Action| matches!(action.mutation, Mutation::Launch(_));
+    if decision.add > 0
+        && inventory.doubts.is_empty()
+        && !plan.actions.iter().any(launches)
+        && let Some(why) = plan.shortfalls.last()
+    {
+        alerts.push(Alert::new(AlertCode::NoPlace, "", why));
+    }
+    for reason in &decision.reasons {
+        if let Reason::Braked { direction, .. } = reason {
+            let about = direction.to_string();
+            alerts.push(Alert::new(AlertCode::Brake, about, reason.to_string()));
+        }
+        if let Reason::ZoneLost { zone, .. } = reason {
+            alerts.push(Alert::new(AlertCode::ZoneLost, zone.clone(), reason.to_string()));
+        }
+    }
+    for (id, refused) in history.refused.iter().filter(|(_, r)| r.strikes >= REFUSALS) {
+        let message = format!("{id} refuses to end: {}", refused.why);
+        alerts.push(Alert::new(AlertCode::DeletionRefused, id.0.clone(), message));
+    }
+    for (signal, memory) in &history.signals {
+        let Some(since) = memory.missing_since else { continue };
+        let missing = clock::age(*now, since);
+        let gap = inputs.signals.get(signal).and_then(|reading| reading.as_ref().err());
+        if let Some(gap) = gap.filter(|_| missing >= SIGNAL_LATE) {
+            let minutes = missing.as_secs() / 60;
+            let message = format!("{signal} has been missing for {minutes} min: {gap}");
+            alerts.push(Alert::new(AlertCode::SignalMissing, signal.0.clone(), message));
+        }
+    }
+    for member in &inventory.members {
+        let id = &member.instance.id;
+        let served = history.instances.get(id).is_some_and(|tracked| tracked.served);
+        if member.ownership == Ownership::Managed
+            && member.phase == Phase::Failed
+            && member.instance.status == Status::Stopped
+            && served
+        {
+            let message = format!("{id} was stopped, not by the daemon: it is left as it is");
+            alerts.push(Alert::new(AlertCode::InstanceStopped, id.0.clone(), message));
+        }
+    }
+    alerts
+}

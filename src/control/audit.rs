@@ -1,0 +1,167 @@
+//! The three-way audit: what the cloud lists × what the journal knows × what answers its scrapes.
+//!
+//! It reports. Strays, instances that we launched for a fleet that is not configured any more, are
+//! deleted only where the configuration says so, never before they are 15 minutes old and have been
+//! known as strays for 15 minutes, and through the same door as everything else. An instance that
+//! the journal does not know as ours is somebody else's.
+
+mod judge;
+mod strays;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloud::{Observe, Timestamp, clock};
+
+use crate::inventory::{Heard, Region};
+use crate::journal::{JournalError, Reader};
+use crate::model::{AccountEvent, AccountId, Alert, Fleet, FleetId, History};
+use crate::signals::Roll;
+
+use super::World;
+
+pub use judge::{Finding, Findings, What};
+
+/// An account is audited this often.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// What is audited.
+#[derive(Debug)]
+pub struct Audited<'a> {
+    pub account: AccountId,
+    pub region: &'a Region,
+    /// The account's fleets, with who says which of their instances are up.
+    pub fleets: Vec<(&'a Fleet, Option<Arc<dyn Roll>>)>,
+    /// Every fleet that is configured, whatever its account.
+    pub configured: Vec<FleetId>,
+}
+
+/// Why an audit could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error("the cloud cannot be read: {0}")]
+    Cloud(#[from] cloud::Error),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Audits one account; changes nothing.
+pub async fn audit(
+    audited: &Audited<'_>,
+    journal: &Reader,
+    now: Timestamp,
+) -> Result<Findings, AuditError> {
+    let mut histories = BTreeMap::new();
+    for fleet in journal.fleets().await? {
+        let history = journal.history(&fleet).await?;
+        histories.insert(fleet, history);
+    }
+    let account = journal.account(&audited.account).await?;
+    let mut heard = BTreeMap::new();
+    for (fleet, roll) in &audited.fleets {
+        let Some(roll) = roll else { continue };
+        if let Ok(names) = roll.call().await {
+            heard.insert(fleet.id.clone(), Heard::of(names.iter().map(String::as_str)));
+        }
+    }
+    let listing = audited.region.listing(now).await?;
+    // What the listing does not show may only lag: it is asked for by its id.
+    let missing = judge::not_listed(&listing, &histories);
+    let by_id = audited.region.cloud().instances_by_ids(&missing).await?;
+    let seen = judge::Seen { listing: &listing, by_id: &by_id, heard: &heard };
+    let known = judge::Known { histories: &histories, account: &account };
+    let mut findings = judge::judge(audited, &seen, &known, now);
+    price(audited.region.cloud(), &mut findings).await;
+    Ok(findings)
+}
+
+/// What each finding costs; where the vendor does not say, nothing is said.
+async fn price(cloud: &dyn Observe, findings: &mut Findings) {
+    let mut prices: BTreeMap<(String, String), Option<cloud::Price>> = BTreeMap::new();
+    for finding in &mut findings.findings {
+        let Some(instance) = &finding.instance else { continue };
+        let key = (instance.instance_type.clone(), instance.zone.clone());
+        if !prices.contains_key(&key) {
+            let price = match cloud.price_per_hour(&key.0, &key.1).await {
+                Ok(price) => Some(price),
+                Err(error) => {
+                    tracing::debug!("no price of {} in {}: {error}", key.0, key.1);
+                    None
+                }
+            };
+            prices.insert(key.clone(), price);
+        }
+        finding.price_per_hour = prices[&key].clone();
+    }
+}
+
+/// Audits every account whose hour has come, records and reports what was found, and deletes the
+/// strays that may be deleted. Returns the alerts by account.
+pub async fn hourly(world: &World) -> BTreeMap<AccountId, Vec<Alert>> {
+    let mut alerts = BTreeMap::new();
+    for (id, account) in &world.accounts {
+        let now = world.clock.now();
+        let reader = world.journal.reader();
+        let audited = Audited {
+            account: id.clone(),
+            region: &account.region,
+            fleets: world
+                .fleets
+                .iter()
+                .filter(|member| member.fleet.account == *id)
+                .map(|member| (&member.fleet, member.roll.clone()))
+                .collect(),
+            configured: world.fleet_ids(),
+        };
+        let before = reader.account(id).await;
+        if let Ok(before) = &before
+            && before.audited.is_some_and(|at| at <= now && clock::age(now, at) < EVERY)
+        {
+            continue;
+        }
+        match audit(&audited, &reader, now).await {
+            Ok(findings) => {
+                let facts = facts(&findings, &before.unwrap_or_default(), now);
+                if let Err(error) = world.journal.note(id, &facts).await {
+                    tracing::warn!("the audit of `{id}` was not recorded: {error}");
+                }
+                for finding in &findings.findings {
+                    tracing::warn!(account.id = %id, "audit of `{id}`: {finding}");
+                }
+                if account.deletes_strays {
+                    strays::delete(world, id, account, &findings, now).await;
+                }
+                alerts.insert(id.clone(), findings.alerts());
+            }
+            Err(error) => tracing::warn!("`{id}` cannot be audited: {error}"),
+        }
+    }
+    alerts
+}
+
+/// What the account should remember of an audit.
+fn facts(findings: &Findings, before: &crate::model::Account, at: Timestamp) -> Vec<AccountEvent> {
+    let mut facts = Vec::new();
+    let strays: BTreeMap<_, _> = findings
+        .findings
+        .iter()
+        .filter(|finding| matches!(finding.what, What::Stray { .. }))
+        .map(|finding| (&finding.id, &finding.fleet))
+        .collect();
+    for (id, fleet) in &strays {
+        if !before.strays.contains_key(*id) {
+            let fleet = fleet.0.clone();
+            facts.push(AccountEvent::StrayFound { at, id: (*id).clone(), fleet });
+        }
+    }
+    for id in before.strays.keys().filter(|id| !strays.contains_key(id)) {
+        facts.push(AccountEvent::StrayGone { at, id: id.clone() });
+    }
+    let count = u32::try_from(findings.findings.len()).unwrap_or(u32::MAX);
+    facts.push(AccountEvent::Audited { at, findings: count });
+    facts
+}
+
+/// The histories that an audit looks at.
+type Histories = BTreeMap<FleetId, History>;

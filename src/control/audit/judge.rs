@@ -1,0 +1,276 @@
+//! What an audit finds. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use cloud::{Instance, InstanceId, Price, Timestamp, clock};
+use serde::Serialize;
+
+use super::{Audited, Histories};
+use crate::inventory::{Heard, Listing};
+use crate::model::{
+    Account, Alert, AlertCode, FleetId, History, Phase, Span, VISIBILITY_GRACE, tags,
+};
+
+/// Nothing younger than this is ever deleted as a stray, and nothing that has been known as one for
+/// less: a fleet that was renamed by mistake is named right again within that.
+pub(super) const STRAY_GRACE: Duration = Duration::from_secs(15 * 60);
+
+/// What was found in one account.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Findings {
+    pub at: Timestamp,
+    /// Managed instances in all.
+    pub listed: u32,
+    /// By kind, then by id.
+    pub findings: Vec<Finding>,
+}
+
+/// One instance that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    pub id: InstanceId,
+    pub fleet: FleetId,
+    pub what: What,
+    /// As it is listed, where it is.
+    pub instance: Option<Instance>,
+    pub price_per_hour: Option<Price>,
+}
+
+/// What is wrong with it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+pub enum What {
+    /// We launched it, for a fleet that is not configured.
+    Stray {
+        age: Span,
+        /// Since when it has been known as one.
+        since: Option<Timestamp>,
+        /// It is old enough, and known for long enough, to be deleted.
+        ripe: bool,
+    },
+    /// It carries our tags for a fleet that is neither configured nor known: perhaps another
+    /// installation's.
+    Foreign,
+    /// The journal knows it and the cloud does not.
+    Ghost { phase: Phase },
+    /// Its tags are not what they should be.
+    TagDrift { missing: Vec<String> },
+    /// It serves, and is not heard of.
+    Silent { since: Option<Timestamp> },
+}
+
+/// What the cloud and the monitoring system show.
+pub(super) struct Seen<'a> {
+    pub(super) listing: &'a Listing,
+    /// Those of the missing that exist all the same.
+    pub(super) by_id: &'a [Instance],
+    pub(super) heard: &'a BTreeMap<FleetId, Heard>,
+}
+
+/// What the journal knows.
+pub(super) struct Known<'a> {
+    pub(super) histories: &'a Histories,
+    pub(super) account: &'a Account,
+}
+
+/// Instances that the journal knows and the listing does not show.
+pub(super) fn not_listed(listing: &Listing, histories: &Histories) -> Vec<InstanceId> {
+    let shown: BTreeSet<&InstanceId> =
+        listing.fleets().flat_map(|(_, instances)| instances).map(|i| &i.id).collect();
+    let known = histories.values().flat_map(|history| history.instances.keys());
+    known.filter(|id| !shown.contains(id)).cloned().collect()
+}
+
+pub(super) fn judge(
+    audited: &Audited<'_>,
+    seen: &Seen<'_>,
+    known: &Known<'_>,
+    now: Timestamp,
+) -> Findings {
+    let mut findings = Vec::new();
+    for (fleet, instances) in seen.listing.fleets() {
+        let fleet = FleetId(fleet.to_owned());
+        if !audited.configured.contains(&fleet) {
+            let history = known.histories.get(&fleet);
+            findings.extend(unwanted(&fleet, instances, history, known.account, now));
+        }
+    }
+    for (fleet, _) in &audited.fleets {
+        if let Some(history) = known.histories.get(&fleet.id) {
+            let listed = seen.listing.of(&fleet.id);
+            findings.extend(drifted(&fleet.id, listed.iter().chain(seen.by_id), history));
+            if let Some(heard) = seen.heard.get(&fleet.id) {
+                findings.extend(silent(&fleet.id, listed, history, heard));
+            }
+        }
+    }
+    findings.extend(ghosts(seen, known.histories, now));
+    let rank = |finding: &Finding| match finding.what {
+        What::Stray { .. } => 0,
+        What::Foreign => 1,
+        What::Ghost { .. } => 2,
+        What::TagDrift { .. } => 3,
+        What::Silent { .. } => 4,
+    };
+    findings.sort_by(|a, b| (rank(a), &a.fleet, &a.id).cmp(&(rank(b), &b.fleet, &b.id)));
+    Findings { at: now, listed: seen.listing.total(), findings }
+}
+
+fn finding(fleet: &FleetId, instance: &Instance, what: What) -> Finding {
+    Finding {
+        id: instance.id.clone(),
+        fleet: fleet.clone(),
+        what,
+        instance: Some(instance.clone()),
+        price_per_hour: None,
+    }
+}
+
+/// Instances of a fleet that is not configured: ours if the journal says so.
+fn unwanted(
+    fleet: &FleetId,
+    instances: &[Instance],
+    history: Option<&History>,
+    account: &Account,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let judged = instances.iter().map(|instance| {
+        let ours = history.is_some_and(|history| {
+            history.instances.get(&instance.id).is_some_and(|t| t.launched_by.is_some())
+        });
+        if !ours {
+            return finding(fleet, instance, What::Foreign);
+        }
+        let age = clock::age(now, instance.created_at);
+        let since = account.strays.get(&instance.id).copied();
+        let ripe = age >= STRAY_GRACE && since.is_some_and(|s| clock::age(now, s) >= STRAY_GRACE);
+        let age = Span::secs(age.as_secs());
+        finding(fleet, instance, What::Stray { age, since, ripe })
+    });
+    judged.collect()
+}
+
+fn drifted<'a>(
+    fleet: &FleetId,
+    instances: impl Iterator<Item = &'a Instance>,
+    history: &History,
+) -> Vec<Finding> {
+    let drift = |instance: &Instance| {
+        let tracked = history.instances.get(&instance.id)?;
+        let intent = tracked.launched_by?.to_string();
+        let wanted = [
+            (tags::SOURCE, Some(tags::SOURCE_AUTO)),
+            (tags::FLEET, Some(fleet.0.as_str())),
+            (tags::INTENT, Some(intent.as_str())),
+            (tags::TIMESTAMP, None),
+        ];
+        let wrong = |(key, value): &(&str, Option<&str>)| match instance.tags.get(*key) {
+            None => true,
+            Some(got) => value.is_some_and(|value| value != got),
+        };
+        let missing: Vec<String> =
+            wanted.into_iter().filter(wrong).map(|(key, _)| key.to_owned()).collect();
+        (!missing.is_empty()).then(|| finding(fleet, instance, What::TagDrift { missing }))
+    };
+    instances.filter_map(drift).collect()
+}
+
+fn silent(fleet: &FleetId, listed: &[Instance], history: &History, heard: &Heard) -> Vec<Finding> {
+    // An answer that hears none of them says nothing about them.
+    if !listed.iter().any(|instance| heard.hears(instance)) {
+        return Vec::new();
+    }
+    let unheard = listed.iter().filter_map(|instance| {
+        let tracked = history.instances.get(&instance.id)?;
+        let serves = tracked.phase == Phase::InService && !heard.hears(instance);
+        let since = tracked.silent_since;
+        serves.then(|| finding(fleet, instance, What::Silent { since }))
+    });
+    unheard.collect()
+}
+
+fn ghosts(seen: &Seen<'_>, histories: &Histories, now: Timestamp) -> Vec<Finding> {
+    let listed: BTreeSet<&InstanceId> =
+        seen.listing.fleets().flat_map(|(_, i)| i).chain(seen.by_id).map(|i| &i.id).collect();
+    let mut ghosts = Vec::new();
+    for (fleet, history) in histories {
+        let gone = history.instances.iter().filter(|(id, tracked)| {
+            !listed.contains(id) && clock::age(now, tracked.since) >= VISIBILITY_GRACE
+        });
+        ghosts.extend(gone.map(|(id, tracked)| Finding {
+            id: id.clone(),
+            fleet: fleet.clone(),
+            what: What::Ghost { phase: tracked.phase },
+            instance: None,
+            price_per_hour: None,
+        }));
+    }
+    ghosts
+}
+
+impl Findings {
+    /// What they cost in an hour, by currency.
+    #[must_use]
+    pub fn cost_per_hour(&self) -> BTreeMap<String, f64> {
+        let mut costs = BTreeMap::new();
+        for price in self.findings.iter().filter_map(|finding| finding.price_per_hour.as_ref()) {
+            *costs.entry(price.currency.clone()).or_default() += price.amount;
+        }
+        costs
+    }
+
+    /// One alert per finding that a person should see to.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<Alert> {
+        let alert = |finding: &Finding| {
+            let code = match finding.what {
+                What::Stray { .. } => AlertCode::Stray,
+                What::Ghost { .. } => AlertCode::Ghost,
+                What::TagDrift { .. } => AlertCode::TagDrift,
+                What::Silent { .. } => AlertCode::Silent,
+                What::Foreign => return None,
+            };
+            Some(Alert::new(code, finding.id.0.clone(), finding.to_string()))
+        };
+        self.findings.iter().filter_map(alert).collect()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Finding { id, fleet, what, instance, price_per_hour } = self;
+        match what {
+            What::Stray { age, .. } => write!(
+                f,
+                "stray: {id} was launched for fleet `{fleet}`, which is not configured; {age} old"
+            )?,
+            What::Foreign => write!(
+                f,
+                "foreign: {id} carries our tags for `{fleet}`, which is not known here: perhaps \
+                 another installation's"
+            )?,
+            What::Ghost { phase } => {
+                write!(f, "ghost: {id} of `{fleet}` is {phase} by the journal, and gone")?;
+            }
+            What::TagDrift { missing } => {
+                write!(f, "drift: {id} of `{fleet}` lacks {}", missing.join(", "))?;
+            }
+            What::Silent { since } => {
+                write!(f, "silent: {id} of `{fleet}` serves and is not heard of")?;
+                if let Some(since) = since {
+                    write!(f, " since {}", crate::model::clock_time(*since))?;
+                }
+            }
+        }
+        if let Some(instance) = instance {
+            write!(f, " ({} in {}", instance.instance_type, instance.zone)?;
+            if let Some(price) = price_per_hour {
+                write!(f, ", {:.3} {} an hour", price.amount, price.currency)?;
+            }
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}

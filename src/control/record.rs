@@ -1,0 +1,84 @@
+//! What of a tick is recorded. Pure.
+//!
+//! Every tick adds its samples and phases. Its whole text, and what it was made from, is kept when
+//! it acts, when it says something else than the last one that was kept, and every ten minutes:
+//! a fleet in which nothing changes would only repeat itself.
+
+use std::time::Duration;
+
+use cloud::clock;
+
+use crate::inventory::Survey;
+use crate::model::{Alert, Decided, Decision, DecisionId, Event, Inputs, Plan, Ticked};
+
+/// How often an unchanged decision is kept.
+const KEPT_AGAIN: Duration = Duration::from_secs(10 * 60);
+
+/// The events of a tick, and whether its decision is among them.
+pub(super) fn events(
+    inputs: &Inputs,
+    survey: &Survey,
+    decision: &Decision,
+    plan: &Plan,
+    alerts: &[Alert],
+) -> (Vec<Event>, bool) {
+    let mut events = vec![Event::Ticked(Box::new(ticked(inputs, survey, decision)))];
+    let decided = is_worth_keeping(inputs, decision, plan);
+    if decided {
+        events.push(Event::Decided(Box::new(Decided {
+            id: DecisionId(inputs.entropy.uuid(0)),
+            at: inputs.now,
+            decision: decision.clone(),
+            plan: plan.clone(),
+        })));
+    }
+    events.extend(changes(inputs, alerts));
+    (events, decided)
+}
+
+fn ticked(inputs: &Inputs, survey: &Survey, decision: &Decision) -> Ticked {
+    let mut samples = std::collections::BTreeMap::new();
+    let mut gaps = std::collections::BTreeMap::new();
+    for (signal, reading) in &inputs.signals {
+        match reading {
+            Ok(sample) => drop(samples.insert(signal.clone(), *sample)),
+            Err(gap) => drop(gaps.insert(signal.clone(), gap.name().to_owned())),
+        }
+    }
+    Ticked {
+        at: inputs.now,
+        samples,
+        gaps,
+        phases: survey.phases.clone(),
+        up: survey.up.clone(),
+        current: decision.current,
+        in_service: inputs.inventory.in_service(),
+        recommended: decision.recommended,
+        desired: decision.desired,
+    }
+}
+
+fn is_worth_keeping(inputs: &Inputs, decision: &Decision, plan: &Plan) -> bool {
+    if !plan.actions.is_empty() {
+        return true;
+    }
+    match &inputs.history.decided {
+        None => true,
+        Some((at, gist)) => *gist != decision.gist() || clock::age(inputs.now, *at) >= KEPT_AGAIN,
+    }
+}
+
+/// Alerts that began or ended with this tick.
+fn changes(inputs: &Inputs, alerts: &[Alert]) -> Vec<Event> {
+    let before = &inputs.history.alerts;
+    let at = inputs.now;
+    let begun = alerts
+        .iter()
+        .filter(|alert| !before.contains_key(&alert.key))
+        .map(|alert| Event::Alerted { at, alert: alert.clone() });
+    let ended = before
+        .keys()
+        .filter(|key| !alerts.iter().any(|alert| alert.key == **key))
+        .map(|key| Event::Cleared { at, key: key.clone() });
+    begun.chain(ended).collect()
+}

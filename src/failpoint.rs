@@ -1,0 +1,41 @@
+//! Points at which a test kills the process: before and after everything that is written and sent.
+//!
+//! Without the feature `failpoints`, which only tests switch on, they are nothing.
+//!
+//! `FLEETSCALER_FAILPOINT=intend.after:2` ends the process, as `kill -9` does, when it comes to that
+//! point for the second time. `FLEETSCALER_FAILPOINT_LOG=FILE` writes down each point that is passed.
+
+/// Marks a point.
+macro_rules! failpoint {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        $crate::failpoint::pass($name);
+    };
+}
+
+#[cfg(feature = "failpoints")]
+pub(crate) fn pass(name: &'static str) {
+    use std::collections::BTreeMap;
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    static PASSED: Mutex<BTreeMap<&str, u32>> = Mutex::new(BTreeMap::new());
+    let count = {
+        let mut passed = PASSED.lock().expect("no holder of this lock can panic");
+        let count = passed.entry(name).or_default();
+        *count += 1;
+        *count
+    };
+    if let Some(path) = std::env::var_os("FLEETSCALER_FAILPOINT_LOG") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        file.and_then(|mut file| writeln!(file, "{name}:{count}")).expect("the log can be written");
+    }
+    if std::env::var("FLEETSCALER_FAILPOINT").is_ok_and(|point| point == format!("{name}:{count}"))
+    {
+        let pid = std::process::id().to_string();
+        drop(std::process::Command::new("kill").args(["-KILL", &pid]).status());
+        loop {
+            std::thread::park();
+        }
+    }
+}

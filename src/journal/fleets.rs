@@ -1,0 +1,295 @@
+//! The histories of the fleets that this replica holds, and what of them is not written yet.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use cloud::Timestamp;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::OwnedMutexGuard;
+
+use super::store::{Durability, Fence, Held, Scope, Seq, Snapshot, Spend, Store, Write, Written};
+use super::{Intended, JournalError, Lease, codec};
+use crate::model::{AccountEvent, AccountId, Event, FleetId, History, ReplicaId};
+
+/// A snapshot of the fold is written every so many records: taking a fleet over folds fewer.
+const SNAPSHOT_EVERY: usize = 200;
+/// Fleets whose ticks are written in one transaction: long enough to be worth a commit, short enough
+/// that a fleet that wants to act does not wait for all others.
+const WRITTEN_TOGETHER: usize = 200;
+
+#[derive(Debug, Default)]
+pub(super) struct Fleets {
+    cells: Mutex<BTreeMap<FleetId, Arc<AsyncMutex<Cell>>>>,
+}
+
+/// One fleet.
+#[derive(Debug, Default)]
+struct Cell {
+    /// The fence under which `history` was read; `None`: it must be read before it is used.
+    fence: Option<Fence>,
+    history: Option<History>,
+    /// Applied to `history`, not written yet.
+    pending: Vec<Pending>,
+    /// The last record that is in `history` and written.
+    reached: Seq,
+    /// Records since the newest snapshot.
+    since_snapshot: usize,
+    /// The lease was taken; to be said with the next records.
+    announce: Option<Event>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    events: Vec<Event>,
+    inputs: Option<(uuid::Uuid, Vec<u8>)>,
+}
+
+impl Fleets {
+    fn cell(&self, fleet: &FleetId) -> Arc<AsyncMutex<Cell>> {
+        let mut cells = self.cells.lock().expect("no holder of this lock can panic");
+        cells.entry(fleet.clone()).or_default().clone()
+    }
+
+    /// The fleet was taken over.
+    pub(super) fn taken(&self, fleet: &FleetId, fence: Fence, me: ReplicaId, at: Timestamp) {
+        let cell = self.cell(fleet);
+        // Nobody ticks a fleet that was not ours.
+        if let Ok(mut cell) = cell.try_lock() {
+            cell.announce = Some(Event::Leased { at, replica: me, fence });
+        }
+    }
+
+    pub(super) async fn history(
+        &self,
+        store: &dyn Store,
+        lease: &Lease,
+    ) -> Result<History, JournalError> {
+        let cell = self.cell(&lease.fleet);
+        let mut cell = cell.lock().await;
+        Ok(cell.loaded(store, lease).await?.clone())
+    }
+
+    pub(super) async fn last_known(&self, fleet: &FleetId) -> Option<History> {
+        self.cell(fleet).lock().await.history.clone()
+    }
+
+    /// Applies `events`; they are written later.
+    pub(super) async fn append(
+        &self,
+        store: &dyn Store,
+        lease: &Lease,
+        mut events: Vec<Event>,
+        inputs: Option<(uuid::Uuid, Vec<u8>)>,
+    ) -> Result<(), JournalError> {
+        let cell = self.cell(&lease.fleet);
+        let mut cell = cell.lock().await;
+        cell.loaded(store, lease).await?;
+        if let Some(announce) = cell.announce.take() {
+            events.insert(0, announce);
+        }
+        cell.apply(&events);
+        cell.pending.push(Pending { events, inputs });
+        Ok(())
+    }
+
+    /// Writes `events` durably, and everything of the fleet that was not written yet before them;
+    /// applies them when they are recorded.
+    #[expect(clippy::too_many_arguments, reason = "one transaction has all of these parts")]
+    pub(super) async fn record(
+        &self,
+        store: &dyn Store,
+        me: &ReplicaId,
+        lease: &Lease,
+        events: Vec<Event>,
+        spend: Option<Spend>,
+        facts: &[(AccountId, AccountEvent)],
+        now: Timestamp,
+    ) -> Result<Intended, JournalError> {
+        let cell = self.cell(&lease.fleet);
+        let mut cell = cell.lock().await;
+        cell.loaded(store, lease).await?;
+        let mut writes = cell.take_pending(&lease.held());
+        let scope = Scope::Fleet(lease.fleet.clone());
+        let mut records: Vec<_> = events.iter().map(|event| codec::encode(&scope, event)).collect();
+        for (account, fact) in facts {
+            records.push(codec::encode(&Scope::Account(account.clone()), fact));
+        }
+        writes.push(Write { lease: Some(lease.held()), records, spend, inputs: None });
+        let written = match store.commit(me, &writes, Durability::Durable, now).await {
+            Ok(written) => written,
+            Err(error) => {
+                // Nobody knows whether it was recorded: read it again before it is used.
+                cell.fence = None;
+                return Err(error);
+            }
+        };
+        let (last, before) = written.split_last().ok_or(JournalError::Closed)?;
+        cell.written(before);
+        let result = match last {
+            Written::Done(seqs) => {
+                cell.apply(&events);
+                cell.reach(&seqs[..events.len().min(seqs.len())]);
+                Intended::Recorded
+            }
+            Written::LeaseLost => {
+                cell.fence = None;
+                Intended::LeaseLost
+            }
+            Written::Braked(limit) => Intended::Braked(limit.clone()),
+        };
+        cell.snapshot(store, &scope).await;
+        Ok(result)
+    }
+
+    /// Writes what is pending of all fleets.
+    pub(super) async fn flush(
+        &self,
+        store: &dyn Store,
+        me: &ReplicaId,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        let cells: Vec<(FleetId, Arc<AsyncMutex<Cell>>)> = {
+            let cells = self.cells.lock().expect("no holder of this lock can panic");
+            cells.iter().map(|(fleet, cell)| (fleet.clone(), cell.clone())).collect()
+        };
+        for chunk in cells.chunks(WRITTEN_TOGETHER) {
+            // A fleet that is busy writes by itself, or the next time.
+            let free = chunk.iter().filter_map(|(fleet, cell)| {
+                let cell = cell.clone().try_lock_owned().ok()?;
+                (!cell.pending.is_empty()).then(|| (fleet.clone(), cell))
+            });
+            flush_together(store, me, free.collect(), now).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn flush_together(
+    store: &dyn Store,
+    me: &ReplicaId,
+    mut cells: Vec<(FleetId, OwnedMutexGuard<Cell>)>,
+    now: Timestamp,
+) -> Result<(), JournalError> {
+    let mut writes = Vec::new();
+    let mut counts = Vec::new();
+    for (fleet, cell) in &mut cells {
+        let Some(fence) = cell.fence else {
+            // Read under a fence that is not ours any more.
+            cell.pending.clear();
+            counts.push(0);
+            continue;
+        };
+        let of_cell = cell.take_pending(&Held { scope: Scope::Fleet(fleet.clone()), fence });
+        counts.push(of_cell.len());
+        writes.extend(of_cell);
+    }
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let written = match store.commit(me, &writes, Durability::Lazy, now).await {
+        Ok(written) => written,
+        Err(error) => {
+            for (_, cell) in &mut cells {
+                cell.fence = None;
+            }
+            return Err(error);
+        }
+    };
+    let mut written = written.as_slice();
+    for ((fleet, cell), count) in cells.iter_mut().zip(counts) {
+        let (of_cell, rest) = written.split_at(count.min(written.len()));
+        written = rest;
+        cell.written(of_cell);
+        cell.snapshot(store, &Scope::Fleet(fleet.clone())).await;
+    }
+    Ok(())
+}
+
+impl Cell {
+    /// The history, read from the store when it was last read under another fence.
+    async fn loaded(&mut self, store: &dyn Store, lease: &Lease) -> Result<&History, JournalError> {
+        if self.fence != Some(lease.fence) || self.history.is_none() {
+            self.pending.clear();
+            let scope = Scope::Fleet(lease.fleet.clone());
+            let (history, reached, since) = load(store, &scope).await?;
+            self.history = Some(history);
+            self.reached = reached;
+            self.since_snapshot = since;
+            self.fence = Some(lease.fence);
+        }
+        Ok(self.history.as_ref().expect("it was read just now"))
+    }
+
+    fn apply(&mut self, events: &[Event]) {
+        if let Some(history) = &mut self.history {
+            events.iter().for_each(|event| history.apply(event));
+        }
+    }
+
+    fn take_pending(&mut self, held: &Held) -> Vec<Write> {
+        let write = |pending: Pending| Write {
+            lease: Some(held.clone()),
+            records: pending.events.iter().map(|e| codec::encode(&held.scope, e)).collect(),
+            spend: None,
+            inputs: pending.inputs,
+        };
+        std::mem::take(&mut self.pending).into_iter().map(write).collect()
+    }
+
+    fn written(&mut self, written: &[Written]) {
+        for written in written {
+            match written {
+                Written::Done(seqs) => self.reach(seqs),
+                // What is in memory is ahead of the records, which another replica goes on with.
+                Written::LeaseLost | Written::Braked(_) => self.fence = None,
+            }
+        }
+    }
+
+    fn reach(&mut self, seqs: &[Seq]) {
+        self.reached = seqs.last().copied().unwrap_or(self.reached);
+        self.since_snapshot += seqs.len();
+    }
+
+    /// Writes a snapshot when it is time for one and everything in the history is recorded.
+    async fn snapshot(&mut self, store: &dyn Store, scope: &Scope) {
+        if self.since_snapshot < SNAPSHOT_EVERY || !self.pending.is_empty() || self.fence.is_none()
+        {
+            return;
+        }
+        let Some(history) = &self.history else { return };
+        let snapshot =
+            Snapshot { seq: self.reached, v: codec::VERSION, body: codec::text(history) };
+        match store.save_snapshot(scope, &snapshot).await {
+            Ok(()) => self.since_snapshot = 0,
+            // The records are there; a snapshot only makes the next start faster.
+            Err(error) => tracing::warn!("no snapshot of {} was written: {error}", scope.name()),
+        }
+    }
+}
+
+/// The fold of a fleet's records, the last of them, and how many there are since the snapshot.
+pub(super) async fn load(
+    store: &dyn Store,
+    scope: &Scope,
+) -> Result<(History, Seq, usize), JournalError> {
+    let (snapshot, records) = store.load(scope).await?;
+    let unreadable = |what: String, why: codec::Unreadable| JournalError::Unreadable {
+        what,
+        why: why.to_string(),
+    };
+    let mut reached = 0;
+    let mut history = History::default();
+    if let Some(snapshot) = snapshot {
+        history = codec::history(snapshot.v, &snapshot.body)
+            .map_err(|why| unreadable(format!("the snapshot of {}", scope.name()), why))?;
+        reached = snapshot.seq;
+    }
+    for record in &records {
+        let event = codec::event(record.v, &record.body)
+            .map_err(|why| unreadable(format!("record {}", record.seq), why))?;
+        history.apply(&event);
+        reached = record.seq;
+    }
+    Ok((history, reached, records.len()))
+}

@@ -1,0 +1,216 @@
+//! What fleets share: the facts about accounts, what people said, and what was spent.
+//!
+//! Any replica adds to it, so it is read again every few seconds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cloud::{Timestamp, clock};
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::store::{self, Durability, Scope, Seq, Snapshot, Store, Write};
+use super::{JournalError, codec};
+use crate::model::{
+    Account, AccountEvent, AccountId, Amounts, FleetId, Hold, Holds, OperatorEvent, ReplicaId,
+    Spent,
+};
+
+/// What other replicas found out is known here this much later at most.
+const SHARED_FOR: Duration = Duration::from_secs(2);
+/// Brakes look back over an hour.
+pub(crate) const BRAKE_WINDOW: Duration = Duration::from_secs(60 * 60);
+/// A snapshot of a fold is written every so many records.
+const SNAPSHOT_EVERY: usize = 200;
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    operator: Mutex<Operator>,
+    accounts: Mutex<BTreeMap<AccountId, Arc<AsyncMutex<Cell>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Operator {
+    holds: Holds,
+    reached: Seq,
+    loaded: bool,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    account: Account,
+    reached: Seq,
+    since_snapshot: usize,
+    loaded: bool,
+    /// When it was last read.
+    read_at: Option<Timestamp>,
+    spent: Option<(Timestamp, Vec<store::Spent>)>,
+}
+
+impl Shared {
+    fn operator(&self) -> std::sync::MutexGuard<'_, Operator> {
+        self.operator.lock().expect("no holder of this lock can panic")
+    }
+
+    fn cell(&self, account: &AccountId) -> Arc<AsyncMutex<Cell>> {
+        let mut accounts = self.accounts.lock().expect("no holder of this lock can panic");
+        accounts.entry(account.clone()).or_default().clone()
+    }
+
+    /// Reads what people said since the last time.
+    pub(super) async fn refresh_operator(&self, store: &dyn Store) -> Result<(), JournalError> {
+        let (loaded, reached) = {
+            let operator = self.operator();
+            (operator.loaded, operator.reached)
+        };
+        let (snapshot, records) = if loaded {
+            (None, store.since(&Scope::Operator, reached).await?)
+        } else {
+            store.load(&Scope::Operator).await?
+        };
+        let mut operator = self.operator();
+        if let Some(snapshot) = snapshot {
+            operator.holds = codec::fold(snapshot.v, &snapshot.body)
+                .map_err(|why| unreadable("the snapshot of operator".to_owned(), &why))?;
+            operator.reached = snapshot.seq;
+        }
+        for record in records {
+            let event = codec::operator_event(record.v, &record.body)
+                .map_err(|why| unreadable(format!("record {}", record.seq), &why))?;
+            operator.holds.apply(&event);
+            operator.reached = record.seq;
+        }
+        operator.loaded = true;
+        Ok(())
+    }
+
+    pub(super) fn holds(&self, fleet: &FleetId, now: Timestamp) -> Vec<Hold> {
+        self.operator().holds.of(fleet, now)
+    }
+
+    pub(super) async fn account(
+        &self,
+        store: &dyn Store,
+        account: &AccountId,
+        now: Timestamp,
+    ) -> Result<Account, JournalError> {
+        let cell = self.cell(account);
+        let mut cell = cell.lock().await;
+        let is_new = |at: Timestamp| at <= now && clock::age(now, at) < SHARED_FOR;
+        if !cell.read_at.is_some_and(is_new) {
+            cell.read(store, account).await?;
+            cell.read_at = Some(now);
+        }
+        Ok(cell.account.clone())
+    }
+
+    pub(super) async fn last_known(&self, account: &AccountId) -> Account {
+        self.cell(account).lock().await.account.clone()
+    }
+
+    /// Something was added: what is in memory is not new any more.
+    pub(super) async fn stale(&self, account: &AccountId) {
+        self.cell(account).lock().await.read_at = None;
+    }
+
+    /// Something is spent.
+    pub(super) async fn spending(&self, account: &AccountId) {
+        self.cell(account).lock().await.spent = None;
+    }
+
+    pub(super) async fn spent(
+        &self,
+        store: &dyn Store,
+        account: &AccountId,
+        fleet: &FleetId,
+        now: Timestamp,
+    ) -> Result<Spent, JournalError> {
+        let cell = self.cell(account);
+        let mut cell = cell.lock().await;
+        let is_new = |at: Timestamp| at <= now && clock::age(now, at) < SHARED_FOR;
+        if !cell.spent.as_ref().is_some_and(|(at, _)| is_new(*at)) {
+            let since = now - clock::delta(BRAKE_WINDOW);
+            cell.spent = Some((now, store.spent(account, since).await?));
+        }
+        let mut spent = Spent::default();
+        for row in cell.spent.iter().flat_map(|(_, rows)| rows) {
+            let amounts = Amounts { launches: row.launches, removals: row.removals };
+            spent.account.launches += amounts.launches;
+            spent.account.removals += amounts.removals;
+            if row.fleet == *fleet {
+                spent.fleet = amounts;
+            }
+        }
+        Ok(spent)
+    }
+
+    /// Adds facts about an account.
+    pub(super) async fn note(
+        &self,
+        store: &dyn Store,
+        me: &ReplicaId,
+        account: &AccountId,
+        facts: &[AccountEvent],
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        let scope = Scope::Account(account.clone());
+        let records = facts.iter().map(|fact| codec::encode(&scope, fact)).collect();
+        let write = Write { records, ..Write::default() };
+        store.commit(me, &[write], Durability::Lazy, now).await?;
+        self.stale(account).await;
+        Ok(())
+    }
+}
+
+impl Cell {
+    async fn read(&mut self, store: &dyn Store, account: &AccountId) -> Result<(), JournalError> {
+        let scope = Scope::Account(account.clone());
+        let records = if self.loaded {
+            store.since(&scope, self.reached).await?
+        } else {
+            let (snapshot, records) = store.load(&scope).await?;
+            self.account = Account::default();
+            if let Some(snapshot) = snapshot {
+                self.account = codec::fold(snapshot.v, &snapshot.body)
+                    .map_err(|why| unreadable(format!("the snapshot of {}", scope.name()), &why))?;
+                self.reached = snapshot.seq;
+            }
+            records
+        };
+        for record in &records {
+            let event = codec::account_event(record.v, &record.body)
+                .map_err(|why| unreadable(format!("record {}", record.seq), &why))?;
+            self.account.apply(&event);
+            self.reached = record.seq;
+        }
+        self.loaded = true;
+        self.since_snapshot += records.len();
+        if self.since_snapshot >= SNAPSHOT_EVERY {
+            let body = codec::text(&self.account);
+            let snapshot = Snapshot { seq: self.reached, v: codec::VERSION, body };
+            match store.save_snapshot(&scope, &snapshot).await {
+                Ok(()) => self.since_snapshot = 0,
+                Err(error) => {
+                    tracing::warn!("no snapshot of {} was written: {error}", scope.name());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(what: String, why: &codec::Unreadable) -> JournalError {
+    JournalError::Unreadable { what, why: why.to_string() }
+}
+
+/// Records what a person said.
+pub(super) async fn say(store: &dyn Store, event: &OperatorEvent) -> Result<(), JournalError> {
+    let records = vec![codec::encode(&Scope::Operator, event)];
+    let write = Write { records, ..Write::default() };
+    // A person has no lease and no life as a replica.
+    let nobody = ReplicaId("operator".to_owned());
+    store.commit(&nobody, &[write], Durability::Durable, event.at()).await.map(drop)
+}

@@ -1,0 +1,180 @@
+//! Reading the journal, for tools: beside a running daemon, without its leases.
+
+use std::sync::Arc;
+
+use cloud::Timestamp;
+
+use super::store::{self, Query, Record, Scope, Seq, Store};
+use super::{JournalError, codec, fleets};
+use crate::config::StateUrl;
+use crate::model::{
+    Account, AccountEvent, AccountId, Decided, DecisionId, Event, FleetId, History, Holds, Inputs,
+    OperatorEvent,
+};
+
+/// Reads what is recorded.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    store: Arc<dyn Store>,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    pub fleet: Option<FleetId>,
+    pub since: Option<Timestamp>,
+    /// Of these kinds only; empty: of all.
+    pub kinds: Vec<String>,
+    /// Only so many, the newest.
+    pub newest: Option<u32>,
+}
+
+/// One record, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub seq: Seq,
+    pub at: Timestamp,
+    pub scope: Scope,
+    pub kind: String,
+    pub v: i64,
+    /// As it is kept.
+    pub body: String,
+    /// As it is understood, or why it is not.
+    pub said: Result<Said, codec::Unreadable>,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    Fleet(Event),
+    Account(AccountEvent),
+    Operator(OperatorEvent),
+}
+
+/// A decision with everything that it was made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    pub decided: Decided,
+    /// `None`: past their retention.
+    pub inputs: Option<Inputs>,
+}
+
+impl Reader {
+    /// Opens the store at `url` for reading.
+    pub async fn open(url: &StateUrl) -> Result<Reader, JournalError> {
+        let store: Arc<dyn Store> = match url {
+            StateUrl::Memory => return Err(JournalError::Forgetful),
+            StateUrl::Sqlite { path } => {
+                Arc::new(store::Sqlite::open_read_only(path, codec::VERSION).await?)
+            }
+            StateUrl::Postgres { url, password } => {
+                Arc::new(store::Postgres::new(&super::options(url, password), codec::VERSION)?)
+            }
+        };
+        Ok(Reader { store })
+    }
+
+    pub(super) fn over(store: Arc<dyn Store>) -> Reader {
+        Reader { store }
+    }
+
+    /// The entries that `look` asks for, in their order.
+    pub async fn entries(&self, look: &Look) -> Result<Vec<Entry>, JournalError> {
+        let query = Query {
+            scope: look.fleet.clone().map(Scope::Fleet),
+            since: look.since,
+            kinds: look.kinds.clone(),
+            newest: look.newest,
+        };
+        Ok(self.store.find(&query).await?.into_iter().map(read).collect())
+    }
+
+    /// The recorded decision whose id begins with `id`. Of several the newest.
+    pub async fn decision(&self, id: &str) -> Result<Option<Recorded>, JournalError> {
+        let query = Query { kinds: vec!["decision".to_owned()], ..Query::default() };
+        let id = id.to_ascii_lowercase();
+        let found =
+            self.store.find(&query).await?.into_iter().rev().find_map(|record| {
+                match read(record).said {
+                    Ok(Said::Fleet(Event::Decided(decided)))
+                        if decided.id.to_string().starts_with(&id) =>
+                    {
+                        Some(*decided)
+                    }
+                    _ => None,
+                }
+            });
+        let Some(decided) = found else { return Ok(None) };
+        let inputs = self.inputs(decided.id).await?;
+        Ok(Some(Recorded { decided, inputs }))
+    }
+
+    async fn inputs(&self, id: DecisionId) -> Result<Option<Inputs>, JournalError> {
+        let Some(bytes) = self.store.inputs(id.0).await? else { return Ok(None) };
+        let inputs = codec::decode_inputs(&bytes).map_err(|why| JournalError::Unreadable {
+            what: format!("the inputs of decision {id}"),
+            why: why.to_string(),
+        })?;
+        Ok(Some(inputs))
+    }
+
+    /// The history of one fleet.
+    pub async fn history(&self, fleet: &FleetId) -> Result<History, JournalError> {
+        let scope = Scope::Fleet(fleet.clone());
+        fleets::load(&*self.store, &scope).await.map(|(history, _, _)| history)
+    }
+
+    /// What is known of an account.
+    pub async fn account(&self, account: &AccountId) -> Result<Account, JournalError> {
+        let shared = super::Shared::default();
+        shared.account(&*self.store, account, Timestamp::UNIX_EPOCH).await
+    }
+
+    /// The holds that were placed and not lifted.
+    pub async fn holds(&self) -> Result<Holds, JournalError> {
+        let mut holds = Holds::default();
+        let (_, records) = self.store.load(&Scope::Operator).await?;
+        for record in records {
+            if let Ok(event) = codec::operator_event(record.v, &record.body) {
+                holds.apply(&event);
+            }
+        }
+        Ok(holds)
+    }
+
+    /// Every fleet that was ever recorded.
+    pub async fn fleets(&self) -> Result<Vec<FleetId>, JournalError> {
+        let fleet = |scope| match scope {
+            Scope::Fleet(fleet) => Some(fleet),
+            _ => None,
+        };
+        Ok(self.store.scopes().await?.into_iter().filter_map(fleet).collect())
+    }
+
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+fn read(record: Record) -> Entry {
+    let Record { seq, scope, at, kind, v, body } = record;
+    let said = match &scope {
+        Scope::Fleet(_) => codec::event(v, &body).map(Said::Fleet),
+        Scope::Account(_) => codec::account_event(v, &body).map(Said::Account),
+        Scope::Operator => codec::operator_event(v, &body).map(Said::Operator),
+    };
+    Entry { seq, at, scope, kind, v, body, said }
+}
+
+/// A store that takes what people say, beside a running daemon.
+pub(super) async fn open_for_operator(url: &StateUrl) -> Result<Arc<dyn Store>, JournalError> {
+    Ok(match url {
+        StateUrl::Memory => return Err(JournalError::Forgetful),
+        StateUrl::Sqlite { path } => {
+            Arc::new(store::Sqlite::open_for_operator(path, codec::VERSION).await?)
+        }
+        StateUrl::Postgres { url, password } => {
+            Arc::new(store::Postgres::new(&super::options(url, password), codec::VERSION)?)
+        }
+    })
+}

@@ -1,0 +1,118 @@
+//! What a person should know of: each alert has a code, and each code its page in the runbook
+//! (`docs/reliability.md`).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertCode {
+    /// A listing is not believed.
+    InventoryDoubt,
+    /// The cloud cannot be read.
+    CloudUnreadable,
+    /// The journal cannot be used: nothing is changed.
+    JournalUnavailable,
+    /// A launch of unknown outcome is still open after minutes.
+    OutcomeUnknown,
+    /// Quota, balance or credentials: launches stopped for the account.
+    AccountStopped,
+    /// Launched instances failed one after another: launches of this spec stopped.
+    LaunchFailures,
+    /// Every place is sold out.
+    NoPlace,
+    /// An hourly limit keeps the fleet from its size.
+    Brake,
+    /// An instance refuses to be deleted.
+    DeletionRefused,
+    /// All instances of a zone are gone or silent.
+    ZoneLost,
+    /// A signal has been missing for long.
+    SignalMissing,
+    /// A managed instance was stopped by somebody.
+    InstanceStopped,
+    /// An instance of ours that no fleet wants.
+    Stray,
+    /// An instance that the records know and the cloud does not.
+    Ghost,
+    /// An instance whose tags are not what they should be.
+    TagDrift,
+    /// An instance that runs and is not heard of.
+    Silent,
+}
+
+impl AlertCode {
+    /// Every code, in the order of the runbook.
+    pub const ALL: &'static [AlertCode] = &[
+        AlertCode::InventoryDoubt,
+        AlertCode::CloudUnreadable,
+        AlertCode::JournalUnavailable,
+        AlertCode::OutcomeUnknown,
+        AlertCode::AccountStopped,
+        AlertCode::LaunchFailures,
+        AlertCode::NoPlace,
+        AlertCode::Brake,
+        AlertCode::DeletionRefused,
+        AlertCode::ZoneLost,
+        AlertCode::SignalMissing,
+        AlertCode::InstanceStopped,
+        AlertCode::Stray,
+        AlertCode::Ghost,
+        AlertCode::TagDrift,
+        AlertCode::Silent,
+    ];
+
+    /// As it appears in logs, metrics and the journal.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            AlertCode::InventoryDoubt => "inventory_doubt",
+            AlertCode::CloudUnreadable => "cloud_unreadable",
+            AlertCode::JournalUnavailable => "journal_unavailable",
+            AlertCode::OutcomeUnknown => "outcome_unknown",
+            AlertCode::AccountStopped => "account_stopped",
+            AlertCode::LaunchFailures => "launch_failures",
+            AlertCode::NoPlace => "no_place",
+            AlertCode::Brake => "brake",
+            AlertCode::DeletionRefused => "deletion_refused",
+            AlertCode::ZoneLost => "zone_lost",
+            AlertCode::SignalMissing => "signal_missing",
+            AlertCode::InstanceStopped => "instance_stopped",
+            AlertCode::Stray => "stray",
+            AlertCode::Ghost => "ghost",
+            AlertCode::TagDrift => "tag_drift",
+            AlertCode::Silent => "silent",
+        }
+    }
+}
+
+impl fmt::Display for AlertCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What makes two alerts the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AlertKey {
+    pub code: AlertCode,
+    /// An instance, a signal, a zone; empty when it is about the fleet or account as a whole.
+    pub about: String,
+}
+
+/// Something that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    #[serde(flatten)]
+    pub key: AlertKey,
+    pub message: String,
+}
+
+impl Alert {
+    #[must_use]
+    pub fn new(code: AlertCode, about: impl Into<String>, message: impl Into<String>) -> Alert {
+        Alert { key: AlertKey { code, about: about.into() }, message: message.into() }
+    }
+}

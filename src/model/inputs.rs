@@ -1,0 +1,66 @@
+//! Everything that a decision is made from, as one value: what the journal keeps of a decision, and
+//! what a replay or a backtest decides from.
+
+use cloud::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Account, Entropy, Fleet, History, Hold, Inventory, Signals};
+
+/// The inputs of one decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    pub now: Timestamp,
+    pub entropy: Entropy,
+    /// As configured, with what was learned in the place of what was left out.
+    pub fleet: Fleet,
+    pub inventory: Inventory,
+    pub signals: Signals,
+    /// Ends before this tick, but for the phases in which it found the instances.
+    pub history: History,
+    pub account: Account,
+    /// Those that concern the fleet.
+    pub holds: Vec<Hold>,
+    pub spent: Spent,
+}
+
+/// What was spent within the hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    pub fleet: Amounts,
+    /// This fleet's included.
+    pub account: Amounts,
+}
+
+/// Instances launched and removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amounts {
+    pub launches: u32,
+    pub removals: u32,
+}
+
+impl Inputs {
+    /// What is known before anything is looked at: enough to settle what is open.
+    #[must_use]
+    pub fn to_settle(
+        now: Timestamp,
+        fleet: &Fleet,
+        history: History,
+        account: Account,
+        holds: Vec<Hold>,
+        spent: Spent,
+    ) -> Inputs {
+        let inventory = Inventory {
+            at: now,
+            members: Vec::new(),
+            unlisted: Vec::new(),
+            in_doubt: history.launches_in_doubt(),
+            doubts: Vec::new(),
+            lost_zones: std::collections::BTreeSet::new(),
+            listed_at: now,
+            account_size: 0,
+        };
+        let entropy = Entropy(uuid::Uuid::nil());
+        let (fleet, signals) = (fleet.clone(), Signals::new());
+        Inputs { now, entropy, fleet, inventory, signals, history, account, holds, spent }
+    }
+}
