@@ -125,7 +125,7 @@ impl TickReport {
     /// Whether the next place should be tried at once instead of an interval later: a launch found
     /// no capacity, or not enough, or a probe found some again.
     #[must_use]
-    pub(crate) fn wants_another_tick(&self) -> bool {
+    pub fn wants_another_tick(&self) -> bool {
         self.outcomes.iter().any(|outcome| match outcome {
             Outcome::Sent { settlement, .. } => match settlement {
                 Settlement::Failed { class: Class::NoCapacity, .. } => true,

@@ -12,7 +12,7 @@ use super::store::{NewRecord, Scope};
 use crate::model::{AccountEvent, Event, History, Inputs, OperatorEvent};
 
 /// The version that this program writes. 1: the first journal; a tick carried its whole decision.
-pub(crate) const VERSION: i64 = 2;
+pub const VERSION: i64 = 2;
 
 /// Why a record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

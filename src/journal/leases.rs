@@ -67,7 +67,7 @@ pub enum Standing {
     Mine(Lease),
     /// Another replica's, or nobody's yet.
     Elsewhere,
-    /// Nobody can tell: the store cannot be asked.
+    /// Ours the last time that the store could be asked.
     Unknown(JournalError),
 }
 
@@ -132,10 +132,7 @@ impl Leases {
             }),
             // Ours for all we know, but not renewed in time.
             Some(_) => Standing::Unknown(state.trouble.clone().unwrap_or(JournalError::Expired)),
-            None => match &state.trouble {
-                Some(trouble) => Standing::Unknown(trouble.clone()),
-                None => Standing::Elsewhere,
-            },
+            None => Standing::Elsewhere,
         }
     }
 

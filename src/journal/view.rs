@@ -74,7 +74,9 @@ impl Reader {
         Ok(Reader { store })
     }
 
-    pub(super) fn over(store: Arc<dyn Store>) -> Reader {
+    /// Reads from `store`.
+    #[must_use]
+    pub fn over(store: Arc<dyn Store>) -> Reader {
         Reader { store }
     }
 

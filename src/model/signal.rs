@@ -23,6 +23,16 @@ pub struct Sample {
     pub reporting: Option<u32>,
 }
 
+impl Sample {
+    /// This sample, unless it is older than `max_age`: then it is a gap, whatever its value.
+    pub fn not_older_than(self, max_age: Span) -> Reading {
+        if self.age <= max_age {
+            return Ok(self);
+        }
+        Err(Gap::Stale { age: Span::secs(self.age.get().as_secs()), max_age })
+    }
+}
+
 /// How several series become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

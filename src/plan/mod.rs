@@ -8,10 +8,11 @@ mod review;
 #[cfg(test)]
 mod tests;
 
-use cloud::{ClientToken, Launch, Mutation, Timestamp};
+use cloud::{ClientToken, Launch, Mutation, Timestamp, clock};
 
 use crate::model::{
-    Action, Decision, Entropy, Fleet, Inputs, IntentId, Inventory, Place, Plan, rfc3339, tags,
+    Action, Decision, Entropy, Fleet, Inputs, IntentId, Member, Place, Plan, VISIBILITY_GRACE,
+    rfc3339, tags,
 };
 
 pub use review::{Objection, review};
@@ -30,7 +31,7 @@ pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
         plan.shortfalls.push("nothing is done while the inventory is in doubt".to_owned());
         return plan;
     }
-    let mut drafts = repairs(inventory);
+    let mut drafts = repairs(inputs);
     retire::drained(inventory, &mut drafts);
     retire::failed(inputs, &mut drafts);
     retire::surplus(inputs, decision.remove, &mut drafts, &mut plan);
@@ -45,9 +46,18 @@ pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
 }
 
 /// Tags that our launches set and that are not there, one mutation per set of tags.
-fn repairs(inventory: &Inventory) -> Vec<Mutation> {
+///
+/// Not while they may only not be visible yet: listings lag behind a launch.
+fn repairs(inputs: &Inputs) -> Vec<Mutation> {
+    let Inputs { inventory, history, now, .. } = inputs;
+    let settled = |member: &&Member| {
+        let tracked = history.instances.get(&member.instance.id);
+        let launched = tracked.and_then(|tracked| tracked.launched_at);
+        launched.is_none_or(|at| clock::age(*now, at) >= VISIBILITY_GRACE)
+    };
     let mut by_tags: std::collections::BTreeMap<_, Vec<_>> = std::collections::BTreeMap::new();
-    for member in inventory.members.iter().filter(|member| !member.missing_tags.is_empty()) {
+    let drifted = inventory.members.iter().filter(|member| !member.missing_tags.is_empty());
+    for member in drifted.filter(settled) {
         by_tags.entry(member.missing_tags.clone()).or_default().push(member.instance.id.clone());
     }
     by_tags

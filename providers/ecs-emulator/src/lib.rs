@@ -135,6 +135,16 @@ impl Emulator {
         self.shared.state().transcript.entries().to_vec()
     }
 
+    /// Every call after the one with this number, in the order of arrival.
+    #[must_use]
+    pub fn transcript_after(&self, seq: u64) -> Vec<Entry> {
+        let state = self.shared.state();
+        let newer = state.transcript.entries().iter().rev().take_while(|entry| entry.seq > seq);
+        let mut newer: Vec<Entry> = newer.cloned().collect();
+        newer.reverse();
+        newer
+    }
+
     /// What callers did that the real API would let pass or punish silently.
     #[must_use]
     pub fn violations(&self) -> Vec<Violation> {

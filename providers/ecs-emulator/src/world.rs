@@ -41,7 +41,8 @@ pub struct World {
     /// Pay-as-you-go instances that the account may have.
     pub instance_quota: u32,
     pub quotas: Quotas,
-    /// Listings answer "none" with status 200, as for a RAM user without permission.
+    /// Listings answer "none" with status 200, as for a RAM user without permission; a dry run says
+    /// that it is forbidden.
     pub lists_nothing: bool,
 }
 

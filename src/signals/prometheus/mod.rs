@@ -126,17 +126,14 @@ impl Prometheus {
         let age = Duration::try_from_secs_f64(age_secs.max(0.0))
             .map_err(|_| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
         let age = Span(Duration::from_millis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
-        if age > self.spec.max_age {
-            let age = Span::secs(age.get().as_secs());
-            return Err(Gap::Stale { age, max_age: self.spec.max_age });
-        }
         #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and chrono refuses")]
         let millis = (measured_at * 1000.0).round() as i64;
         let measured_at = DateTime::UNIX_EPOCH
             .checked_add_signed(TimeDelta::try_milliseconds(millis).unwrap_or_default())
             .ok_or_else(|| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
-        let reporting = self.reporting(evaluated_at).await;
-        Ok(Sample { value, measured_at, age, reporting })
+        let sample = Sample { value, measured_at, age, reporting: None };
+        let sample = sample.not_older_than(self.spec.max_age)?;
+        Ok(Sample { reporting: self.reporting(evaluated_at).await, ..sample })
     }
 }
 

@@ -13,6 +13,11 @@ use crate::time::minute;
 const TAGGED_MAX: usize = 1_000;
 
 pub(super) fn describe_instances(state: &mut State, call: &mut Call<'_>) -> Outcome {
+    if state.world.lists_nothing && call.is_true("DryRun") {
+        // Only a dry run says so: a listing just shows nothing.
+        let message = "User not authorized to operate on the specified resource.";
+        return Err(ApiError::new(403, "Forbidden.RAM", message));
+    }
     call.dry_run("DryRunOperation")?;
     let hidden = call.fault.is_some_and(|fault| fault.kind == FaultKind::EmptyListing);
     let matching =
