@@ -208,11 +208,11 @@ async fn look_only(
     let why = error.to_string();
     let mut alerts = alerts::alerts(&seen.inputs, &seen.decision, &seen.plan);
     alerts.push(alerts::journal_unavailable(&why));
-    let outcomes = seen
-        .plan
-        .actions
-        .iter()
-        .map(|action| Outcome::NotSent { action: action.to_string(), why: why.clone() });
+    let outcomes = seen.plan.actions.iter().map(|action| Outcome::NotSent {
+        action: action.to_string(),
+        why: why.clone(),
+        again_at: None,
+    });
     let outcomes = outcomes.collect();
     let report = TickReport::new(seen.inputs, seen.decision, seen.plan, alerts);
     Ok(TickReport { outcomes, only_looked: Some(why), ..report })

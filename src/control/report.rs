@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cloud::{Class, Timestamp};
+use cloud::{Class, Timestamp, clock};
 use serde::Serialize;
 
 use crate::execute::Outcome;
@@ -112,7 +112,7 @@ impl TickReport {
             bounds: inputs.fleet.bounds,
             counts: Counts::of(&inputs.inventory),
             samples: inputs.signals.iter().filter_map(usable).collect(),
-            listing_age: cloud::clock::age(inputs.now, inputs.inventory.listed_at),
+            listing_age: clock::age(inputs.now, inputs.inventory.listed_at),
             signals: inputs.signals,
             decision,
             plan,
@@ -146,6 +146,7 @@ impl TickReport {
                 settlement: Settlement::Failed { class: Class::Throttled { retry_after }, .. },
                 ..
             } => *retry_after,
+            Outcome::NotSent { again_at: Some(at), .. } => Some(clock::age(*at, self.at)),
             _ => None,
         });
         after.min()

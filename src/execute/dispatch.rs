@@ -12,7 +12,7 @@ use std::time::Duration;
 use cloud::{Class, Clock, Error, InstanceResult, Kind, Mutate, Mutation, Permit, Preview, clock};
 
 use crate::journal::{Intended, Journal, JournalError, Lease};
-use crate::model::{Action, Inputs, Intent, IntentId, Refusal, Settlement};
+use crate::model::{Action, Inputs, Intent, IntentId, Refusal, Settlement, clock_time};
 
 use super::{Outcome, facts, spend};
 
@@ -69,6 +69,11 @@ impl Live {
         action: &Action,
         text: String,
     ) -> Result<Outcome, JournalError> {
+        if let Some(until) = self.cloud.closed_until(&action.mutation) {
+            // It would be refused: no intent for nothing.
+            let why = format!("throttled, to be tried again at {}", clock_time(until));
+            return Ok(Outcome::NotSent { action: text, why, again_at: Some(until) });
+        }
         let intent = Intent { at: self.clock.now(), action: action.clone() };
         let spend = spend::of(&intent, errand.inputs);
         failpoint!("intend.before");
@@ -85,7 +90,7 @@ impl Live {
                 format!("an hourly limit of {} would be passed", limit.most)
             }
         };
-        Ok(Outcome::NotSent { action: text, why })
+        Ok(Outcome::NotSent { action: text, why, again_at: None })
     }
 
     /// Sends a launch of unknown outcome again, with the same token. Only a success tells what

@@ -10,7 +10,7 @@ mod spend;
 
 use std::collections::BTreeMap;
 
-use cloud::{InstanceId, PlannedCall};
+use cloud::{InstanceId, PlannedCall, Timestamp};
 use serde::Serialize;
 
 use crate::model::{Action, Refusal, Settlement};
@@ -25,7 +25,12 @@ pub enum Outcome {
     /// It was sent; this is what the cloud said.
     Sent { action: String, settlement: Settlement },
     /// It was not sent, although it was planned.
-    NotSent { action: String, why: String },
+    NotSent {
+        action: String,
+        why: String,
+        /// When it may be tried again, where that is known.
+        again_at: Option<Timestamp>,
+    },
     /// It was not sent, because this is a dry run; these calls would have been.
     Dry { action: String, calls: Vec<PlannedCall> },
 }
@@ -36,7 +41,7 @@ impl Outcome {
     pub fn line(&self) -> String {
         match self {
             Outcome::Dry { action, .. } => format!("would {action}"),
-            Outcome::NotSent { action, why } => format!("{action}: not sent: {why}"),
+            Outcome::NotSent { action, why, .. } => format!("{action}: not sent: {why}"),
             Outcome::Sent { action, settlement } => match settlement {
                 Settlement::Launched { ids } => format!("{action}: accepted as {}", list(ids)),
                 Settlement::Done { failed, .. } if failed.is_empty() => format!("{action}: done"),

@@ -60,7 +60,7 @@ pub struct Region {
     /// Held by who reads.
     reading: Mutex<()>,
     /// Base instances, by what selects them.
-    bases: Mutex<BTreeMap<String, Bases>>,
+    bases: std::sync::Mutex<BTreeMap<String, Bases>>,
 }
 
 /// What one selector of base instances found, and when it was asked.
@@ -78,7 +78,7 @@ impl Region {
             clock,
             newest: std::sync::Mutex::default(),
             reading: Mutex::default(),
-            bases: Mutex::default(),
+            bases: std::sync::Mutex::default(),
         }
     }
 
@@ -141,14 +141,17 @@ impl Region {
     ) -> Result<Arc<Vec<Instance>>, Error> {
         let Some(base) = &fleet.base else { return Ok(Arc::default()) };
         let key = format!("{:?} {:?}", base.tags, base.ids);
-        let mut bases = self.bases.lock().await;
         let now = self.clock.now();
-        if let Some(held) = bases.get(&key)
-            && (since..=now).contains(&held.asked_at)
-        {
-            return Ok(held.found.clone());
+        let held = {
+            let bases = self.bases.lock().expect("no holder of this lock can panic");
+            let new = |held: &&Bases| (since..=now).contains(&held.asked_at);
+            bases.get(&key).filter(new).map(|held| held.found.clone())
+        };
+        if let Some(found) = held {
+            return Ok(found);
         }
         let found = Arc::new(self.read_base(base).await?);
+        let mut bases = self.bases.lock().expect("no holder of this lock can panic");
         bases.insert(key, Bases { asked_at: now, found: found.clone() });
         Ok(found)
     }

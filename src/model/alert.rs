@@ -116,3 +116,27 @@ impl Alert {
         Alert { key: AlertKey { code, about: about.into() }, message: message.into() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alert_has_its_page_in_the_runbook() {
+        let runbook = include_str!("../../docs/reliability.md");
+        let pages: Vec<&str> = runbook
+            .lines()
+            .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+            .collect();
+        let codes: Vec<&str> = AlertCode::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(pages, codes);
+    }
+
+    #[test]
+    fn an_alert_is_written_under_the_name_of_its_code() {
+        for code in AlertCode::ALL {
+            let written = serde_json::to_value(code).expect("written");
+            assert_eq!(written, code.name());
+        }
+    }
+}

@@ -174,6 +174,11 @@ impl Caller {
         }
     }
 
+    /// Until when `action` is closed because it was throttled, if it is.
+    pub(crate) fn closed_until(&self, action: &str) -> Option<Timestamp> {
+        self.limits.closed_until(action)
+    }
+
     /// What each action has used and has left.
     pub(crate) fn budget(&self) -> Vec<ActionBudget> {
         self.limits.budget()

@@ -132,6 +132,13 @@ impl Limits {
         action.closed_until = action.closed_until.max(Some(until));
     }
 
+    /// Until when `action` is closed because it was throttled, if it is.
+    #[must_use]
+    pub fn closed_until(&self, action: &str) -> Option<Timestamp> {
+        let now = self.clock.now();
+        self.gates(now).closed_until(action, now)
+    }
+
     /// What every action asked for so far has used and has left, and the account as a whole.
     #[must_use]
     pub fn budget(&self) -> Vec<ActionBudget> {
@@ -250,6 +257,11 @@ impl Gates {
             bucket.give_back(token);
         }
         Err(clock::after(now, wait))
+    }
+
+    /// Until when the action is closed, if it is.
+    fn closed_until(&self, action: &str, now: Timestamp) -> Option<Timestamp> {
+        self.actions.get(action)?.closed_until.filter(|until| now < *until)
     }
 
     fn budget(&self, rates: &Rates, now: Timestamp) -> Vec<ActionBudget> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::limit::ActionBudget;
-use crate::{Error, Instance, InstanceId, Launch, Permit, TagFilter, Tags, Terminate};
+use crate::{Error, Instance, InstanceId, Launch, Permit, TagFilter, Tags, Terminate, Timestamp};
 
 /// Reads. None of them changes anything, so all of them may be repeated.
 ///
@@ -52,6 +52,12 @@ pub trait Observe: Debug + Send + Sync {
 /// limit would not let it through in time, come back after `retry_after`.
 #[async_trait]
 pub trait Mutate: Debug + Send + Sync {
+    /// Until when this kind of mutation would be refused for being asked too often, if so: then it
+    /// need not be tried. `None` where nobody can tell.
+    fn closed_until(&self, _mutation: &Mutation) -> Option<Timestamp> {
+        None
+    }
+
     /// Launches `launch.min_amount..=launch.amount` instances and returns their ids.
     ///
     /// After `Ok` the ids are *accepted*: they may not be listed yet, and may still vanish if the

@@ -16,6 +16,7 @@ use cloud::limit::ActionBudget;
 use cloud::{
     Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Meter, Mutate,
     Mutation, Observe, Offer, Permit, PlannedCall, Preview, Price, TagFilter, Tags, Terminate,
+    Timestamp,
 };
 
 use crate::call::{Access, Caller, is_dry_run_success};
@@ -114,6 +115,16 @@ impl Observe for Ecs {
 
 #[async_trait]
 impl Mutate for Ecs {
+    fn closed_until(&self, mutation: &Mutation) -> Option<Timestamp> {
+        self.caller.closed_until(match mutation {
+            Mutation::Launch(_) => "RunInstances",
+            Mutation::Tag { .. } => "TagResources",
+            Mutation::Start { .. } => "StartInstances",
+            Mutation::Stop { .. } => "StopInstances",
+            Mutation::Delete { .. } => "DeleteInstances",
+        })
+    }
+
     async fn launch(&self, permit: &Permit, launch: &Launch) -> Result<Vec<InstanceId>, Error> {
         run::launch(self, permit, launch).await
     }
