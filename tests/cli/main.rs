@@ -1,0 +1,8 @@
+//! The real binary on a journal of its own, beside an emulator in this process: what an operator
+//! types, and what comes back.
+
+mod audit;
+mod harness;
+mod hold;
+mod http;
+mod journal;
