@@ -17,7 +17,8 @@ const INDEX: &str = "\
 fleetscaler
   /metrics   for Prometheus
   /healthz   200 while the loop ticks
-  /readyz    200 once every fleet of this replica has ticked and the journal answers
+  /readyz    200 once each fleet of this replica has ticked and the journal
+             answers
 ";
 
 /// Why nothing is served.

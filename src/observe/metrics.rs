@@ -260,9 +260,9 @@ impl Snapshot {
             }
         }
         let boots = boots.into_iter().flat_map(|((account, zone, kind), quantiles)| {
-            both(quantiles).map(|(quantile, secs)| {
+            both(quantiles).map(|(percentile, secs)| {
                 let place = [("account", account), ("zone", zone), ("instance_type", kind)];
-                ([place[0], place[1], place[2], ("quantile", quantile)], secs)
+                ([place[0], place[1], place[2], ("percentile", percentile)], secs)
             })
         });
         list.gauge(
@@ -272,9 +272,9 @@ impl Snapshot {
         )?;
         let lags = self.latest().flat_map(|(fleet, latest)| {
             latest.learned.lags.iter().flat_map(move |(signal, quantiles)| {
-                both(*quantiles).map(|(quantile, secs)| {
+                both(*quantiles).map(|(percentile, secs)| {
                     let signal = signal.0.as_str();
-                    ([("fleet", fleet), ("signal", signal), ("quantile", quantile)], secs)
+                    ([("fleet", fleet), ("signal", signal), ("percentile", percentile)], secs)
                 })
             })
         });
@@ -321,7 +321,7 @@ impl Snapshot {
 }
 
 fn both(quantiles: Quantiles) -> [(&'static str, f64); 2] {
-    [("0.5", quantiles.p50), ("0.95", quantiles.p95)]
+    [("50", quantiles.p50), ("95", quantiles.p95)]
 }
 
 fn unix(at: Timestamp) -> f64 {

@@ -2,6 +2,7 @@
 //! types, and what comes back.
 
 mod audit;
+mod docs;
 mod harness;
 mod hold;
 mod http;

@@ -16,7 +16,7 @@ use crate::journal::store::Scope;
 use crate::journal::{Entry, Said};
 use crate::model::{
     AccountEvent, Action, Alert, Decided, Event, FleetId, Hold, IntentId, OperatorEvent, Phase,
-    Settlement, Ticked, number, plural,
+    Settlement, Ticked, clock_time, number, plural,
 };
 
 /// Digits of an id that a person can tell apart, and type.
@@ -163,8 +163,10 @@ fn held(hold: &Hold) -> String {
 
 fn decision(decided: &Decided) -> String {
     let mut text = format!("decision {}: {}", short(decided.id), decided.decision);
+    // Why it is sold out was told when it was found out.
     for skipped in &decided.plan.skipped {
-        text.push_str(&format!("; {skipped}"));
+        let until = clock_time(skipped.until);
+        text.push_str(&format!("; {} skipped until {until}", skipped.place));
     }
     for shortfall in &decided.plan.shortfalls {
         text.push_str(&format!("; {shortfall}"));

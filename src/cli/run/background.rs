@@ -74,13 +74,13 @@ async fn watchdog(clock: Arc<dyn Clock>) {
 
 async fn prune(world: Arc<World>) {
     loop {
+        world.clock.sleep(PRUNE_EVERY).await;
         // A journal that is away is said elsewhere, once.
         if let Err(error) = world.journal.prune().await
             && world.journal.trouble().is_none()
         {
             tracing::warn!("old journal records cannot be removed: {error}");
         }
-        world.clock.sleep(PRUNE_EVERY).await;
     }
 }
 

@@ -125,7 +125,7 @@ fn the_numbers_are_those_of_the_newest_tick() {
         "fleetscaler_api_wait_seconds_total{account=\"aliyun\",action=\"RunInstances\"} 1.5",
         "fleetscaler_journal_up 0",
         "fleetscaler_boot_seconds{account=\"aliyun\",zone=\"cn-hangzhou-h\",\
-         instance_type=\"ecs.c7.large\",quantile=\"0.95\"} 41.5",
+         instance_type=\"ecs.c7.large\",percentile=\"95\"} 41.5",
         "fleetscaler_audit_findings{account=\"aliyun\",kind=\"foreign\"} 1",
         "fleetscaler_audit_findings{account=\"aliyun\",kind=\"stray\"} 0",
         "fleetscaler_audit_cost_per_hour{account=\"aliyun\",currency=\"CNY\"} 0.5",

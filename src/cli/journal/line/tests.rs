@@ -6,6 +6,7 @@ use super::*;
 use crate::journal::codec::Unreadable;
 use crate::model::{
     AlertCode, AlertKey, Decision, DecisionId, Direction, Intent, Place, Plan, Reason, Refusal,
+    Skipped,
 };
 
 fn at() -> Timestamp {
@@ -124,11 +125,20 @@ fn a_decision_tells_its_reasons_and_what_its_plan_left_out() {
             blocked_by: None,
             counterfactuals: Vec::new(),
         },
-        plan: Plan { shortfalls: vec!["nowhere to go".to_owned()], ..Plan::default() },
+        plan: Plan {
+            skipped: vec![Skipped {
+                place: Place { instance_type: "ecs.c7.large".into(), vswitch: "vsw-h".into() },
+                until: at(),
+                why: "OperationDenied.NoStock".to_owned(),
+            }],
+            shortfalls: vec!["nowhere to go".to_owned()],
+            ..Plan::default()
+        },
     };
     assert_eq!(
         told(vec![web(Event::Decided(Box::new(decided)))]),
-        ["web: decision 1a2b3c4d: stays at 4: max = 4 is reached; nowhere to go"]
+        ["web: decision 1a2b3c4d: stays at 4: max = 4 is reached; ecs.c7.large in vsw-h skipped \
+          until 12:00:00Z; nowhere to go"]
     );
 }
 
