@@ -75,8 +75,13 @@ impl Drop for Served {
     }
 }
 
-async fn metrics(State(instruments): State<Arc<Instruments>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], instruments.metrics())
+async fn metrics(State(instruments): State<Arc<Instruments>>) -> Response {
+    // Ten thousand fleets are some 30 MB of text: no tick should wait for that.
+    match tokio::task::spawn_blocking(move || instruments.metrics()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        // The process is ending.
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn healthz(State(instruments): State<Arc<Instruments>>) -> Response {

@@ -17,8 +17,13 @@ struct Daemon {
 
 impl Daemon {
     fn start(world: &World) -> Daemon {
+        Daemon::start_for(world, "web")
+    }
+
+    /// Starts it for one fleet called `fleet`.
+    fn start_for(world: &World, fleet: &str) -> Daemon {
         let port = free_port();
-        world.configure(&format!("listen = \"127.0.0.1:{port}\""), "web");
+        world.configure(&format!("listen = \"127.0.0.1:{port}\""), fleet);
         let mut command = world.command(&["run", "--log-format", "json"]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
         Daemon { child, address: format!("http://127.0.0.1:{port}") }
@@ -149,6 +154,30 @@ async fn a_running_daemon_shows_its_metrics_and_health_also_when_the_cloud_is_go
     assert_eq!(said.len(), 2, "said once, and once that it is over\n{log}");
     assert!(said[0].contains("\"level\":\"WARN\""), "{log}");
     assert!(said[1].contains("\"level\":\"INFO\"") && said[1].contains("cleared"), "{log}");
+}
+
+#[tokio::test]
+async fn a_stray_is_an_alert_of_its_account_with_its_price() {
+    let world = World::new().await;
+    world.grow_to(1, 50.0).await;
+    let stray = world.emulator.instances()[0].id.clone();
+    let daemon = Daemon::start_for(&world, "shop");
+    let labels = format!("fleet=\"\",account=\"aliyun\",code=\"stray\",about=\"{stray}\"");
+    let text = daemon.until_metric(&format!("fleetscaler_alert{{{labels}}} 1.0")).await;
+    for line in [
+        "fleetscaler_audit_findings{account=\"aliyun\",kind=\"stray\"} 1.0",
+        "fleetscaler_audit_cost_per_hour{account=\"aliyun\",currency=\"CNY\"} 0.5",
+    ] {
+        assert!(text.lines().any(|got| got == line), "{line}\n{text}");
+    }
+    let (code, log) = daemon.stop();
+    assert_eq!(code, Some(0), "{log}");
+    let said = log.lines().filter(|line| {
+        line.contains("\"alert\":\"stray\"") && line.contains("\"account.id\":\"aliyun\"")
+    });
+    assert_eq!(said.count(), 1, "{log}");
+    let left = world.emulator.instances().into_iter().find(|view| view.id == stray);
+    assert_eq!(left.expect("it is listed").status, "Running", "only reported");
 }
 
 #[tokio::test]

@@ -85,14 +85,14 @@ async fn prune(world: Arc<World>) {
 }
 
 async fn say_status(world: Arc<World>) {
-    let mut said = status(&world);
+    let mut said = String::new();
     loop {
-        world.clock.sleep(STATUS_EVERY).await;
         let now = status(&world);
         if now != said {
             notify(&[NotifyState::Status(&now)]);
             said = now;
         }
+        world.clock.sleep(STATUS_EVERY).await;
     }
 }
 
