@@ -20,12 +20,24 @@ const ARROWS: &[(&str, &[&str])] = &[
         "control",
         &["model", "config", "signals", "inventory", "policy", "plan", "execute", "journal"],
     ),
-    ("observe", &["model"]),
+    ("observe", &["model", "journal", "execute", "control"]),
     ("failpoint", &[]),
     ("demo", &["model", "config", "control", "execute", "journal", "observe"]),
     (
         "cli",
-        &["model", "config", "signals", "plan", "execute", "journal", "control", "observe", "demo"],
+        &[
+            "model",
+            "config",
+            "signals",
+            "inventory",
+            "policy",
+            "plan",
+            "execute",
+            "journal",
+            "control",
+            "observe",
+            "demo",
+        ],
     ),
 ];
 

@@ -23,9 +23,17 @@ First steps:
                                           what it would do, call by call
   fleetscaler run --config config.toml    do it
 
+At 3 a.m.:
+  fleetscaler hold --config config.toml --fleet web --for 2h --reason \"…\"
+                                          keep its size
+  fleetscaler journal --config config.toml --fleet web --since 2h
+                                          what happened, and why
+
 Exit codes:
   0  done          1  failed while running    2  wrong command line
-  3  the configuration has problems           4  an online check failed"
+  3  the configuration has problems
+  4  looked, and something is wrong: an online check failed, an audit has
+     findings"
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -38,6 +46,18 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Check a configuration; with --online also credentials, permissions and signals
     Check(CheckArgs),
+    /// Show what happened and why, also beside a running daemon
+    Journal(JournalArgs),
+    /// Decide once more from the recorded inputs, and compare to the last bit
+    Replay(ReplayArgs),
+    /// Keep a fleet from changing its size for a while
+    Hold(HoldArgs),
+    /// Lift the holds of a fleet, or of all fleets
+    Resume(ResumeArgs),
+    /// List the holds that are in force
+    Holds(HoldsArgs),
+    /// Compare what the cloud lists, what the journal knows and what is up
+    Audit(AuditArgs),
     /// Watch the daemon scale a fleet on an embedded cloud, in two minutes
     Demo(DemoArgs),
     /// Serve an ECS look-alike on loopback, for tests and trials
@@ -103,6 +123,179 @@ pub(super) struct CheckArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Each entry is a line: when, which fleet, what. Ids of decisions, intents and
+holds are shortened to their first 8 digits; `replay` and --json take and show
+them. Ticks are shown when an instance changed its phase, with --all always.
+Kinds: decision, intent, resent, settlement, tick, lease, alert, hold, stock,
+stop, boot, audit.")]
+pub(super) struct JournalArgs {
+    /// The configuration file, for its `state`
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Only this fleet, and what people said of it
+    #[arg(long, value_name = "FLEET")]
+    pub(super) fleet: Option<String>,
+    /// How far back
+    #[arg(long, default_value = "24h", value_name = "DURATION")]
+    pub(super) since: Span,
+    /// Only entries of this kind; may be given several times
+    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
+    pub(super) kind: Vec<Kind>,
+    /// Only the newest so many
+    #[arg(long, value_name = "N")]
+    pub(super) newest: Option<usize>,
+    /// One JSON object a line: seq, at, scope, kind, v, body
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Quiet ticks too
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+/// The kinds of entries, as the journal names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kind {
+    Decision,
+    Intent,
+    Resent,
+    Settlement,
+    Tick,
+    Lease,
+    Alert,
+    Hold,
+    Stock,
+    Stop,
+    Boot,
+    Audit,
+}
+
+impl Kind {
+    /// As the journal names it.
+    pub(super) fn name(self) -> String {
+        let value = self.to_possible_value().expect("no kind is skipped");
+        value.get_name().to_owned()
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The same inputs must lead to the same decision and the same plan. Exit code 0:
+they do. 1: they do not (the difference is printed), or the decision is not
+known, or its inputs are past their retention of two days.")]
+pub(super) struct ReplayArgs {
+    /// The configuration file, for its `state`
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// The decision's id, or at least its first 4 digits
+    #[arg(long, value_name = "ID")]
+    pub(super) decision: String,
+}
+
+/// Which fleets an operator speaks of.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct WhichArgs {
+    /// This fleet
+    #[arg(long, value_name = "FLEET")]
+    pub(super) fleet: Option<String>,
+    /// All fleets, those that are configured later among them
+    #[arg(long)]
+    pub(super) all_fleets: bool,
+}
+
+#[derive(Debug, clap::Args)]
+// Clap does not wrap its own.
+#[command(override_usage = "\
+fleetscaler hold --config <FILE> (--fleet <FLEET> | --all-fleets)
+           [--scale-in | --scale-out] --for <DURATION> --reason <TEXT>")]
+#[command(after_help = "\
+The hold is an entry of the journal: it works while the daemon runs and while it
+is down, from each fleet's next tick on, and ends by itself. Without --scale-in
+or --scale-out it holds both. A hold keeps instances from being launched or
+removed, also where `min`, `max` or a loss asks for it; what is under way goes
+on.")]
+pub(super) struct HoldArgs {
+    /// The configuration file, for its `state` and its fleets
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    #[command(flatten)]
+    pub(super) which: WhichArgs,
+    /// Only keep it from removing instances
+    #[arg(long, conflicts_with = "scale_out")]
+    pub(super) scale_in: bool,
+    /// Only keep it from launching instances
+    #[arg(long)]
+    pub(super) scale_out: bool,
+    /// How long: "1m" to "30d"
+    #[arg(long = "for", value_name = "DURATION", value_parser = hold_time)]
+    pub(super) duration: Span,
+    /// Why, for whoever finds it
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) author: AuthorArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+fleetscaler resume --config <FILE> (--fleet <FLEET> | --all-fleets)")]
+#[command(after_help = "\
+Each hold that is lifted is printed. --all-fleets lifts every hold; a hold of
+all fleets cannot be lifted for one fleet alone.")]
+pub(super) struct ResumeArgs {
+    /// The configuration file, for its `state` and its fleets
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    #[command(flatten)]
+    pub(super) which: WhichArgs,
+    #[command(flatten)]
+    pub(super) author: AuthorArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HoldsArgs {
+    /// The configuration file, for its `state`
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+}
+
+/// Who speaks.
+#[derive(Debug, clap::Args)]
+pub(super) struct AuthorArgs {
+    /// Who says so [default: $SUDO_USER, $USER]
+    #[arg(long, value_name = "NAME")]
+    pub(super) author: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Reads only: the daemon audits each hour by itself, and only the daemon deletes
+strays. Exit code 0: nothing found. 4: something was found. 1: an account could
+not be audited.")]
+pub(super) struct AuditArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// One JSON object a line, for each account
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Shorter than a minute it would end before it is needed; longer than a month it would be
+/// forgotten: then `min` and `max` are the place.
+const HOLD_TIMES: std::ops::RangeInclusive<Span> = Span::secs(60)..=Span::secs(30 * 24 * 60 * 60);
+
+fn hold_time(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if HOLD_TIMES.contains(&span) {
+        return Ok(span);
+    }
+    let (least, most) = (HOLD_TIMES.start(), HOLD_TIMES.end());
+    Err(format!("a hold lasts from {least} to {most}; for good, set `min` and `max`"))
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
 The daemon, its HTTP calls and their signatures are the real ones; only the
 cloud and the service under load are simulated, in this process, on loopback.")]
 pub(super) struct DemoArgs {
@@ -153,11 +346,36 @@ mod tests {
         let mut command = Args::command();
         // Hands the width on to the commands.
         command.build();
-        for name in ["run", "check", "demo", "emulator"] {
-            let help = command.find_subcommand_mut(name).expect(name).render_long_help();
-            for line in help.to_string().lines() {
-                assert!(line.chars().count() <= 80, "{name}: {line}");
+        let own = command.render_long_help().to_string();
+        let of_commands = command.get_subcommands_mut().map(|c| c.render_long_help().to_string());
+        for help in std::iter::once(own).chain(of_commands.collect::<Vec<_>>()) {
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn a_hold_needs_fleets_a_time_within_a_month_and_a_reason() {
+        let hold = |line: &str| {
+            let line = format!("fleetscaler hold --config c.toml {line}");
+            Args::try_parse_from(line.split(' ')).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(hold("--fleet web --for 2h --reason x"), Ok(()));
+        assert_eq!(hold("--all-fleets --scale-in --for 30d --reason x"), Ok(()));
+        for (line, said) in [
+            ("--for 2h --reason x", "--fleet"),
+            ("--fleet web --all-fleets --for 2h --reason x", "cannot be used with"),
+            ("--fleet web --scale-in --scale-out --for 2h --reason x", "cannot be used with"),
+            ("--fleet web --reason x", "--for"),
+            ("--fleet web --for 2h", "--reason"),
+            ("--fleet web --for 2h --reason ", "a value is required"),
+            ("--fleet web --for 59s --reason x", "from 1m to 30d"),
+            ("--fleet web --for 31d --reason x", "from 1m to 30d"),
+            ("--fleet web --for 2 --reason x", "write it as"),
+        ] {
+            let error = hold(line).expect_err(line);
+            assert!(error.contains(said), "{line}: {error}");
         }
     }
 }

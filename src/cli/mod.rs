@@ -1,10 +1,14 @@
 //! The command line: one file a command; exit codes and output forms here.
 
 mod args;
+mod audit;
 mod check;
 mod demo;
 mod emulator;
+mod hold;
+mod journal;
 mod output;
+mod replay;
 mod run;
 
 use std::ffi::OsString;
@@ -25,7 +29,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The configuration has problems; all of them are printed.
     Config = 3,
-    /// `check --online`: at least one check failed.
+    /// It was looked, and something is wrong: a check of `check --online` failed, `audit` has
+    /// findings.
     Check = 4,
 }
 
@@ -55,6 +60,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             match args.command {
                 Command::Run(args) => run::run(args).await,
                 Command::Check(args) => check::run(args).await,
+                Command::Journal(args) => journal::run(args).await,
+                Command::Replay(args) => replay::run(args).await,
+                Command::Hold(args) => hold::place(args).await,
+                Command::Resume(args) => hold::lift(args).await,
+                Command::Holds(args) => hold::list(args).await,
+                Command::Audit(args) => audit::run(args).await,
                 Command::Demo(args) => demo::run(args).await,
                 Command::Emulator(args) => emulator::run(args).await,
             }

@@ -3,9 +3,11 @@
 #![expect(clippy::print_stderr, reason = "the command line's own errors")]
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use cloud::PlannedCall;
 
+use crate::config::{self, Config};
 use crate::control::TickReport;
 use crate::execute::Outcome;
 use crate::model::Span;
@@ -23,6 +25,14 @@ pub(super) fn line(text: &str) {
 /// Whether a person watches stdout.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
+}
+
+/// The configuration at `path`, or every problem of it on stderr.
+pub(super) fn load(path: &Path) -> Result<Config, super::Exit> {
+    config::load(path).map_err(|problems| {
+        error(&format!("the configuration has problems\n{problems}"));
+        super::Exit::Config
+    })
 }
 
 /// A tick as one JSON object on one line.

@@ -38,6 +38,7 @@ use self::context::{Context, KnownKeys};
 pub use self::env::Env;
 use self::problem::Lines;
 pub use self::problem::{Problem, Problems};
+pub(crate) use self::suggest::hint;
 use self::table::Table;
 use crate::model::{Brakes, Fleet, SignalName, Span};
 use crate::signals::{SourceSpec, UpSpec};

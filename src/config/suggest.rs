@@ -32,7 +32,7 @@ fn fold(word: &str) -> String {
 }
 
 /// A hint for `word`: the nearest candidate, else all of them after `otherwise`.
-pub(super) fn hint<'a>(
+pub(crate) fn hint<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
     otherwise: &str,

@@ -16,7 +16,7 @@ use cloud::{Observe, Timestamp, clock};
 
 use crate::inventory::{Heard, Region};
 use crate::journal::{JournalError, Reader};
-use crate::model::{AccountEvent, AccountId, Alert, Fleet, FleetId, History};
+use crate::model::{AccountEvent, AccountId, Fleet, FleetId, History};
 use crate::signals::Roll;
 
 use super::World;
@@ -54,6 +54,11 @@ pub async fn audit(
 ) -> Result<Findings, AuditError> {
     let mut histories = BTreeMap::new();
     for fleet in journal.fleets().await? {
+        let is_ours = audited.fleets.iter().any(|(ours, _)| ours.id == fleet);
+        if audited.configured.contains(&fleet) && !is_ours {
+            // Another account's: here nothing of it is listed, and nothing should be.
+            continue;
+        }
         let history = journal.history(&fleet).await?;
         histories.insert(fleet, history);
     }
@@ -97,9 +102,9 @@ async fn price(cloud: &dyn Observe, findings: &mut Findings) {
 }
 
 /// Audits every account whose hour has come, records and reports what was found, and deletes the
-/// strays that may be deleted. Returns the alerts by account.
-pub async fn hourly(world: &World) -> BTreeMap<AccountId, Vec<Alert>> {
-    let mut alerts = BTreeMap::new();
+/// strays that may be deleted. Returns what was found, by account.
+pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
+    let mut found = BTreeMap::new();
     for (id, account) in &world.accounts {
         let now = world.clock.now();
         let reader = world.journal.reader();
@@ -127,17 +132,18 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Vec<Alert>> {
                     tracing::warn!("the audit of `{id}` was not recorded: {error}");
                 }
                 for finding in &findings.findings {
-                    tracing::warn!(account.id = %id, "audit of `{id}`: {finding}");
+                    // What a person should see to is an alert, and said as one.
+                    tracing::debug!(account.id = %id, "audit of `{id}`: {finding}");
                 }
                 if account.deletes_strays {
                     strays::delete(world, id, account, &findings, now).await;
                 }
-                alerts.insert(id.clone(), findings.alerts());
+                found.insert(id.clone(), findings);
             }
             Err(error) => tracing::warn!("`{id}` cannot be audited: {error}"),
         }
     }
-    alerts
+    found
 }
 
 /// What the account should remember of an audit.

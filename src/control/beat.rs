@@ -29,6 +29,8 @@ pub enum Beat {
 pub trait Sink: Send + Sync {
     fn tick(&self, report: &TickReport);
     fn trouble(&self, fleet: &FleetId, error: &TickError);
+    /// A tick has ended, one way or the other, and took so long.
+    fn took(&self, _fleet: &FleetId, _took: Duration) {}
     /// The journal could not be asked who acts for which fleet, or can be again.
     fn journal(&self, state: Result<(), &JournalError>);
 }
@@ -87,6 +89,7 @@ async fn one_fleet(
     loop {
         let began = world.clock.now();
         let result = tick(world, member).await;
+        sink.took(&member.fleet.id, cloud::clock::age(world.clock.now(), began));
         let again = matches!(&result, Ok(report) if report.wants_another_tick());
         match &result {
             Ok(report) => sink.tick(report),

@@ -22,7 +22,7 @@ use crate::{plan, policy, signals};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, tend};
-pub use report::{Counts, TickReport};
+pub use report::{Counts, Learned, Quantiles, TickReport};
 pub use wire::{
     LiveCloud, Mode, Sourced, WireError, clouds, roll, settings, sources, wire, wire_over,
 };

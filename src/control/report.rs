@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::execute::Outcome;
 use crate::model::{
-    Alert, Bounds, Decision, FleetId, Inputs, Inventory, Ownership, Phase, Plan, Sample,
-    Settlement, SignalName, Signals,
+    Account, AccountId, Alert, Bounds, Decision, FleetId, History, Inputs, Inventory, Ownership,
+    Phase, Plan, Ring, Sample, Settlement, SignalName, Signals,
 };
 
 /// One tick over one fleet.
@@ -34,6 +34,47 @@ pub struct TickReport {
     /// How old the listing under it is.
     #[serde(skip)]
     pub listing_age: Duration,
+    #[serde(skip)]
+    pub account: AccountId,
+    #[serde(skip)]
+    pub learned: Learned,
+}
+
+/// What was learned so far of the fleet and its account.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Learned {
+    /// From the accepted launch to Running, by zone and type.
+    pub boots: BTreeMap<(String, String), Quantiles>,
+    /// How old the samples of each signal are when they are first seen.
+    pub lags: BTreeMap<SignalName, Quantiles>,
+}
+
+/// What half and what nearly all measurements stay under, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantiles {
+    pub p50: f64,
+    pub p95: f64,
+}
+
+impl Quantiles {
+    /// `None` while there are too few measurements.
+    fn of(ring: &Ring) -> Option<Quantiles> {
+        Some(Quantiles { p50: ring.quantile(0.5)?, p95: ring.quantile(0.95)? })
+    }
+}
+
+impl Learned {
+    fn of(account: &Account, history: &History) -> Learned {
+        let boots = account.boots.iter().filter_map(|(key, ring)| {
+            let (zone, instance_type) = key.split_once('/')?;
+            Some(((zone.to_owned(), instance_type.to_owned()), Quantiles::of(ring)?))
+        });
+        let lags = history
+            .signals
+            .iter()
+            .filter_map(|(signal, memory)| Some((signal.clone(), Quantiles::of(&memory.lag)?)));
+        Learned { boots: boots.collect(), lags: lags.collect() }
+    }
 }
 
 /// Instances by what they are doing.
@@ -113,6 +154,8 @@ impl TickReport {
             counts: Counts::of(&inputs.inventory),
             samples: inputs.signals.iter().filter_map(usable).collect(),
             listing_age: clock::age(inputs.now, inputs.inventory.listed_at),
+            learned: Learned::of(&inputs.account, &inputs.history),
+            account: inputs.fleet.account,
             signals: inputs.signals,
             decision,
             plan,

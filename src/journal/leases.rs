@@ -117,6 +117,13 @@ impl Leases {
         (state.mine.len(), state.replicas)
     }
 
+    /// The fleets that this replica may act for at `now`.
+    pub(super) fn mine(&self, now: Timestamp) -> Vec<FleetId> {
+        let state = self.state();
+        let held = state.mine.iter().filter(|(_, mine)| now < mine.deadline.get());
+        held.map(|(fleet, _)| fleet.clone()).collect()
+    }
+
     /// Waits until no other tick of the fleet is under way, then says whose the fleet is.
     pub(super) async fn turn(&self, fleet: &FleetId, clock: &dyn Clock) -> Standing {
         let turn = self.state().turns.entry(fleet.clone()).or_default().clone();

@@ -35,7 +35,7 @@ pub use leases::{Lease, LeaseTime, Standing};
 pub(crate) use shared::BRAKE_WINDOW;
 use shared::Shared;
 use store::{Retention, Spend, SpendLimit, Store};
-pub use view::{Entry, Look, Reader};
+pub use view::{Entry, Look, Reader, Recorded, Said};
 
 /// What of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,6 +263,12 @@ impl Journal {
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         self.leases.counts()
+    }
+
+    /// The fleets that this replica may act for just now.
+    #[must_use]
+    pub fn mine(&self) -> Vec<FleetId> {
+        self.leases.mine(self.clock.now())
     }
 
     /// Writes what has gathered and gives the leases and the store up. Later calls fail.

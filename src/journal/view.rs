@@ -82,13 +82,19 @@ impl Reader {
 
     /// The entries that `look` asks for, in their order.
     pub async fn entries(&self, look: &Look) -> Result<Vec<Entry>, JournalError> {
+        Ok(self.look(look).await?.collect())
+    }
+
+    /// The same, each understood only when it is its turn: of ten million quiet ticks nobody wants
+    /// to keep the meaning.
+    pub async fn look(&self, look: &Look) -> Result<impl Iterator<Item = Entry>, JournalError> {
         let query = Query {
             scope: look.fleet.clone().map(Scope::Fleet),
             since: look.since,
             kinds: look.kinds.clone(),
             newest: look.newest,
         };
-        Ok(self.store.find(&query).await?.into_iter().map(read).collect())
+        Ok(self.store.find(&query).await?.into_iter().map(read))
     }
 
     /// The recorded decision whose id begins with `id`. Of several the newest.
@@ -132,7 +138,7 @@ impl Reader {
         shared.account(&*self.store, account, Timestamp::UNIX_EPOCH).await
     }
 
-    /// The holds that were placed and not lifted.
+    /// The holds that were placed and not lifted, ended ones among them.
     pub async fn holds(&self) -> Result<Holds, JournalError> {
         let mut holds = Holds::default();
         let (_, records) = self.store.load(&Scope::Operator).await?;

@@ -1,5 +1,18 @@
-//! What the daemon tells the world about itself: its log.
+//! What the daemon tells the world about itself: its log, its metrics, its health.
+//!
+//! It reads reports and asks nobody: it tells as much while the cloud or the journal is down.
 
+mod alerts;
+mod health;
+mod http;
+mod instruments;
 mod logs;
+mod metrics;
+mod snapshot;
 
+pub use alerts::{Changes, Whose};
+pub use health::Health;
+pub use http::{BindError, Served, serve};
+pub use instruments::Instruments;
 pub use logs::{LogFormat, init};
+pub use metrics::names;

@@ -3,9 +3,11 @@
 //! `scripts/test` installs them. A test whose peer is absent fails with the command that installs
 //! it; it does not pass silently.
 
+mod operator;
 mod postgres;
 mod prometheus;
 mod proof;
+mod rules;
 mod sdk;
 mod support;
 mod systemd;

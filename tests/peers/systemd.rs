@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cloud::SystemClock;
 use ecs_emulator::{Emulator, World};
 
-use crate::support::{Process, peers_dir, signal, until};
+use crate::support::{Process, free_port, get, peers_dir, signal, until};
 
 const INSTALL: &str = "apt-get install -y systemd-container debootstrap";
 const UNIT: &str = "fleetscaler.service";
@@ -145,11 +145,12 @@ fn install(root: &Path, config: &str) {
     write(&root.join("etc/fleetscaler/config.toml"), config, 0o644);
 }
 
-fn config(cloud: &str) -> String {
+fn config(cloud: &str, listen: &str) -> String {
     format!(
         r#"
 [daemon]
 interval = "1s"
+listen = "{listen}"
 [provider.aliyun]
 region = "cn-hangzhou"
 endpoint = "{cloud}"
@@ -179,14 +180,23 @@ scale_in = {{ below = 30 }}
 async fn the_shipped_unit_lives_in_a_booted_systemd() {
     let world = World::default();
     let emulator = Emulator::on_loopback(world, Arc::new(SystemClock)).await.expect("up");
-    let machine = Machine::boot(&config(&emulator.url())).await;
+    // The machine has the network of its host.
+    let listen = format!("127.0.0.1:{}", free_port());
+    let config = config(&emulator.url(), &listen);
+    let machine = Machine::boot(&config).await;
 
     // Readiness: `start` returns when the daemon has said so.
     machine.must(&["systemctl", "start", UNIT]);
     assert_eq!(machine.property("ActiveState"), "active");
-    assert_eq!(machine.property("StatusText"), "1 fleet");
     assert_eq!(machine.property("WatchdogUSec"), "1min");
     until("two instances", 60, async || (emulator.instances().len() == 2).then_some(())).await;
+    until("its status", 30, async || {
+        (machine.property("StatusText") == "acts for 1 of 1 fleet, 1 replica").then_some(())
+    })
+    .await;
+    // The sandbox lets it listen.
+    let metrics = get(&format!("http://{listen}/metrics")).await.expect("metrics");
+    assert!(metrics.contains("fleetscaler_held{fleet=\"web\"} 1"), "{metrics}");
 
     // The key pair came from LoadCredential: there is none in the environment, and the emulator
     // has verified the signatures.
@@ -225,7 +235,7 @@ async fn the_shipped_unit_lives_in_a_booted_systemd() {
     assert!(machine.log().contains("stopping: no new ticks"), "{}", machine.log());
 
     // A bad configuration is refused with its problems, and not tried again.
-    machine.configure(&config(&emulator.url()).replace("min = 2", "min = 9"));
+    machine.configure(&config.replace("min = 2", "min = 9"));
     assert!(!machine.run(&["systemctl", "start", UNIT]).status.success());
     assert_eq!(machine.property("ActiveState"), "failed");
     assert_eq!(machine.property("NRestarts"), "0");

@@ -254,7 +254,7 @@ fn what(rng: &mut StdRng, shape: &Shape) -> What {
         80..82 => What::StoreLies { replica },
         82..84 => What::SignalGap { fleet, secs },
         84..86 => What::SignalFreeze { fleet, secs },
-        86..88 => What::SignalLag { fleet, lag_secs: rng.random_range(0..80) },
+        86..88 => What::SignalLag { fleet, lag_secs: rng.random_range(0..200) },
         88..89 => What::SignalPartial { fleet, secs },
         89..91 => What::Vanish { nth },
         91..92 => What::Stop { nth },

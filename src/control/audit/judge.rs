@@ -61,6 +61,27 @@ pub enum What {
     Silent { since: Option<Timestamp> },
 }
 
+impl What {
+    /// The kinds of findings, in the order in which they are reported.
+    pub const KINDS: [&str; 5] = ["stray", "foreign", "ghost", "tag_drift", "silent"];
+
+    /// Its kind, as JSON and metrics name it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        What::KINDS[self.rank()]
+    }
+
+    fn rank(&self) -> usize {
+        match self {
+            What::Stray { .. } => 0,
+            What::Foreign => 1,
+            What::Ghost { .. } => 2,
+            What::TagDrift { .. } => 3,
+            What::Silent { .. } => 4,
+        }
+    }
+}
+
 /// What the cloud and the monitoring system show.
 pub(super) struct Seen<'a> {
     pub(super) listing: &'a Listing,
@@ -106,14 +127,8 @@ pub(super) fn judge(
             }
         }
     }
-    findings.extend(ghosts(seen, known.histories, now));
-    let rank = |finding: &Finding| match finding.what {
-        What::Stray { .. } => 0,
-        What::Foreign => 1,
-        What::Ghost { .. } => 2,
-        What::TagDrift { .. } => 3,
-        What::Silent { .. } => 4,
-    };
+    findings.extend(ghosts(audited, seen, known.histories, now));
+    let rank = |finding: &Finding| finding.what.rank();
     findings.sort_by(|a, b| (rank(a), &a.fleet, &a.id).cmp(&(rank(b), &b.fleet, &b.id)));
     Findings { at: now, listed: seen.listing.total(), findings }
 }
@@ -191,17 +206,24 @@ fn silent(fleet: &FleetId, listed: &[Instance], history: &History, heard: &Heard
     unheard.collect()
 }
 
-fn ghosts(seen: &Seen<'_>, histories: &Histories, now: Timestamp) -> Vec<Finding> {
+/// Of fleets that are configured: nobody misses the instances of others.
+fn ghosts(
+    audited: &Audited<'_>,
+    seen: &Seen<'_>,
+    histories: &Histories,
+    now: Timestamp,
+) -> Vec<Finding> {
     let listed: BTreeSet<&InstanceId> =
         seen.listing.fleets().flat_map(|(_, i)| i).chain(seen.by_id).map(|i| &i.id).collect();
     let mut ghosts = Vec::new();
-    for (fleet, history) in histories {
+    for (fleet, _) in &audited.fleets {
+        let Some(history) = histories.get(&fleet.id) else { continue };
         let gone = history.instances.iter().filter(|(id, tracked)| {
             !listed.contains(id) && clock::age(now, tracked.since) >= VISIBILITY_GRACE
         });
         ghosts.extend(gone.map(|(id, tracked)| Finding {
             id: id.clone(),
-            fleet: fleet.clone(),
+            fleet: fleet.id.clone(),
             what: What::Ghost { phase: tracked.phase },
             instance: None,
             price_per_hour: None,

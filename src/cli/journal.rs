@@ -1,0 +1,167 @@
+//! `fleetscaler journal`: what happened and why, read beside a running daemon.
+
+mod line;
+mod page;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use anyhow::{Context, bail};
+use cloud::{Clock, SystemClock, clock};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(super) use self::line::short;
+
+use self::line::Teller;
+use self::page::Line;
+use super::args::JournalArgs;
+use super::{Exit, output};
+use crate::config::{self, Config};
+use crate::journal::{Entry, Look, Reader, Said};
+use crate::model::{Event, FleetId, OperatorEvent};
+
+pub(super) async fn run(args: JournalArgs) -> anyhow::Result<Exit> {
+    let config = match output::load(&args.config) {
+        Ok(config) => config,
+        Err(exit) => return Ok(exit),
+    };
+    let reader = Reader::open(&config.daemon.state).await.context("the journal cannot be read")?;
+    let result = show(&args, &config, &reader).await;
+    reader.close().await;
+    result.map(|()| Exit::Ok)
+}
+
+async fn show(args: &JournalArgs, config: &Config, reader: &Reader) -> anyhow::Result<()> {
+    let fleet = match &args.fleet {
+        Some(name) => Some(fleet(name, config, reader).await?),
+        None => None,
+    };
+    let now = SystemClock.now();
+    let since = now.checked_sub_signed(clock::delta(args.since.get()));
+    let look = Look { fleet: fleet.clone(), since, ..Look::default() };
+    // Said of the fleet, but not by its ticks.
+    let said: Vec<Entry> = match &fleet {
+        Some(fleet) => {
+            let look = Look { since, kinds: vec!["hold".to_owned()], ..Look::default() };
+            let mut others = BTreeSet::new();
+            reader.look(&look).await?.filter(|entry| concerns(entry, fleet, &mut others)).collect()
+        }
+        None => Vec::new(),
+    };
+    let mut wanted = Wanted::of(args);
+    let mut teller = Teller::default();
+    let mut said = said.into_iter().peekable();
+    for entry in reader.look(&look).await? {
+        while let Some(said) = said.next_if(|said| said.seq < entry.seq) {
+            wanted.take(said, &mut teller);
+        }
+        wanted.take(entry, &mut teller);
+    }
+    for entry in said {
+        wanted.take(entry, &mut teller);
+    }
+    if args.json {
+        wanted.shown.iter().for_each(|shown| output::line(&shown.json));
+        return Ok(());
+    }
+    let lines: Vec<Line> = wanted.shown.into_iter().map(|shown| shown.line).collect();
+    if lines.is_empty() {
+        let of = fleet.map(|fleet| format!(" of fleet `{fleet}`")).unwrap_or_default();
+        output::line(&format!(
+            "nothing{of} within {}; --since looks farther back{}",
+            args.since,
+            if args.all { "" } else { ", --all shows quiet ticks" },
+        ));
+    }
+    page::page(&lines).iter().for_each(|line| output::line(line));
+    Ok(())
+}
+
+/// The fleet of that name: it is configured, or was.
+async fn fleet(name: &str, config: &Config, reader: &Reader) -> anyhow::Result<FleetId> {
+    let mut known: Vec<FleetId> = config.fleets.iter().map(|f| f.fleet.id.clone()).collect();
+    known.extend(reader.fleets().await?);
+    known.sort();
+    known.dedup();
+    match known.iter().find(|fleet| fleet.0 == name) {
+        Some(fleet) => Ok(fleet.clone()),
+        None => {
+            let names = known.iter().map(|fleet| fleet.0.as_str());
+            bail!("no fleet is called `{name}`: {}", config::hint(name, names, "there are"))
+        }
+    }
+}
+
+/// Whether a person spoke of `fleet`; `others` are the holds of other fleets so far. What cannot be
+/// read may concern it.
+fn concerns(entry: &Entry, fleet: &FleetId, others: &mut BTreeSet<Uuid>) -> bool {
+    match &entry.said {
+        Ok(Said::Operator(OperatorEvent::Held { hold, .. })) => {
+            let is_ours = hold.fleet.as_ref().is_none_or(|held| held == fleet);
+            if !is_ours {
+                others.insert(hold.id);
+            }
+            is_ours
+        }
+        Ok(Said::Operator(OperatorEvent::Lifted { id, .. })) => !others.contains(id),
+        _ => true,
+    }
+}
+
+/// What is to be shown, in the order of the journal.
+struct Wanted<'a> {
+    args: &'a JournalArgs,
+    kinds: Vec<String>,
+    shown: VecDeque<Shown>,
+}
+
+struct Shown {
+    line: Line,
+    json: String,
+}
+
+impl Wanted<'_> {
+    fn of(args: &JournalArgs) -> Wanted<'_> {
+        let kinds = args.kind.iter().map(|kind| kind.name()).collect();
+        Wanted { args, kinds, shown: VecDeque::new() }
+    }
+
+    /// Shows `entry` if it is asked for. Every entry is told: later ones refer to it.
+    fn take(&mut self, entry: Entry, teller: &mut Teller) {
+        let line = teller.tell(&entry);
+        let is_of_kind = self.kinds.is_empty() || self.kinds.contains(&entry.kind);
+        if !is_of_kind || (is_quiet(&entry) && !self.args.all) {
+            return;
+        }
+        let json = if self.args.json { json_of(&entry) } else { String::new() };
+        self.shown.push_back(Shown { line, json });
+        if self.args.newest.is_some_and(|newest| self.shown.len() > newest) {
+            self.shown.pop_front();
+        }
+    }
+}
+
+/// A tick after which every instance does what it did before.
+fn is_quiet(entry: &Entry) -> bool {
+    match &entry.said {
+        Ok(Said::Fleet(Event::Ticked(ticked))) => ticked.phases.is_empty() && ticked.up.is_empty(),
+        _ => false,
+    }
+}
+
+fn json_of(entry: &Entry) -> String {
+    let body: Value =
+        serde_json::from_str(&entry.body).unwrap_or_else(|_| Value::String(entry.body.clone()));
+    let mut object = json!({
+        "seq": entry.seq,
+        "at": entry.at,
+        "scope": entry.scope.name(),
+        "kind": entry.kind,
+        "v": entry.v,
+        "body": body,
+    });
+    if let Err(why) = &entry.said {
+        object["unreadable"] = Value::String(why.to_string());
+    }
+    object.to_string()
+}

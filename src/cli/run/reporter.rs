@@ -1,0 +1,212 @@
+//! What is said of ticks: printed where it was asked for, logged when it is news.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use cloud::Timestamp;
+
+use crate::cli::args::Format;
+use crate::cli::output;
+use crate::control::{Findings, Sink, TickError, TickReport};
+use crate::journal::JournalError;
+use crate::model::{AccountId, FleetId};
+use crate::observe::{Changes, Instruments};
+
+/// A fleet about which nothing changes is mentioned every 10 minutes: often enough to see that it
+/// is looked after, rarely enough to read the rest.
+const SAY_AGAIN: Duration = Duration::from_secs(600);
+
+/// Prints reports where they were asked for, logs what is new, and keeps the instruments.
+pub(super) struct Reporter {
+    instruments: Arc<Instruments>,
+    printed: Option<Format>,
+    said: Mutex<Said>,
+}
+
+/// What was said last.
+#[derive(Default)]
+struct Said {
+    /// Of each fleet, and when.
+    fleets: BTreeMap<FleetId, (String, Timestamp)>,
+    /// Why a fleet kept its size.
+    errors: BTreeMap<FleetId, String>,
+    /// Fleets that are only looked at.
+    only_looked: BTreeSet<FleetId>,
+    /// Why the journal cannot be used.
+    journal: Option<String>,
+}
+
+impl Reporter {
+    pub(super) fn new(instruments: Arc<Instruments>, printed: Option<Format>) -> Reporter {
+        Reporter { instruments, printed, said: Mutex::default() }
+    }
+
+    /// An audit of `account` was made.
+    pub(super) fn audited(&self, account: &AccountId, findings: &Findings) {
+        let Changes { raised, cleared } = self.instruments.audited(account, findings);
+        for alert in raised {
+            let (code, about) = (alert.key.code.name(), &alert.key.about);
+            tracing::warn!(account.id = %account, alert = code, alert.about = %about,
+                "alert {code} of account `{account}`: {}", alert.message);
+        }
+        for key in cleared {
+            let (code, about) = (key.code.name(), &key.about);
+            tracing::info!(account.id = %account, alert = code, alert.about = %about,
+                "cleared {code} of account `{account}`: {about}");
+        }
+    }
+
+    pub(super) fn forget_old_audits(&self) {
+        self.instruments.forget_old_audits();
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().expect("no holder of this lock can panic")
+    }
+
+    fn alerts(fleet: &FleetId, changes: Changes) {
+        for alert in changes.raised {
+            let (code, about) = (alert.key.code.name(), &alert.key.about);
+            tracing::warn!(fleet.id = %fleet, alert = code, alert.about = %about,
+                "alert {code} of fleet `{fleet}`: {}", alert.message);
+        }
+        for key in changes.cleared {
+            let (code, about) = (key.code.name(), &key.about);
+            let colon = if about.is_empty() { "" } else { ": " };
+            tracing::info!(fleet.id = %fleet, alert = code, alert.about = %about,
+                "cleared {code} of fleet `{fleet}`{colon}{about}");
+        }
+    }
+
+    fn log(&self, report: &TickReport) {
+        let TickReport { fleet, decision, .. } = report;
+        let news = self.said().is_news(fleet, decision.gist(), report.at);
+        let acted = report.only_looked.is_none() && !report.outcomes.is_empty();
+        if news || acted {
+            tracing::info!(
+                fleet.id = %fleet, decision.current, decision.desired, decision.recommended,
+                instances = %report.counts.line(),
+                "fleet `{fleet}` {decision}",
+            );
+        } else {
+            tracing::debug!(fleet.id = %fleet, decision.current, decision.desired,
+                "fleet `{fleet}` {decision}");
+            return;
+        }
+        for skipped in &report.plan.skipped {
+            tracing::info!(fleet.id = %fleet, "fleet `{fleet}`: {skipped}");
+        }
+        for shortfall in &report.plan.shortfalls {
+            tracing::warn!(fleet.id = %fleet, "fleet `{fleet}`: {shortfall}");
+        }
+        for outcome in &report.outcomes {
+            if outcome.is_trouble() {
+                tracing::warn!(fleet.id = %fleet, "fleet `{fleet}`: {}", outcome.line());
+            } else {
+                tracing::info!(fleet.id = %fleet, "fleet `{fleet}`: {}", outcome.line());
+            }
+        }
+    }
+}
+
+impl Said {
+    /// Whether `gist` is news about `fleet`.
+    fn is_news(&mut self, fleet: &FleetId, gist: String, at: Timestamp) -> bool {
+        if let Some((last, when)) = self.fleets.get(fleet)
+            && *last == gist
+            && cloud::clock::age(at, *when) < SAY_AGAIN
+        {
+            return false;
+        }
+        self.fleets.insert(fleet.clone(), (gist, at));
+        true
+    }
+
+    /// Says once that a fleet is only looked at, and once that it is looked after again.
+    fn looked(&mut self, fleet: &FleetId, only_looked: Option<&str>) {
+        match only_looked {
+            Some(why) => {
+                if self.only_looked.insert(fleet.clone()) {
+                    tracing::warn!(fleet.id = %fleet,
+                        "fleet `{fleet}` is only looked at, nothing is changed: {why}");
+                }
+            }
+            None => {
+                if self.only_looked.remove(fleet) {
+                    tracing::info!(fleet.id = %fleet, "fleet `{fleet}` is looked after again");
+                }
+            }
+        }
+    }
+}
+
+impl Sink for Reporter {
+    fn tick(&self, report: &TickReport) {
+        let changes = self.instruments.ticked(report);
+        let fleet = &report.fleet;
+        {
+            let mut said = self.said();
+            said.looked(fleet, report.only_looked.as_deref());
+            if said.errors.remove(fleet).is_some() {
+                tracing::info!(fleet.id = %fleet, "fleet `{fleet}` ticks again");
+            }
+        }
+        Reporter::alerts(fleet, changes);
+        match self.printed {
+            Some(Format::Text) => output::line(output::text(report).trim_end()),
+            Some(Format::Json) => output::line(&output::json(report)),
+            // What is printed to stdout need not be logged as well.
+            None => self.log(report),
+        }
+    }
+
+    fn trouble(&self, fleet: &FleetId, error: &TickError) {
+        let changes = self.instruments.failed(fleet, error);
+        {
+            let mut said = self.said();
+            let known = match error {
+                // No failure: the other replica tells of it.
+                TickError::Elsewhere => {
+                    said.errors.remove(fleet);
+                    said.only_looked.remove(fleet);
+                    true
+                }
+                // Said of the daemon as a whole.
+                TickError::Journal(_) if said.journal.is_some() => true,
+                _ => {
+                    let text = error.to_string();
+                    said.errors.insert(fleet.clone(), text.clone()) == Some(text)
+                }
+            };
+            if known {
+                tracing::debug!(fleet.id = %fleet, "fleet `{fleet}`: {error}");
+            } else {
+                tracing::error!(fleet.id = %fleet, "fleet `{fleet}` keeps its size: {error}");
+            }
+        }
+        Reporter::alerts(fleet, changes);
+    }
+
+    fn took(&self, fleet: &FleetId, took: Duration) {
+        self.instruments.took(fleet, took);
+    }
+
+    fn journal(&self, state: Result<(), &JournalError>) {
+        self.instruments.journal(state.err());
+        let mut said = self.said();
+        let now = state.err().map(ToString::to_string);
+        match (&said.journal, &now) {
+            (before, Some(why)) if before.as_ref() != Some(why) => tracing::error!(
+                alert = "journal_unavailable",
+                "the journal cannot be used, nothing is changed in the cloud: {why}",
+            ),
+            (Some(_), None) => tracing::info!(
+                alert = "journal_unavailable",
+                "cleared: the journal can be used again",
+            ),
+            _ => {}
+        }
+        said.journal = now;
+    }
+}

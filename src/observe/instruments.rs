@@ -1,0 +1,223 @@
+//! What was seen of every fleet, and counted since the start: fed by reports, read by metrics and
+//! health.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use cloud::{Mutation, Timestamp, clock};
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::alerts::{Board, Changes, Whose, without_journal};
+use super::health::{Alive, Health, Ready};
+use super::snapshot::{self, AccountSeen, FleetSeen, Latest, Snapshot};
+use crate::control::{Findings, TickError, TickReport, World};
+use crate::execute::Outcome;
+use crate::journal::JournalError;
+use crate::model::{AccountId, Alert, AlertCode, FleetId, Settlement};
+
+/// A listing may fail now and then; three in a row are half a minute and more without a look.
+const UNREADABLE_AFTER: u32 = 3;
+/// Twice the time between audits: then another replica makes them, and tells of them.
+const AUDIT_FORGOTTEN: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The instruments of one daemon.
+#[derive(Debug)]
+pub struct Instruments {
+    world: Arc<World>,
+    began: Timestamp,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fleets: BTreeMap<FleetId, FleetSeen>,
+    audits: BTreeMap<AccountId, Findings>,
+    board: Board,
+    /// When a tick of any fleet last ended.
+    ended: Option<Timestamp>,
+}
+
+impl Instruments {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(world: Arc<World>) -> Instruments {
+        let fleets = world.fleet_ids().into_iter().map(|fleet| (fleet, FleetSeen::default()));
+        let state = State { fleets: fleets.collect(), ..State::default() };
+        Instruments { began: world.clock.now(), world, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock can panic")
+    }
+
+    /// A tick saw, decided and did this. Returns the alerts that began and ended with it.
+    pub fn ticked(&self, report: &TickReport) -> Changes {
+        let mut state = self.state();
+        let fleet = state.fleets.entry(report.fleet.clone()).or_default();
+        let sent = report.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Sent { .. }));
+        fleet.count(match (&report.only_looked, sent) {
+            (Some(_), _) => "only_looked",
+            (None, true) => "acted",
+            (None, false) => "steady",
+        });
+        if let Some(reason) = &report.decision.blocked_by {
+            *fleet.blocked.entry(snapshot::kind_of(reason)).or_default() += 1;
+        }
+        for (action, outcome) in report.plan.actions.iter().zip(&report.outcomes) {
+            fleet.did(&action.mutation, outcome);
+        }
+        fleet.unreadable = 0;
+        fleet.latest = Some(Latest::of(report));
+        let alerts = without_journal(&report.alerts);
+        state.board.set(Whose::Fleet(report.fleet.clone()), &alerts)
+    }
+
+    /// A tick ended without a plan carried out.
+    pub fn failed(&self, id: &FleetId, error: &TickError) -> Changes {
+        let mut state = self.state();
+        let fleet = state.fleets.entry(id.clone()).or_default();
+        fleet.count(match error {
+            TickError::Survey(_) => "cloud_unreadable",
+            TickError::Journal(_) => "journal_unavailable",
+            TickError::Review(_) => "plan_refused",
+            TickError::Elsewhere => "elsewhere",
+        });
+        let whose = Whose::Fleet(id.clone());
+        match error {
+            TickError::Survey(error) => {
+                fleet.unreadable += 1;
+                if fleet.unreadable >= UNREADABLE_AFTER {
+                    let message = format!("the cloud cannot be read: {error}");
+                    let alert = Alert::new(AlertCode::CloudUnreadable, "", message);
+                    return state.board.add(whose, alert);
+                }
+            }
+            TickError::Elsewhere => {
+                // Its numbers are the other replica's to tell.
+                fleet.latest = None;
+                fleet.unreadable = 0;
+                state.board.forget(&whose);
+            }
+            TickError::Journal(_) | TickError::Review(_) => {}
+        }
+        Changes::default()
+    }
+
+    /// A tick of `fleet` took so long.
+    pub fn took(&self, fleet: &FleetId, took: Duration) {
+        let now = self.world.clock.now();
+        let mut state = self.state();
+        state.ended = Some(now);
+        state.fleets.entry(fleet.clone()).or_default().took.observe(took.as_secs_f64());
+    }
+
+    /// Whether the journal can be used.
+    pub fn journal(&self, trouble: Option<&JournalError>) -> Changes {
+        let alert =
+            |why: &JournalError| Alert::new(AlertCode::JournalUnavailable, "", why.to_string());
+        let alerts: Vec<Alert> = trouble.map(alert).into_iter().collect();
+        self.state().board.set(Whose::Daemon, &alerts)
+    }
+
+    /// An audit found this.
+    pub fn audited(&self, account: &AccountId, findings: &Findings) -> Changes {
+        let mut state = self.state();
+        state.audits.insert(account.clone(), findings.clone());
+        state.board.set(Whose::Account(account.clone()), &findings.alerts())
+    }
+
+    /// Audits that this replica does not make any more are not told of any more.
+    pub fn forget_old_audits(&self) {
+        let now = self.world.clock.now();
+        let mut state = self.state();
+        let State { audits, board, .. } = &mut *state;
+        audits.retain(|account, findings| {
+            let keeps = clock::age(now, findings.at) < AUDIT_FORGOTTEN;
+            if !keeps {
+                board.forget(&Whose::Account(account.clone()));
+            }
+            keeps
+        });
+    }
+
+    /// Everything that is known now, as metrics.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        super::metrics::text(self.snapshot())
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let journal = &self.world.journal;
+        let accounts = self.world.accounts.iter().map(|(id, account)| {
+            let seen = AccountSeen { budget: account.meter.budget(), calls: account.meter.calls() };
+            (id.clone(), seen)
+        });
+        let (leases, replicas) = journal.counts();
+        let state = self.state();
+        Snapshot {
+            now: self.world.clock.now(),
+            fleets: state.fleets.clone(),
+            mine: journal.mine().into_iter().collect(),
+            accounts: accounts.collect(),
+            journal_up: journal.trouble().is_none(),
+            leases,
+            replicas,
+            alerts: state.board.on().map(|(whose, key)| (whose.clone(), key.clone())).collect(),
+            audits: state.audits.clone(),
+        }
+    }
+
+    /// Whether the loop goes round, and whether it does its job.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let journal = &self.world.journal;
+        let (_, replicas) = journal.counts();
+        let mine = journal.mine();
+        let intervals = self.world.fleets.iter().map(|member| member.interval.get());
+        let now = self.world.clock.now();
+        let state = self.state();
+        let waits_for = mine
+            .iter()
+            .filter(|fleet| state.fleets.get(*fleet).is_none_or(|fleet| fleet.latest.is_none()));
+        Health::of(
+            &Alive { now, newest_tick: state.ended, began: self.began, intervals: intervals.min() },
+            &Ready {
+                journal: journal.trouble().map(|error| error.to_string()),
+                tended: replicas > 0,
+                waits_for: waits_for.cloned().collect(),
+            },
+        )
+    }
+}
+
+impl FleetSeen {
+    fn count(&mut self, outcome: &'static str) {
+        *self.ticks.entry(outcome).or_default() += 1;
+    }
+
+    fn did(&mut self, mutation: &Mutation, outcome: &Outcome) {
+        let Outcome::Sent { settlement, .. } = outcome else { return };
+        self.launches += u64::from(settlement.launched());
+        if let (Mutation::Delete { .. }, Settlement::Done { done, .. }) = (mutation, settlement) {
+            self.removals += done.len() as u64;
+        }
+    }
+}
+
+/// From a steady tick to one that waits for several rate limits.
+const TICK_SECONDS: [f64; 6] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+impl Default for FleetSeen {
+    fn default() -> FleetSeen {
+        FleetSeen {
+            latest: None,
+            ticks: BTreeMap::new(),
+            took: Histogram::new(TICK_SECONDS),
+            blocked: BTreeMap::new(),
+            launches: 0,
+            removals: 0,
+            unreadable: 0,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Everything that metrics are made of, at one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cloud::limit::ActionBudget;
+use cloud::{Timestamp, clock};
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::alerts::Whose;
+use crate::control::{Counts, Findings, Learned, TickReport};
+use crate::model::{AccountId, AlertKey, Bounds, FleetId, Reason, Sample, SignalName};
+
+/// One moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) now: Timestamp,
+    pub(super) fleets: BTreeMap<FleetId, FleetSeen>,
+    /// The fleets that this replica acts for.
+    pub(super) mine: BTreeSet<FleetId>,
+    pub(super) accounts: BTreeMap<AccountId, AccountSeen>,
+    pub(super) journal_up: bool,
+    pub(super) leases: usize,
+    pub(super) replicas: usize,
+    pub(super) alerts: Vec<(Whose, AlertKey)>,
+    pub(super) audits: BTreeMap<AccountId, Findings>,
+}
+
+impl Snapshot {
+    /// Nothing seen: what is left is the list of metrics.
+    pub(super) fn empty() -> Snapshot {
+        Snapshot {
+            now: Timestamp::UNIX_EPOCH,
+            fleets: BTreeMap::new(),
+            mine: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+            journal_up: true,
+            leases: 0,
+            replicas: 0,
+            alerts: Vec::new(),
+            audits: BTreeMap::new(),
+        }
+    }
+}
+
+/// One fleet, and what was counted since the start.
+#[derive(Debug, Clone)]
+pub(super) struct FleetSeen {
+    /// What its newest tick saw; `None` while another replica acts for it.
+    pub(super) latest: Option<Latest>,
+    pub(super) ticks: BTreeMap<&'static str, u64>,
+    pub(super) took: Histogram,
+    pub(super) blocked: BTreeMap<String, u64>,
+    pub(super) launches: u64,
+    pub(super) removals: u64,
+    /// Surveys that failed in a row.
+    pub(super) unreadable: u32,
+}
+
+/// Of a report, what is shown.
+#[derive(Debug, Clone)]
+pub(super) struct Latest {
+    pub(super) at: Timestamp,
+    pub(super) listed_at: Timestamp,
+    pub(super) bounds: Bounds,
+    pub(super) current: u32,
+    pub(super) desired: u32,
+    pub(super) counts: Counts,
+    /// `None`: missing.
+    pub(super) signals: BTreeMap<SignalName, Option<Sample>>,
+    pub(super) account: AccountId,
+    pub(super) learned: Learned,
+}
+
+/// What the calls of one account cost.
+#[derive(Debug, Clone)]
+pub(super) struct AccountSeen {
+    pub(super) budget: Vec<ActionBudget>,
+    pub(super) calls: Vec<(String, &'static str, u64)>,
+}
+
+impl Latest {
+    pub(super) fn of(report: &TickReport) -> Latest {
+        let signals = report.signals.iter();
+        Latest {
+            at: report.at,
+            listed_at: report.at - clock::delta(report.listing_age),
+            bounds: report.bounds,
+            current: report.decision.current,
+            desired: report.decision.desired,
+            counts: report.counts,
+            signals: signals
+                .map(|(name, reading)| (name.clone(), reading.as_ref().ok().copied()))
+                .collect(),
+            account: report.account.clone(),
+            learned: report.learned.clone(),
+        }
+    }
+}
+
+/// The kind of a reason, as the journal names it: `cooling_down`.
+pub(super) fn kind_of(reason: &Reason) -> String {
+    let value = serde_json::to_value(reason).unwrap_or_default();
+    value.get("reason").and_then(|kind| kind.as_str()).unwrap_or("other").to_owned()
+}

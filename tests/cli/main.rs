@@ -1,0 +1,9 @@
+//! The real binary on a journal of its own, beside an emulator in this process: what an operator
+//! types, and what comes back.
+
+mod audit;
+mod docs;
+mod harness;
+mod hold;
+mod http;
+mod journal;
