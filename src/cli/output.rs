@@ -77,6 +77,9 @@ pub(super) fn text(report: &TickReport) -> String {
     for counterfactual in &decision.counterfactuals {
         row(&mut out, "else", &counterfactual.to_string());
     }
+    for settled in &report.settled {
+        row(&mut out, "settled", &settled.line());
+    }
     for skipped in &report.plan.skipped {
         row(&mut out, "skipped", &skipped.to_string());
     }

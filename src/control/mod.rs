@@ -14,7 +14,7 @@ mod world;
 
 use cloud::{Timestamp, clock};
 
-use crate::execute::{self, Errand, Hands, Look, Outcome};
+use crate::execute::{self, Errand, Hands, Look, Outcome, Settled};
 use crate::inventory::{self, Heard, Listing, Survey};
 use crate::journal::{JournalError, Known, Lease, Standing};
 use crate::model::{Decision, DecisionId, Entropy, Inputs, Plan, Signals};
@@ -65,7 +65,7 @@ async fn tick_under(
     known: Known,
     now: Timestamp,
 ) -> Result<TickReport, TickError> {
-    let known = settle(world, member, lease, known, now).await?;
+    let (known, settled) = settle(world, member, lease, known, now).await?;
     let entropy = Entropy(world.entropy.draw());
     let observed = observe(member).await;
     let mut seen =
@@ -89,7 +89,7 @@ async fn tick_under(
     let errand = Errand { lease, inputs: &inputs };
     let outcomes = execute::run(&member.hands, errand, &plan.actions).await?;
     let report = TickReport::new(inputs, decision, plan, alerts);
-    Ok(TickReport { outcomes, ..report })
+    Ok(TickReport { settled, outcomes, ..report })
 }
 
 /// What one look at the cloud led to.
@@ -168,17 +168,18 @@ fn fresh(now: Timestamp) -> Timestamp {
     now - clock::delta(inventory::FRESH)
 }
 
-/// Settles what a crash or a lost reply left open. A dry run has nothing of its own to settle.
+/// Settles what a crash or a lost reply left open, and returns what is known then. A dry run has
+/// nothing of its own to settle.
 async fn settle(
     world: &World,
     member: &FleetInWorld,
     lease: &Lease,
     known: Known,
     now: Timestamp,
-) -> Result<Known, TickError> {
-    let Hands::Live(live) = &member.hands else { return Ok(known) };
+) -> Result<(Known, Vec<Settled>), TickError> {
+    let Hands::Live(live) = &member.hands else { return Ok((known, Vec::new())) };
     if known.history.open.is_empty() {
-        return Ok(known);
+        return Ok((known, Vec::new()));
     }
     let region = world.region(&member.fleet.account);
     let listing: std::sync::Arc<Listing> = region.listing(now).await.map_err(TickError::Survey)?;
@@ -186,8 +187,8 @@ async fn settle(
     let inputs = Inputs::to_settle(now, &member.fleet, history, account, holds, spent);
     let look = Look { listed: listing.of(&member.fleet.id), cloud: region.cloud() };
     let errand = Errand { lease, inputs: &inputs };
-    execute::settle(live, look, errand, now).await?;
-    Ok(world.journal.known(lease, &member.fleet.account).await?)
+    let settled = execute::settle(live, look, errand, now).await?;
+    Ok((world.journal.known(lease, &member.fleet.account).await?, settled))
 }
 
 /// A tick that only looks: the journal cannot be used, so nothing may be changed. It says what it

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloud::{Class, Timestamp, clock};
 use serde::Serialize;
 
-use crate::execute::Outcome;
+use crate::execute::{Outcome, Settled};
 use crate::model::{
     Account, AccountId, Alert, Bounds, Decision, FleetId, History, Inputs, Inventory, Ownership,
     Phase, Plan, Ring, Sample, Settlement, SignalName, Signals,
@@ -26,6 +26,8 @@ pub struct TickReport {
     pub signals: Signals,
     pub decision: Decision,
     pub plan: Plan,
+    /// What became of actions of earlier ticks.
+    pub settled: Vec<Settled>,
     pub outcomes: Vec<Outcome>,
     /// Everything that a person should know just now.
     pub alerts: Vec<Alert>,
@@ -159,6 +161,7 @@ impl TickReport {
             signals: inputs.signals,
             decision,
             plan,
+            settled: Vec::new(),
             outcomes: Vec::new(),
             alerts,
             only_looked: None,

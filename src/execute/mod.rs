@@ -35,6 +35,27 @@ pub enum Outcome {
     Dry { action: String, calls: Vec<PlannedCall> },
 }
 
+/// What became of an action of an earlier tick, whose outcome was not known.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settled {
+    pub action: Action,
+    pub settlement: Settlement,
+}
+
+impl Settled {
+    /// One line for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("of an earlier tick: {}: {}", self.action, said(&self.settlement))
+    }
+
+    /// Whether the cloud refused it, or nobody knows yet.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        is_trouble(&self.settlement)
+    }
+}
+
 impl Outcome {
     /// One line for people.
     #[must_use]
@@ -42,15 +63,7 @@ impl Outcome {
         match self {
             Outcome::Dry { action, .. } => format!("would {action}"),
             Outcome::NotSent { action, why, .. } => format!("{action}: not sent: {why}"),
-            Outcome::Sent { action, settlement } => match settlement {
-                Settlement::Launched { ids } => format!("{action}: accepted as {}", list(ids)),
-                Settlement::Done { failed, .. } if failed.is_empty() => format!("{action}: done"),
-                Settlement::Done { failed, .. } => format!("{action}: {}", failures(failed)),
-                Settlement::Failed { message, .. } => format!("{action}: failed: {message}"),
-                Settlement::Open { message, .. } => {
-                    format!("{action}: outcome unknown, the next tick looks: {message}")
-                }
-            },
+            Outcome::Sent { action, settlement } => format!("{action}: {}", said(settlement)),
         }
     }
 
@@ -60,12 +73,28 @@ impl Outcome {
         match self {
             Outcome::Dry { .. } => false,
             Outcome::NotSent { .. } => true,
-            Outcome::Sent { settlement, .. } => match settlement {
-                Settlement::Launched { .. } => false,
-                Settlement::Done { failed, .. } => !failed.is_empty(),
-                Settlement::Failed { .. } | Settlement::Open { .. } => true,
-            },
+            Outcome::Sent { settlement, .. } => is_trouble(settlement),
         }
+    }
+}
+
+fn said(settlement: &Settlement) -> String {
+    match settlement {
+        Settlement::Launched { ids } => format!("accepted as {}", list(ids)),
+        Settlement::Done { failed, .. } if failed.is_empty() => "done".to_owned(),
+        Settlement::Done { failed, .. } => failures(failed),
+        Settlement::Failed { message, .. } => format!("failed: {message}"),
+        Settlement::Open { message, .. } => {
+            format!("outcome unknown, the next tick looks: {message}")
+        }
+    }
+}
+
+fn is_trouble(settlement: &Settlement) -> bool {
+    match settlement {
+        Settlement::Launched { .. } => false,
+        Settlement::Done { failed, .. } => !failed.is_empty(),
+        Settlement::Failed { .. } | Settlement::Open { .. } => true,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::model::{
     Direction, History, Inputs, Intent, Open, Phase, Refusal, Settlement, VISIBILITY_GRACE, tags,
 };
 
+use super::Settled;
 use super::dispatch::{Errand, Live};
 
 /// A client token younger than this may be sent again. The vendor states no validity; tokens older
@@ -32,14 +33,23 @@ pub struct Look<'a> {
     pub cloud: &'a dyn Observe,
 }
 
-/// Settles what is open in the history of `errand`. What cannot be settled now stays open and is
-/// looked at again in the next tick; meanwhile it counts as capacity.
+/// What was found out of an open intent, and how.
+enum Found {
+    /// By a look: to be recorded.
+    Seen(Settlement),
+    /// By sending it again: recorded with it.
+    Resent(Settlement),
+}
+
+/// Settles what is open in the history of `errand`, and returns what became of it. What cannot be
+/// settled now stays open and is looked at again in the next tick; meanwhile it counts as capacity.
 pub async fn settle(
     live: &Live,
     look: Look<'_>,
     errand: Errand<'_>,
     now: Timestamp,
-) -> Result<(), JournalError> {
+) -> Result<Vec<Settled>, JournalError> {
+    let mut settled = Vec::new();
     for open in errand.inputs.history.open.values() {
         let Open { intent, .. } = open;
         let age = clock::age(now, intent.at);
@@ -48,15 +58,15 @@ pub async fn settle(
             age_secs = age.as_secs(),
             "{}: settling what is not known: {}", errand.about(intent.action.intent), intent.action,
         );
-        let settlement = match &intent.action.mutation {
+        let found = match &intent.action.mutation {
             Mutation::Launch(launch) => {
                 settle_launch(live, look, errand, open, launch, now).await?
             }
             // Tagging again does no harm: it is planned from what the tags are then.
-            Mutation::Tag { .. } => Some(Settlement::Failed {
+            Mutation::Tag { .. } => Some(Found::Seen(Settlement::Failed {
                 class: Class::Transient,
                 message: "the tags are looked at again".to_owned(),
-            }),
+            })),
             Mutation::Start { ids } => {
                 ended(look, ids, intent, open, now, |status| {
                     matches!(status, Some(Status::Pending | Status::Starting | Status::Running))
@@ -76,14 +86,17 @@ pub async fn settle(
                 .await
             }
         };
-        if let Some(settlement) = settlement {
-            live.record(errand, intent, settlement).await?;
-        }
+        let settlement = match found {
+            None => continue,
+            Some(Found::Resent(settlement)) => settlement,
+            Some(Found::Seen(settlement)) => live.record(errand, intent, settlement).await?,
+        };
+        settled.push(Settled { action: intent.action.clone(), settlement });
     }
-    Ok(())
+    Ok(settled)
 }
 
-/// What is to be recorded of a launch, if anything is known; sends it again where that is safe.
+/// What became of a launch, if anything is known; sends it again where that is safe.
 async fn settle_launch(
     live: &Live,
     look: Look<'_>,
@@ -91,7 +104,7 @@ async fn settle_launch(
     open: &Open,
     launch: &Launch,
     now: Timestamp,
-) -> Result<Option<Settlement>, JournalError> {
+) -> Result<Option<Found>, JournalError> {
     let id = open.intent.action.intent;
     let carries = |instance: &&cloud::Instance| {
         instance.tags.get(tags::INTENT).is_some_and(|tag| *tag == id.to_string())
@@ -99,27 +112,25 @@ async fn settle_launch(
     let found: Vec<InstanceId> =
         look.listed.iter().filter(carries).map(|instance| instance.id.clone()).collect();
     if found.len() >= launch.amount as usize {
-        return Ok(Some(Settlement::Launched { ids: found }));
+        return Ok(Some(Found::Seen(Settlement::Launched { ids: found })));
     }
     if let Some(launch) = repeatable(open, launch, errand.inputs, look, now) {
         let mutation = Mutation::Launch(Box::new(launch));
         let action = crate::model::Action { intent: id, mutation };
         let intent = Intent { at: open.intent.at, action };
-        // Records its outcome by itself.
-        live.repeat(errand, &intent).await?;
-        return Ok(None);
+        return Ok(Some(Found::Resent(live.repeat(errand, &intent).await?)));
     }
     // Whatever the last attempt did is listed after the grace.
     let settled_by = clock::age(now, open.sent_at) >= VISIBILITY_GRACE;
     if !settled_by || !is_credible(look, errand.inputs).await {
         return Ok(None);
     }
-    Ok(Some(if found.is_empty() {
+    Ok(Some(Found::Seen(if found.is_empty() {
         let message = "no instance carries its intent".to_owned();
         Settlement::Failed { class: Class::Transient, message }
     } else {
         Settlement::Launched { ids: found }
-    }))
+    })))
 }
 
 /// The launch as it may be sent again, if it may: while its token is young, unless it was refused,
@@ -166,7 +177,7 @@ async fn ended(
     open: &Open,
     now: Timestamp,
     done: fn(Option<Status>) -> bool,
-) -> Option<Settlement> {
+) -> Option<Found> {
     let found = match look.cloud.instances_by_ids(ids).await {
         Ok(found) => found,
         Err(error) => {
@@ -190,5 +201,5 @@ async fn ended(
             (id, Refusal { class: Class::Ambiguous, message })
         })
         .collect();
-    Some(Settlement::Done { done: gone, failed })
+    Some(Found::Seen(Settlement::Done { done: gone, failed }))
 }

@@ -51,9 +51,8 @@ fn spend(intent: &Intent, inputs: &Inputs, launches: u32, removals: u32) -> Spen
 /// Instances whose end costs capacity: what never served, and what a drain began, does not count.
 fn count(ids: &[InstanceId], inputs: &Inputs) -> u32 {
     let costs = |id: &&InstanceId| {
-        let members = &inputs.inventory.members;
-        let phase = members.iter().find(|m| m.instance.id == **id).map(|member| member.phase);
-        phase.is_some_and(Phase::is_capacity)
+        let tracked = inputs.history.instances.get(*id);
+        tracked.map(|tracked| tracked.phase).is_some_and(Phase::is_capacity)
     };
     u32::try_from(ids.iter().filter(costs).count()).unwrap_or(u32::MAX)
 }

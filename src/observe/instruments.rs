@@ -65,7 +65,12 @@ impl Instruments {
             *fleet.blocked.entry(snapshot::kind_of(reason)).or_default() += 1;
         }
         for (action, outcome) in report.plan.actions.iter().zip(&report.outcomes) {
-            fleet.did(&action.mutation, outcome);
+            if let Outcome::Sent { settlement, .. } = outcome {
+                fleet.did(&action.mutation, settlement);
+            }
+        }
+        for settled in &report.settled {
+            fleet.did(&settled.action.mutation, &settled.settlement);
         }
         fleet.unreadable = 0;
         fleet.latest = Some(Latest::of(report));
@@ -196,8 +201,7 @@ impl FleetSeen {
         *self.ticks.entry(outcome).or_default() += 1;
     }
 
-    fn did(&mut self, mutation: &Mutation, outcome: &Outcome) {
-        let Outcome::Sent { settlement, .. } = outcome else { return };
+    fn did(&mut self, mutation: &Mutation, settlement: &Settlement) {
         self.launches += u64::from(settlement.launched());
         if let (Mutation::Delete { .. }, Settlement::Done { done, .. }) = (mutation, settlement) {
             self.removals += done.len() as u64;

@@ -60,6 +60,8 @@ async fn a_launch_that_never_gets_an_answer_is_settled_by_a_later_tick() {
         // The next tick looks by the intent's tag, although launches still get no answer.
         let next = setup.ticks(1, 90.0).await.remove(0);
         assert_eq!(next.decision.current, 4, "{kind:?}");
+        let found: u32 = next.settled.iter().map(|settled| settled.settlement.launched()).sum();
+        assert_eq!(found, 2, "{kind:?}: what became of it is told: {:?}", next.settled);
         setup.emulator.clear_faults();
         setup.ticks(3, 50.0).await;
         assert_eq!(setup.emulator.instances().len(), 4, "{kind:?}");

@@ -82,6 +82,13 @@ impl Reporter {
     fn log(&self, report: &TickReport) {
         let TickReport { fleet, decision, .. } = report;
         let news = self.said().is_news(fleet, decision.gist(), report.at);
+        for settled in &report.settled {
+            if settled.is_trouble() {
+                tracing::warn!(fleet.id = %fleet, "fleet `{fleet}`: {}", settled.line());
+            } else {
+                tracing::info!(fleet.id = %fleet, "fleet `{fleet}`: {}", settled.line());
+            }
+        }
         let acted = report.only_looked.is_none() && !report.outcomes.is_empty();
         if news || acted {
             tracing::info!(
