@@ -88,7 +88,7 @@ impl Live {
         Ok(Outcome::NotSent { action: text, why })
     }
 
-    /// Sends a launch of unknown outcome again, with the same token. Only a success tells what
+    /// Sends an action of unknown outcome again, with the same token. Only a success tells what
     /// became of it: any refusal may be of this attempt alone.
     pub(super) async fn repeat(
         &self,
@@ -123,6 +123,7 @@ impl Live {
         failpoint!("call.after");
         let in_time = self.clock.now() < permit.send_before();
         let settlement = match outcome {
+            Ok(settlement) if again => unless_refused(settlement),
             Ok(settlement) => settlement,
             Err(error) => failure(&error, in_time, again),
         };
@@ -192,16 +193,30 @@ async fn apply(
     })
 }
 
+/// What a batch that was sent again came to. An instance that refused may have been ended by the
+/// first attempt: a look at it tells.
+fn unless_refused(settlement: Settlement) -> Settlement {
+    match settlement {
+        Settlement::Done { failed, .. } if !failed.is_empty() => {
+            let messages: Vec<&str> = failed.values().map(|r| r.message.as_str()).collect();
+            let repeat = failed.values().any(|refusal| may_change(refusal.class));
+            Settlement::Open { message: messages.join("; "), repeat }
+        }
+        settlement => settlement,
+    }
+}
+
+/// Whether asking the same again could bring another answer.
+fn may_change(class: Class) -> bool {
+    matches!(class, Class::Ambiguous | Class::Transient | Class::Throttled { .. } | Class::Auth)
+}
+
 /// What a failure says about the intent. `in_time`: the permit had not run out; `again`: an earlier
 /// attempt may have had its effect.
 fn failure(error: &Error, in_time: bool, again: bool) -> Settlement {
     let message = error.to_string();
     let mismatch = matches!(error.kind, Kind::TokenMismatch { .. });
-    // Whether asking the same again could bring another answer.
-    let may_change = matches!(
-        error.class,
-        Class::Ambiguous | Class::Transient | Class::Throttled { .. } | Class::Auth
-    ) || matches!(error.kind, Kind::NotSent { .. });
+    let may_change = may_change(error.class) || matches!(error.kind, Kind::NotSent { .. });
     match error.class {
         Class::Ambiguous => Settlement::Open { message, repeat: !mismatch },
         _ if again => Settlement::Open { message, repeat: may_change },
