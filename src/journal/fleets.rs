@@ -11,8 +11,9 @@ use super::store::{Durability, Fence, Held, Scope, Seq, Snapshot, Spend, Store, 
 use super::{Intended, JournalError, Lease, codec};
 use crate::model::{AccountEvent, AccountId, Event, FleetId, History, ReplicaId};
 
-/// A snapshot of the fold is written every so many records: taking a fleet over folds fewer.
-const SNAPSHOT_EVERY: usize = 200;
+/// A snapshot of the fold is written every so many records: taking a fleet over folds fewer. Where a
+/// test kills the daemon while it writes one, seconds must be enough to come to it.
+const SNAPSHOT_EVERY: usize = if cfg!(feature = "failpoints") { 8 } else { 200 };
 /// Fleets whose ticks are written in one transaction: long enough to be worth a commit, short enough
 /// that a fleet that wants to act does not wait for all others.
 const WRITTEN_TOGETHER: usize = 200;
@@ -186,6 +187,7 @@ async fn flush_together(
     if writes.is_empty() {
         return Ok(());
     }
+    failpoint!("flush.before");
     let written = match store.commit(me, &writes, Durability::Lazy, now).await {
         Ok(written) => written,
         Err(error) => {
@@ -195,6 +197,7 @@ async fn flush_together(
             return Err(error);
         }
     };
+    failpoint!("flush.after");
     let mut written = written.as_slice();
     for ((fleet, cell), count) in cells.iter_mut().zip(counts) {
         let (of_cell, rest) = written.split_at(count.min(written.len()));
@@ -260,7 +263,10 @@ impl Cell {
         let Some(history) = &self.history else { return };
         let snapshot =
             Snapshot { seq: self.reached, v: codec::VERSION, body: codec::text(history) };
-        match store.save_snapshot(scope, &snapshot).await {
+        failpoint!("snapshot.before");
+        let saved = store.save_snapshot(scope, &snapshot).await;
+        failpoint!("snapshot.after");
+        match saved {
             Ok(()) => self.since_snapshot = 0,
             // The records are there; a snapshot only makes the next start faster.
             Err(error) => tracing::warn!("no snapshot of {} was written: {error}", scope.name()),

@@ -35,7 +35,7 @@ pub use leases::{Lease, LeaseTime, Standing};
 pub(crate) use shared::BRAKE_WINDOW;
 use shared::Shared;
 use store::{Retention, Spend, SpendLimit, Store};
-pub use view::{Entry, Look, Reader};
+pub use view::{Entry, Look, Reader, Recorded, Said};
 
 /// What of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
