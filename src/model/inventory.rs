@@ -66,11 +66,12 @@ impl Inventory {
         self.count(Phase::is_capacity) - self.unreachable() + self.in_doubt
     }
 
-    /// How many instances are capacity by their phase, but in a lost zone.
+    /// How many instances serve by their phase, but are in a lost zone. What is launched there may
+    /// still come up: until then it counts as capacity, or it would be launched again with each tick.
     #[must_use]
     pub fn unreachable(&self) -> u32 {
         let lost =
-            |m: &&Member| m.phase.is_capacity() && self.lost_zones.contains(&m.instance.zone);
+            |m: &&Member| m.phase == Phase::InService && self.lost_zones.contains(&m.instance.zone);
         u32::try_from(self.members.iter().filter(lost).count()).unwrap_or(u32::MAX)
     }
 
