@@ -99,6 +99,7 @@ async fn read(url: &str, query: &str, reduce: Option<Reduce>) -> Reading {
         freshness: None,
         reduce,
         max_age: Span::secs(90),
+        asks_coverage: false,
         timeout: Span::secs(5),
         access: Access::default(),
     };
