@@ -170,7 +170,7 @@ impl Journal {
     pub async fn last_known(&self, fleet: &FleetId, account: &AccountId) -> Option<Known> {
         Some(Known {
             history: self.fleets.last_known(fleet).await?,
-            account: self.shared.last_known(account).await,
+            account: self.shared.last_known(account),
             holds: self.shared.holds(fleet, self.clock.now()),
             spent: Spent::default(),
         })
