@@ -6,6 +6,7 @@
 mod postgres;
 mod prometheus;
 mod proof;
+mod replicas;
 mod sdk;
 mod support;
 mod systemd;
