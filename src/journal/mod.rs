@@ -247,7 +247,7 @@ impl Journal {
     /// Removes what is past its retention, but nothing that the newest snapshots do not cover.
     pub async fn prune(&self) -> Result<(), JournalError> {
         let now = self.clock.now();
-        let before = |age| now.checked_sub_signed(clock::delta(age)).unwrap_or(Timestamp::MIN_UTC);
+        let before = |age| clock::before(now, age);
         let all_from = before(self.keep.age);
         let ticks_from = before(TICKS_KEPT).max(all_from);
         self.store.prune(Retention { ticks_from, all_from, bytes: self.keep.bytes }).await

@@ -63,7 +63,7 @@ impl Inventory {
     /// How many instances serve or soon will: the size that a decision starts from.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        self.count(Phase::is_capacity) - self.unreachable() + self.in_doubt
+        (self.count(Phase::is_capacity) - self.unreachable()).saturating_add(self.in_doubt)
     }
 
     /// How many instances serve by their phase, but are in a lost zone. What is launched there may
@@ -87,7 +87,7 @@ impl Inventory {
     /// How many instances exist or may exist: what `max` bounds.
     #[must_use]
     pub fn live(&self) -> u32 {
-        self.count(Phase::is_live) + self.in_doubt
+        self.count(Phase::is_live).saturating_add(self.in_doubt)
     }
 
     /// How many instances are in a phase that `matches`.
