@@ -27,6 +27,7 @@ const AT_A_TIME: usize = 24;
 const POINTS_LEAST: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "which points there are is for people, too")]
 async fn killed_at_any_point_the_daemon_ends_with_the_right_machines() {
     let references = tell(cases::references()).await;
     let mut cases = cases::answers_lost();

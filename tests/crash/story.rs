@@ -49,7 +49,7 @@ impl Story {
             _ => None,
         };
         story.start(kill(0));
-        let mut result = story.to_the_brink(case.script).await;
+        let mut result = story.up_to_the_brink(case.script).await;
         if result.is_ok() {
             result = story.over_it(case, kill).await;
         }
@@ -74,6 +74,9 @@ impl Story {
         let mut world = World::default();
         world.set_boot(Duration::from_secs(1));
         world.stop = Duration::from_secs(1).into();
+        // Who looks after a crash does not see yet what was done just before it.
+        world.listing_lag = Duration::from_secs(2).into();
+        world.deletion_lag = Duration::from_secs(2).into();
         let emulator = Emulator::on_loopback(world, clock.clone()).await.expect("an emulator");
         let metrics = Arc::new(Metrics::new(clock));
         let endpoint = prometheus::serve(metrics.clone()).await.expect("an endpoint");
@@ -92,7 +95,7 @@ impl Story {
     }
 
     /// Until the moment at which the load changes.
-    async fn to_the_brink(&mut self, script: Script) -> Result<(), String> {
+    async fn up_to_the_brink(&mut self, script: Script) -> Result<(), String> {
         self.rest(1, 1).await?;
         if script != Script::Out {
             self.set(Load::High);

@@ -15,6 +15,7 @@ use stage::{FLEETS, LEASE, Stage};
 const ALL: [usize; 3] = [0, 1, 2];
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "the figures are for people, too")]
 async fn three_replicas_share_sixty_fleets_whatever_happens_to_one_of_them_or_to_the_database() {
     let mut stage = Stage::set().await;
     for n in ALL {

@@ -66,6 +66,7 @@ const SCENARIOS: &[Scenario] = scenarios![
 ];
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "the figures are for people, too")]
 async fn every_scenario_reaches_its_size_within_its_ticks_and_buys_nothing_twice() {
     let mut plays = JoinSet::new();
     for (n, scenario) in SCENARIOS.iter().enumerate() {

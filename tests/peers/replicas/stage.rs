@@ -201,6 +201,7 @@ impl Stage {
         .await;
     }
 
+    #[expect(clippy::print_stdout, reason = "the figures are for people, too")]
     async fn wait(&self, what: &str, mut ready: impl AsyncFnMut() -> Option<()>) {
         let began = SystemClock.now();
         until(what, PATIENCE_SECS, async || ready().await).await;
