@@ -4,6 +4,8 @@
 //!
 //! `FLEETSCALER_FAILPOINT=intend.after:2` ends the process, as `kill -9` does, when it comes to that
 //! point for the second time. `FLEETSCALER_FAILPOINT_LOG=FILE` writes down each point that is passed.
+//! With `FLEETSCALER_FAILPOINT_ARM=FILE` nothing counts before that file is there: a test lets a
+//! fleet come to rest first.
 
 /// Marks a point.
 macro_rules! failpoint {
@@ -20,15 +22,19 @@ pub(crate) fn pass(name: &'static str) {
     use std::sync::Mutex;
 
     static PASSED: Mutex<BTreeMap<&str, u32>> = Mutex::new(BTreeMap::new());
+    let file = |variable| std::env::var_os(variable).map(std::path::PathBuf::from);
+    if file("FLEETSCALER_FAILPOINT_ARM").is_some_and(|arm| !arm.exists()) {
+        return;
+    }
     let count = {
         let mut passed = PASSED.lock().expect("no holder of this lock can panic");
         let count = passed.entry(name).or_default();
         *count += 1;
         *count
     };
-    if let Some(path) = std::env::var_os("FLEETSCALER_FAILPOINT_LOG") {
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        file.and_then(|mut file| writeln!(file, "{name}:{count}")).expect("the log can be written");
+    if let Some(path) = file("FLEETSCALER_FAILPOINT_LOG") {
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        log.and_then(|mut log| writeln!(log, "{name}:{count}")).expect("the log can be written");
     }
     if std::env::var("FLEETSCALER_FAILPOINT").is_ok_and(|point| point == format!("{name}:{count}"))
     {

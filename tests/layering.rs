@@ -229,3 +229,13 @@ fn the_reader_of_uses_finds_single_names_and_groups() {
     let names: Vec<String> = used(code).into_iter().collect();
     assert_eq!(names, ["config", "model", "plan", "signals"]);
 }
+
+/// Only a build for tests may have a way to kill the daemon. With the feature,
+/// `tests/crash/main.rs` finds in the binary what is looked for here.
+#[cfg(not(feature = "failpoints"))]
+#[test]
+fn the_binary_has_no_points_to_be_killed_at() {
+    let binary = fs::read(env!("CARGO_BIN_EXE_fleetscaler")).expect("the binary");
+    let needle = b"FLEETSCALER_FAILPOINT";
+    assert!(!binary.windows(needle.len()).any(|window| window == needle));
+}

@@ -82,6 +82,7 @@ async fn tick_under(
     let (events, decided) = record::events(&inputs, &survey, &decision, &plan, &alerts);
     let with = decided.then_some((DecisionId(entropy.uuid(0)), &inputs));
     world.journal.append(lease, events, with).await?;
+    failpoint!("append.after");
     if let Hands::Live(_) = &member.hands {
         world.journal.note(&member.fleet.account, &survey.facts).await?;
     }

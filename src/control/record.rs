@@ -37,6 +37,9 @@ pub(super) fn events(
 }
 
 fn ticked(inputs: &Inputs, survey: &Survey, decision: &Decision) -> Ticked {
+    let Inputs { inventory, history, .. } = inputs;
+    // What is doubted must not become history.
+    let believed = history.in_service.back().filter(|_| !inventory.doubts.is_empty());
     let mut samples = std::collections::BTreeMap::new();
     let mut gaps = std::collections::BTreeMap::new();
     for (signal, reading) in &inputs.signals {
@@ -52,7 +55,7 @@ fn ticked(inputs: &Inputs, survey: &Survey, decision: &Decision) -> Ticked {
         phases: survey.phases.clone(),
         up: survey.up.clone(),
         current: decision.current,
-        in_service: inputs.inventory.in_service(),
+        in_service: believed.map_or(inventory.in_service(), |(_, count)| *count),
         recommended: decision.recommended,
         desired: decision.desired,
     }

@@ -1,4 +1,5 @@
-//! A minimal Prometheus query endpoint: aggregations and `timestamp()` over the service's metric.
+//! A minimal Prometheus query endpoint: aggregations and `timestamp()` over the service's metric, and
+//! over `up`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,14 +13,24 @@ use promql_parser::parser::{self, Expr, token};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The metric's name.
-const METRIC: &str = "service_cpu_percent";
+/// The metrics' names.
+const CPU: &str = "service_cpu_percent";
+const UP: &str = "up";
 
 /// What was scraped last, and the endpoint's clock.
 #[derive(Debug)]
 pub struct Metrics {
     clock: Arc<dyn Clock>,
-    samples: Mutex<Vec<(String, f64, Timestamp)>>,
+    samples: Mutex<Vec<Sample>>,
+}
+
+/// The newest sample of one metric of one instance.
+#[derive(Debug, Clone)]
+struct Sample {
+    metric: &'static str,
+    instance: String,
+    value: f64,
+    at: Timestamp,
 }
 
 impl Metrics {
@@ -31,11 +42,27 @@ impl Metrics {
 
     /// One sample per instance: its id, its CPU in percent.
     pub fn scrape(&self, samples: Vec<(String, f64)>, at: Timestamp) {
-        let mut held = self.samples.lock().expect("no holder of this lock can panic");
-        *held = samples.into_iter().map(|(id, value)| (id, value, at)).collect();
+        self.replace(CPU, samples, at);
     }
 
-    fn samples(&self) -> Vec<(String, f64, Timestamp)> {
+    /// Each instance, and whether it answered its scrape.
+    pub fn hear(&self, heard: Vec<(String, bool)>, at: Timestamp) {
+        let value = |up| if up { 1.0 } else { 0.0 };
+        self.replace(UP, heard.into_iter().map(|(id, up)| (id, value(up))).collect(), at);
+    }
+
+    fn replace(&self, metric: &'static str, samples: Vec<(String, f64)>, at: Timestamp) {
+        let mut held = self.samples.lock().expect("no holder of this lock can panic");
+        held.retain(|sample| sample.metric != metric);
+        held.extend(samples.into_iter().map(|(instance, value)| Sample {
+            metric,
+            instance,
+            value,
+            at,
+        }));
+    }
+
+    fn samples(&self) -> Vec<Sample> {
         self.samples.lock().expect("no holder of this lock can panic").clone()
     }
 }
@@ -119,23 +146,27 @@ fn seconds(at: Timestamp) -> f64 {
 
 type Rows = Vec<(Value, f64)>;
 
-/// A selector of the metric, `timestamp()` of one, and aggregations of either.
-fn evaluate(expr: &Expr, samples: &[(String, f64, Timestamp)]) -> Result<Rows, String> {
+/// A selector of a metric, `timestamp()` of one, and aggregations of either.
+fn evaluate(expr: &Expr, samples: &[Sample]) -> Result<Rows, String> {
     match expr {
         Expr::Paren(inner) => evaluate(&inner.expr, samples),
-        Expr::VectorSelector(selector) if selector.name.as_deref() == Some(METRIC) => {
-            let row = |(id, value, _): &(String, f64, Timestamp)| {
-                (json!({ "__name__": METRIC, "instance": id }), *value)
+        Expr::VectorSelector(selector) => {
+            let name = selector.name.as_deref();
+            let of_it = samples.iter().filter(|sample| Some(sample.metric) == name);
+            let row = |sample: &Sample| {
+                let labels = json!({ "__name__": sample.metric, "instance": sample.instance });
+                (labels, sample.value)
             };
-            Ok(samples.iter().map(row).collect())
+            Ok(of_it.map(row).collect())
         }
-        Expr::VectorSelector(_) => Ok(Vec::new()),
         Expr::Call(call) if call.func.name == "timestamp" => {
             let inner = call.args.args.first().ok_or("timestamp() takes a selector")?;
             let rows = evaluate(inner, samples)?;
             let at = |(labels, _): (Value, f64)| {
-                let sample = samples.iter().find(|(id, _, _)| labels["instance"] == **id);
-                sample.map(|(id, _, at)| (json!({ "instance": id }), seconds(*at)))
+                let sample = samples.iter().find(|sample| {
+                    labels["instance"] == sample.instance && labels["__name__"] == sample.metric
+                });
+                sample.map(|s| (json!({ "instance": s.instance }), seconds(s.at)))
             };
             Ok(rows.into_iter().filter_map(at).collect())
         }
@@ -169,11 +200,14 @@ mod tests {
         let at: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a valid time");
         let metrics = Metrics::new(Arc::new(cloud::ManualClock::at(at)));
         metrics.scrape(vec![("i-1".into(), 40.0), ("i-2".into(), 60.0)], at);
+        metrics.hear(vec![("i-1".into(), true), ("i-2".into(), false)], at);
         for (query, value) in [
             ("avg(service_cpu_percent)", "50"),
             ("max(service_cpu_percent)", "60"),
             ("count(service_cpu_percent)", "2"),
             ("max(timestamp(service_cpu_percent))", "1767323045"),
+            ("sum(up)", "1"),
+            ("count(up)", "2"),
         ] {
             let (status, Json(body)) = answer(&metrics, &Ask { query: query.into(), time: None });
             assert_eq!(status, StatusCode::OK, "{query}");

@@ -93,7 +93,7 @@ impl Live {
         Ok(Outcome::NotSent { action: text, why, again_at: None })
     }
 
-    /// Sends a launch of unknown outcome again, with the same token. Only a success tells what
+    /// Sends an action of unknown outcome again, with the same token. Only a success tells what
     /// became of it: any refusal may be of this attempt alone.
     pub(super) async fn repeat(
         &self,
@@ -128,7 +128,7 @@ impl Live {
         failpoint!("call.after");
         let in_time = self.clock.now() < permit.send_before();
         let settlement = match outcome {
-            Ok(settlement) => settlement,
+            Ok(settlement) => unless_in_doubt(settlement, again),
             Err(error) => failure(&error, in_time, again),
         };
         self.record(errand, intent, settlement).await
@@ -197,16 +197,30 @@ async fn apply(
     })
 }
 
+/// What a batch came to. It is open while it is not known of an instance what became of it: its
+/// answer was lost, or it refused a second attempt and may have been ended by the first.
+fn unless_in_doubt(settlement: Settlement, again: bool) -> Settlement {
+    let Settlement::Done { failed, .. } = &settlement else { return settlement };
+    let lost = failed.values().any(|refusal| refusal.class == Class::Ambiguous);
+    if failed.is_empty() || !(lost || again) {
+        return settlement;
+    }
+    let messages: Vec<&str> = failed.values().map(|refusal| refusal.message.as_str()).collect();
+    let repeat = failed.values().any(|refusal| may_change(refusal.class));
+    Settlement::Open { message: messages.join("; "), repeat }
+}
+
+/// Whether asking the same again could bring another answer.
+fn may_change(class: Class) -> bool {
+    matches!(class, Class::Ambiguous | Class::Transient | Class::Throttled { .. } | Class::Auth)
+}
+
 /// What a failure says about the intent. `in_time`: the permit had not run out; `again`: an earlier
 /// attempt may have had its effect.
 fn failure(error: &Error, in_time: bool, again: bool) -> Settlement {
     let message = error.to_string();
     let mismatch = matches!(error.kind, Kind::TokenMismatch { .. });
-    // Whether asking the same again could bring another answer.
-    let may_change = matches!(
-        error.class,
-        Class::Ambiguous | Class::Transient | Class::Throttled { .. } | Class::Auth
-    ) || matches!(error.kind, Kind::NotSent { .. });
+    let may_change = may_change(error.class) || matches!(error.kind, Kind::NotSent { .. });
     match error.class {
         Class::Ambiguous => Settlement::Open { message, repeat: !mismatch },
         _ if again => Settlement::Open { message, repeat: may_change },

@@ -3,8 +3,12 @@
 //! First a look: a launch is looked up by its `scale-intent` tag, everything else by the ids that it
 //! concerns. A launch is then sent again while its token is young, unchanged: the provider answers a
 //! repeated token with the first answer, so nothing is bought twice. Once the token may have been
-//! forgotten, only looking is safe. Everything else is not sent again: what did not happen is
-//! planned anew from the world as it is.
+//! forgotten, only looking is safe.
+//!
+//! A stop or deletion that shows no effect is sent again as well, for the same instances, for as long
+//! as looking cannot tell whether it was ever sent: two minutes without it would be two minutes in
+//! which the fleet stands still. After that, what did not happen is planned anew from the world as it
+//! is.
 //!
 //! Nothing is concluded from what a listing does not show unless that listing is credible.
 
@@ -68,22 +72,22 @@ pub async fn settle(
                 message: "the tags are looked at again".to_owned(),
             })),
             Mutation::Start { ids } => {
-                ended(look, ids, intent, open, now, |status| {
+                settle_batch(live, look, errand, open, ids, now, |status| {
                     matches!(status, Some(Status::Pending | Status::Starting | Status::Running))
                 })
-                .await
+                .await?
             }
             Mutation::Stop { ids } => {
-                ended(look, ids, intent, open, now, |status| {
+                settle_batch(live, look, errand, open, ids, now, |status| {
                     matches!(status, None | Some(Status::Stopping | Status::Stopped))
                 })
-                .await
+                .await?
             }
             Mutation::Delete { ids, .. } => {
-                ended(look, ids, intent, open, now, |status| {
+                settle_batch(live, look, errand, open, ids, now, |status| {
                     matches!(status, None | Some(Status::Stopping))
                 })
-                .await
+                .await?
             }
         };
         let settlement = match found {
@@ -168,31 +172,38 @@ fn shows_some_of(history: &History, listed: &[cloud::Instance]) -> bool {
     known.peek().is_none() || known.any(|(id, _)| listed.iter().any(|instance| instance.id == *id))
 }
 
-/// What became of a batch, by looking at its instances: those that are `done`, and after a grace
-/// the others as not done. `None` while it is too early to tell, or nobody can look.
-async fn ended(
+/// What became of a batch, by looking at its instances: those that are `done`, and after a
+/// grace the others as not done. `None` while it is too early to tell, or nobody can look. An end that
+/// does not show is asked for once more where that is safe.
+async fn settle_batch(
+    live: &Live,
     look: Look<'_>,
-    ids: &[InstanceId],
-    intent: &Intent,
+    errand: Errand<'_>,
     open: &Open,
+    ids: &[InstanceId],
     now: Timestamp,
     done: fn(Option<Status>) -> bool,
-) -> Option<Found> {
+) -> Result<Option<Found>, JournalError> {
+    let intent = &open.intent;
     let found = match look.cloud.instances_by_ids(ids).await {
         Ok(found) => found,
         Err(error) => {
             tracing::warn!(intent.id = %intent.action.intent, "cannot look for it: {error}");
-            return None;
+            return Ok(None);
         }
     };
     let status = |id: &InstanceId| found.iter().find(|i| i.id == *id).map(|i| i.status);
     let (gone, left): (Vec<_>, Vec<_>) = ids.iter().cloned().partition(|id| done(status(id)));
     if !left.is_empty() && clock::age(now, open.sent_at) < VISIBILITY_GRACE {
-        return None;
+        let left = found.iter().filter(|instance| left.contains(&instance.id));
+        if may_end_again(open, left, look, errand.inputs, now) {
+            return Ok(Some(Found::Resent(live.repeat(errand, intent).await?)));
+        }
+        return Ok(None);
     }
     // An absence must be credible too: an account without permission sees nothing.
     if gone.iter().any(|id| status(id).is_none()) && look.cloud.probe_list().await.is_err() {
-        return None;
+        return Ok(None);
     }
     let failed: BTreeMap<InstanceId, Refusal> = left
         .into_iter()
@@ -201,5 +212,34 @@ async fn ended(
             (id, Refusal { class: Class::Ambiguous, message })
         })
         .collect();
-    Some(Found::Seen(Settlement::Done { done: gone, failed }))
+    Ok(Some(Found::Seen(Settlement::Done { done: gone, failed })))
+}
+
+/// Whether the end of the instances `left` may be asked for again: soon after the decision, unless it
+/// was refused, and unless a person, a tag, a protection or the bounds say otherwise by now.
+fn may_end_again<'a>(
+    open: &Open,
+    mut left: impl Iterator<Item = &'a cloud::Instance>,
+    look: Look<'_>,
+    inputs: &Inputs,
+    now: Timestamp,
+) -> bool {
+    let (Mutation::Stop { ids } | Mutation::Delete { ids, .. }) = &open.intent.action.mutation
+    else {
+        return false;
+    };
+    let fleet = &inputs.fleet;
+    // What was decided longer ago is decided anew: the load may be another one.
+    let young = clock::age(now, open.intent.at) < VISIBILITY_GRACE;
+    let held = inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, now));
+    let may_end = left.all(|instance| {
+        let ours = look.listed.iter().any(|listed| listed.id == instance.id);
+        ours && !tags::protect(instance)
+    });
+    let others = look.listed.iter().filter(|instance| {
+        let on = matches!(instance.status, Status::Pending | Status::Starting | Status::Running);
+        on && !ids.contains(&instance.id)
+    });
+    let enough = others.count() >= fleet.bounds.min as usize;
+    open.repeat && young && !held && may_end && enough
 }

@@ -11,8 +11,9 @@ use super::store::{Durability, Fence, Held, Scope, Seq, Snapshot, Spend, Store, 
 use super::{Intended, JournalError, Lease, codec};
 use crate::model::{AccountEvent, AccountId, Event, FleetId, History, ReplicaId};
 
-/// A snapshot of the fold is written every so many records: taking a fleet over folds fewer.
-const SNAPSHOT_EVERY: usize = 200;
+/// A snapshot of the fold is written every so many records: taking a fleet over folds fewer. Where a
+/// test kills the daemon while it writes one, seconds must be enough to come to it.
+const SNAPSHOT_EVERY: usize = if cfg!(feature = "failpoints") { 8 } else { 200 };
 /// Fleets whose ticks are written in one transaction: long enough to be worth a commit, short enough
 /// that a fleet that wants to act does not wait for all others.
 const WRITTEN_TOGETHER: usize = 200;
@@ -20,6 +21,8 @@ const WRITTEN_TOGETHER: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Fleets {
     cells: Mutex<BTreeMap<FleetId, Arc<AsyncMutex<Cell>>>>,
+    /// Leases that were taken, at which fence, and of which nothing is said yet.
+    taken: Mutex<BTreeMap<FleetId, (Fence, Event)>>,
 }
 
 /// One fleet.
@@ -34,8 +37,8 @@ struct Cell {
     reached: Seq,
     /// Records since the newest snapshot.
     since_snapshot: usize,
-    /// The lease was taken; to be said with the next records.
-    announce: Option<Event>,
+    /// The lease was taken, at this fence: applied, and to be written before anything else.
+    announce: Option<(Fence, Event)>,
 }
 
 #[derive(Debug)]
@@ -50,13 +53,18 @@ impl Fleets {
         cells.entry(fleet.clone()).or_default().clone()
     }
 
-    /// The fleet was taken over.
+    /// The fleet was taken over. It waits for no cell: a tick of the fleet may be at work, under a
+    /// lease that was lost meanwhile.
     pub(super) fn taken(&self, fleet: &FleetId, fence: Fence, me: ReplicaId, at: Timestamp) {
-        let cell = self.cell(fleet);
-        // Nobody ticks a fleet that was not ours.
-        if let Ok(mut cell) = cell.try_lock() {
-            cell.announce = Some(Event::Leased { at, replica: me, fence });
-        }
+        let mut taken = self.taken.lock().expect("no holder of this lock can panic");
+        taken.insert(fleet.clone(), (fence, Event::Leased { at, replica: me, fence }));
+    }
+
+    /// That `lease` was taken, unless it has been said.
+    fn announcement(&self, lease: &Lease) -> Option<Event> {
+        let mut taken = self.taken.lock().expect("no holder of this lock can panic");
+        let is_it = taken.get(&lease.fleet).is_some_and(|(fence, _)| *fence == lease.fence);
+        if is_it { taken.remove(&lease.fleet).map(|(_, event)| event) } else { None }
     }
 
     pub(super) async fn history(
@@ -78,15 +86,13 @@ impl Fleets {
         &self,
         store: &dyn Store,
         lease: &Lease,
-        mut events: Vec<Event>,
+        events: Vec<Event>,
         inputs: Option<(uuid::Uuid, Vec<u8>)>,
     ) -> Result<(), JournalError> {
         let cell = self.cell(&lease.fleet);
         let mut cell = cell.lock().await;
         cell.loaded(store, lease).await?;
-        if let Some(announce) = cell.announce.take() {
-            events.insert(0, announce);
-        }
+        cell.announce(lease.fence, self.announcement(lease));
         cell.apply(&events);
         cell.pending.push(Pending { events, inputs });
         Ok(())
@@ -108,6 +114,7 @@ impl Fleets {
         let cell = self.cell(&lease.fleet);
         let mut cell = cell.lock().await;
         cell.loaded(store, lease).await?;
+        cell.announce(lease.fence, self.announcement(lease));
         let mut writes = cell.take_pending(&lease.held());
         let scope = Scope::Fleet(lease.fleet.clone());
         let mut records: Vec<_> = events.iter().map(|event| codec::encode(&scope, event)).collect();
@@ -186,6 +193,7 @@ async fn flush_together(
     if writes.is_empty() {
         return Ok(());
     }
+    failpoint!("flush.before");
     let written = match store.commit(me, &writes, Durability::Lazy, now).await {
         Ok(written) => written,
         Err(error) => {
@@ -195,6 +203,7 @@ async fn flush_together(
             return Err(error);
         }
     };
+    failpoint!("flush.after");
     let mut written = written.as_slice();
     for ((fleet, cell), count) in cells.iter_mut().zip(counts) {
         let (of_cell, rest) = written.split_at(count.min(written.len()));
@@ -226,20 +235,40 @@ impl Cell {
         }
     }
 
+    /// Who holds the lease is part of the history, before anything that it does.
+    fn announce(&mut self, fence: Fence, event: Option<Event>) {
+        // Of a lease that was lost again before a word was written there is nothing to say.
+        self.announce = self.announce.take().filter(|(said, _)| *said == fence);
+        if let Some(event) = event {
+            self.announce = Some((fence, event));
+        }
+        if let Some((_, event)) = self.announce.clone() {
+            self.apply(&[event]);
+        }
+    }
+
+    /// What is to be written: the change of hands first.
     fn take_pending(&mut self, held: &Held) -> Vec<Write> {
+        let announce = self.announce.as_ref().filter(|(fence, _)| *fence == held.fence);
+        let announce =
+            announce.map(|(_, event)| Pending { events: vec![event.clone()], inputs: None });
         let write = |pending: Pending| Write {
             lease: Some(held.clone()),
             records: pending.events.iter().map(|e| codec::encode(&held.scope, e)).collect(),
             spend: None,
             inputs: pending.inputs,
         };
-        std::mem::take(&mut self.pending).into_iter().map(write).collect()
+        announce.into_iter().chain(std::mem::take(&mut self.pending)).map(write).collect()
     }
 
     fn written(&mut self, written: &[Written]) {
         for written in written {
             match written {
-                Written::Done(seqs) => self.reach(seqs),
+                Written::Done(seqs) => {
+                    // It goes first, so whatever is written comes after it.
+                    self.announce = None;
+                    self.reach(seqs);
+                }
                 // What is in memory is ahead of the records, which another replica goes on with.
                 Written::LeaseLost | Written::Braked(_) => self.fence = None,
             }
@@ -260,7 +289,10 @@ impl Cell {
         let Some(history) = &self.history else { return };
         let snapshot =
             Snapshot { seq: self.reached, v: codec::VERSION, body: codec::text(history) };
-        match store.save_snapshot(scope, &snapshot).await {
+        failpoint!("snapshot.before");
+        let saved = store.save_snapshot(scope, &snapshot).await;
+        failpoint!("snapshot.after");
+        match saved {
             Ok(()) => self.since_snapshot = 0,
             // The records are there; a snapshot only makes the next start faster.
             Err(error) => tracing::warn!("no snapshot of {} was written: {error}", scope.name()),

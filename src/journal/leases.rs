@@ -170,7 +170,9 @@ impl Leases {
     ) -> Result<Vec<(FleetId, Fence)>, JournalError> {
         // Read before the store is asked: what we believe ends before what the store says.
         let asked_at = clock.now();
+        failpoint!("heartbeat.before");
         let alive = store.heartbeat(&self.me, self.time.valid(), asked_at).await?;
+        failpoint!("heartbeat.after");
         let held = store.held(&self.me, asked_at).await?;
         let until = clock::after(asked_at, self.time.believed());
         self.renew(&held, until, alive.len());
@@ -192,11 +194,13 @@ impl Leases {
             return Ok(Vec::new());
         }
         let me = &self.me;
+        failpoint!("claim.before");
         let mut taken = store.claim(me, &wanted, share - mine, Duration::ZERO, asked_at).await?;
         // What nobody took for a whole lease time is taken beyond the share: the others may not
         // know of it.
         let most = wanted.len();
         taken.extend(store.claim(me, &wanted, most, self.time.0, asked_at).await?);
+        failpoint!("claim.after");
         let taken: Vec<(FleetId, Fence)> = taken
             .into_iter()
             .filter_map(|held| match held.scope {

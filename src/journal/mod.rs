@@ -21,7 +21,7 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Clock, Timestamp, clock};
+use cloud::{Clock, clock};
 
 use crate::config::StateUrl;
 use crate::model::{
@@ -170,7 +170,7 @@ impl Journal {
     pub async fn last_known(&self, fleet: &FleetId, account: &AccountId) -> Option<Known> {
         Some(Known {
             history: self.fleets.last_known(fleet).await?,
-            account: self.shared.last_known(account).await,
+            account: self.shared.last_known(account),
             holds: self.shared.holds(fleet, self.clock.now()),
             spent: Spent::default(),
         })
@@ -247,7 +247,7 @@ impl Journal {
     /// Removes what is past its retention, but nothing that the newest snapshots do not cover.
     pub async fn prune(&self) -> Result<(), JournalError> {
         let now = self.clock.now();
-        let before = |age| now.checked_sub_signed(clock::delta(age)).unwrap_or(Timestamp::MIN_UTC);
+        let before = |age| clock::before(now, age);
         let all_from = before(self.keep.age);
         let ticks_from = before(TICKS_KEPT).max(all_from);
         self.store.prune(Retention { ticks_from, all_from, bytes: self.keep.bytes }).await

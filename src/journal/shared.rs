@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloud::{Timestamp, clock};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::store::{self, Durability, Scope, Seq, Snapshot, Store, Write};
 use super::{JournalError, codec};
@@ -26,7 +26,7 @@ const SNAPSHOT_EVERY: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     operator: Mutex<Operator>,
-    accounts: Mutex<BTreeMap<AccountId, Arc<AsyncMutex<Cell>>>>,
+    accounts: Mutex<BTreeMap<AccountId, Arc<Shelf>>>,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +34,22 @@ struct Operator {
     holds: Holds,
     reached: Seq,
     loaded: bool,
+}
+
+/// What is kept of one account.
+#[derive(Debug, Default)]
+struct Shelf {
+    cell: AsyncMutex<Cell>,
+    /// As it was last read: to be had without waiting for who is reading.
+    last: Mutex<Account>,
+    failures: Mutex<Failures>,
+}
+
+/// Reads that failed: how many, and why the last one did.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u64,
+    last: Option<JournalError>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +68,7 @@ impl Shared {
         self.operator.lock().expect("no holder of this lock can panic")
     }
 
-    fn cell(&self, account: &AccountId) -> Arc<AsyncMutex<Cell>> {
+    fn shelf(&self, account: &AccountId) -> Arc<Shelf> {
         let mut accounts = self.accounts.lock().expect("no holder of this lock can panic");
         accounts.entry(account.clone()).or_default().clone()
     }
@@ -94,28 +110,31 @@ impl Shared {
         account: &AccountId,
         now: Timestamp,
     ) -> Result<Account, JournalError> {
-        let cell = self.cell(account);
-        let mut cell = cell.lock().await;
+        let shelf = self.shelf(account);
+        let mut cell = shelf.turn().await?;
         let is_new = |at: Timestamp| at <= now && clock::age(now, at) < SHARED_FOR;
         if !cell.read_at.is_some_and(is_new) {
-            cell.read(store, account).await?;
+            shelf.tell(cell.read(store, account).await)?;
             cell.read_at = Some(now);
+            shelf.last.lock().expect("no holder of this lock can panic").clone_from(&cell.account);
         }
         Ok(cell.account.clone())
     }
 
-    pub(super) async fn last_known(&self, account: &AccountId) -> Account {
-        self.cell(account).lock().await.account.clone()
+    pub(super) fn last_known(&self, account: &AccountId) -> Account {
+        let shelf = self.shelf(account);
+        let last = shelf.last.lock().expect("no holder of this lock can panic");
+        last.clone()
     }
 
     /// Something was added: what is in memory is not new any more.
     pub(super) async fn stale(&self, account: &AccountId) {
-        self.cell(account).lock().await.read_at = None;
+        self.shelf(account).cell.lock().await.read_at = None;
     }
 
     /// Something is spent.
     pub(super) async fn spending(&self, account: &AccountId) {
-        self.cell(account).lock().await.spent = None;
+        self.shelf(account).cell.lock().await.spent = None;
     }
 
     pub(super) async fn spent(
@@ -125,12 +144,12 @@ impl Shared {
         fleet: &FleetId,
         now: Timestamp,
     ) -> Result<Spent, JournalError> {
-        let cell = self.cell(account);
-        let mut cell = cell.lock().await;
+        let shelf = self.shelf(account);
+        let mut cell = shelf.turn().await?;
         let is_new = |at: Timestamp| at <= now && clock::age(now, at) < SHARED_FOR;
         if !cell.spent.as_ref().is_some_and(|(at, _)| is_new(*at)) {
             let since = now - clock::delta(BRAKE_WINDOW);
-            cell.spent = Some((now, store.spent(account, since).await?));
+            cell.spent = Some((now, shelf.tell(store.spent(account, since).await)?));
         }
         let mut spent = Spent::default();
         for row in cell.spent.iter().flat_map(|(_, rows)| rows) {
@@ -162,6 +181,34 @@ impl Shared {
         store.commit(me, &[write], Durability::Lazy, now).await?;
         self.stale(account).await;
         Ok(())
+    }
+}
+
+impl Shelf {
+    /// The cell, once it is free. Whoever had to wait for a read that failed fails with it: a store
+    /// that is away lets everybody wait for seconds, and all fleets of the account stand in line here.
+    async fn turn(&self) -> Result<MutexGuard<'_, Cell>, JournalError> {
+        let before = self.failures().count;
+        let cell = self.cell.lock().await;
+        let failures = self.failures();
+        match &failures.last {
+            Some(why) if failures.count != before => Err(why.clone()),
+            _ => Ok(cell),
+        }
+    }
+
+    /// Lets those who wait know of a failure.
+    fn tell<T>(&self, read: Result<T, JournalError>) -> Result<T, JournalError> {
+        if let Err(error) = &read {
+            let mut failures = self.failures();
+            failures.count += 1;
+            failures.last = Some(error.clone());
+        }
+        read
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+        self.failures.lock().expect("no holder of this lock can panic")
     }
 }
 

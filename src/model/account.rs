@@ -99,7 +99,7 @@ impl Account {
                     message: message.clone(),
                     since: before.map_or(*at, |stop| stop.since),
                     until: clock::after(*at, pause(strikes)),
-                    strikes: strikes + 1,
+                    strikes: strikes.saturating_add(1),
                 });
             }
             AccountEvent::Resumed { .. } => self.stop = None,
@@ -119,7 +119,8 @@ impl Account {
         self.cold.retain(|_, cold| clock::age(at, cold.last) < COLD_FORGOTTEN);
         let strikes = self.cold.get(place).map_or(0, |cold| cold.strikes);
         let until = clock::after(at, pause(strikes));
-        let cold = Cold { until, strikes: strikes + 1, last: at, why: why.to_owned() };
+        let strikes = strikes.saturating_add(1);
+        let cold = Cold { until, strikes, last: at, why: why.to_owned() };
         self.cold.insert(place.clone(), cold);
     }
 

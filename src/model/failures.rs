@@ -50,7 +50,7 @@ impl Failures {
             counted: VecDeque::new(),
         });
         if !failures.counted.contains(&launch) {
-            failures.in_a_row += 1;
+            failures.in_a_row = failures.in_a_row.saturating_add(1);
             failures.last = at;
             failures.counted.push_back(launch);
             if failures.counted.len() > COUNTED {
@@ -96,7 +96,8 @@ impl RefusedEnd {
     pub(crate) fn again(before: Option<&RefusedEnd>, at: Timestamp, why: &str) -> RefusedEnd {
         let strikes = before.map_or(0, |before| before.strikes);
         let wait = FIRST.saturating_mul(1 << strikes.min(5)).min(LONGEST);
-        RefusedEnd { until: clock::after(at, wait), strikes: strikes + 1, why: why.to_owned() }
+        let strikes = strikes.saturating_add(1);
+        RefusedEnd { until: clock::after(at, wait), strikes, why: why.to_owned() }
     }
 }
 

@@ -163,7 +163,7 @@ impl History {
             Mutation::Launch(launch) => launch.amount,
             _ => 0,
         };
-        self.open.values().map(amount).sum()
+        self.open.values().map(amount).fold(0, u32::saturating_add)
     }
 
     /// How many instances served at `at`; `None` before the records reach.
@@ -224,7 +224,7 @@ impl History {
         let acted = self.last_action();
         for (signal, sample) in &ticked.samples {
             let in_service = self
-                .in_service_at(at - clock::delta(sample.age.get()))
+                .in_service_at(clock::before(at, sample.age.get()))
                 .or_else(|| self.in_service.is_empty().then_some(ticked.in_service));
             let measured = Measured::of(sample, at, in_service);
             self.signals.entry(signal.clone()).or_default().read(measured, acted, at);

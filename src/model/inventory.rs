@@ -63,14 +63,15 @@ impl Inventory {
     /// How many instances serve or soon will: the size that a decision starts from.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        self.count(Phase::is_capacity) - self.unreachable() + self.in_doubt
+        (self.count(Phase::is_capacity) - self.unreachable()).saturating_add(self.in_doubt)
     }
 
-    /// How many instances are capacity by their phase, but in a lost zone.
+    /// How many instances serve by their phase, but are in a lost zone. What is launched there may
+    /// still come up: until then it counts as capacity, or it would be launched again with each tick.
     #[must_use]
     pub fn unreachable(&self) -> u32 {
         let lost =
-            |m: &&Member| m.phase.is_capacity() && self.lost_zones.contains(&m.instance.zone);
+            |m: &&Member| m.phase == Phase::InService && self.lost_zones.contains(&m.instance.zone);
         u32::try_from(self.members.iter().filter(lost).count()).unwrap_or(u32::MAX)
     }
 
@@ -86,7 +87,7 @@ impl Inventory {
     /// How many instances exist or may exist: what `max` bounds.
     #[must_use]
     pub fn live(&self) -> u32 {
-        self.count(Phase::is_live) + self.in_doubt
+        self.count(Phase::is_live).saturating_add(self.in_doubt)
     }
 
     /// How many instances are in a phase that `matches`.

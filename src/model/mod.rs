@@ -64,4 +64,11 @@ pub mod tags {
     pub const INTENT: &str = "scale-intent";
     /// Present (with any value but `false`): never a candidate for removal.
     pub const PROTECT: &str = "scale-protect";
+
+    /// Whether the provider or an operator's tag protects `instance` from its end.
+    #[must_use]
+    pub fn protect(instance: &cloud::Instance) -> bool {
+        let tag = instance.tags.get(PROTECT);
+        instance.deletion_protection || tag.is_some_and(|value| value != "false")
+    }
 }

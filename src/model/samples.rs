@@ -47,7 +47,7 @@ impl Measured {
         Measured {
             value: sample.value,
             measured_at: sample.measured_at,
-            true_at: at - clock::delta(sample.age.get()),
+            true_at: clock::before(at, sample.age.get()),
             reporting: sample.reporting,
             in_service,
         }

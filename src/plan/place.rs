@@ -89,14 +89,18 @@ impl Candidates {
     /// with stock.
     fn balanced(&mut self, amount: u32, launch: &LaunchTemplate, inputs: &Inputs) -> Placement {
         let mut sizes = sizes(launch, inputs);
+        let lost = lost_vswitches(&inputs.inventory);
         let mut given: BTreeMap<usize, u32> = BTreeMap::new();
         let mut placement = Placement { left: amount, ..Placement::default() };
         while placement.left > 0 {
             let free = self.open.iter().enumerate().filter(|(n, (_, most))| {
                 most.is_none_or(|most| given.get(n).is_none_or(|given| *given < most))
             });
-            // The first of the smallest: candidates stand in the order of preference.
-            let best = free.min_by_key(|(_, (place, _))| sizes.get(&place.vswitch).copied());
+            // The first of the smallest: candidates stand in the order of preference. A lost zone is
+            // empty, and yet the last one to go to.
+            let best = free.min_by_key(|(_, (place, _))| {
+                (lost.contains(&place.vswitch.as_str()), sizes.get(&place.vswitch).copied())
+            });
             let Some((n, (place, most))) = best else { break };
             *given.entry(n).or_default() += 1;
             *sizes.entry(place.vswitch.clone()).or_default() += 1;

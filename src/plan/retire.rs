@@ -18,7 +18,7 @@ pub(super) fn drained(inventory: &Inventory, drafts: &mut Vec<Mutation>) {
         member.phase == Phase::Draining
             && member.instance.status == Status::Stopped
             && is_ours(member)
-            && !is_protected(member)
+            && !tags::protect(&member.instance)
     });
     let drained: Vec<InstanceId> = drained.map(|member| member.instance.id.clone()).collect();
     batches(&drained, |ids| Mutation::Delete { ids, how: Terminate::StopThenDelete }, drafts);
@@ -38,7 +38,7 @@ pub(super) fn failed(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
                 .get(&member.instance.id)
                 .is_some_and(|tracked| tracked.launched_by.is_some() && !tracked.served)
             && is_ours(member)
-            && !is_protected(member)
+            && !tags::protect(&member.instance)
             && may_be_ended(&member.instance.id, inputs)
     });
     let failed: Vec<InstanceId> = failed.map(|member| member.instance.id.clone()).collect();
@@ -97,11 +97,5 @@ fn is_candidate(member: &Member) -> bool {
     is_ours(member)
         && member.instance.status == Status::Running
         && matches!(member.phase, Phase::Warming | Phase::InService)
-        && !is_protected(member)
-}
-
-/// Protected by the provider, or by an operator's `scale-protect` tag (any value but `false`).
-fn is_protected(member: &Member) -> bool {
-    let tagged = member.instance.tags.get(tags::PROTECT);
-    member.instance.deletion_protection || tagged.is_some_and(|value| value != "false")
+        && !tags::protect(&member.instance)
 }

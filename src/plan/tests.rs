@@ -342,6 +342,18 @@ fn balanced_launches_go_to_the_emptiest_zone_that_has_stock() {
 }
 
 #[test]
+fn balanced_launches_do_not_go_to_a_lost_zone_because_nothing_serves_there() {
+    let mut balanced = fleet(0, 20);
+    balanced.launch.spread = Spread::Balanced;
+    let mut lost = member("i-1", 9);
+    lost.instance.zone = "lost".into();
+    let mut there = inventory(vec![lost]);
+    there.lost_zones.insert("lost".into());
+    let plan = planned_with(inputs(balanced, there, History::default()), 2);
+    assert_eq!(launches(&plan), ["c7 vsw-i 2"]);
+}
+
+#[test]
 fn what_never_served_is_cleared_away_and_what_did_is_left_when_somebody_stopped_it() {
     let mut never = member("i-never", 20);
     never.phase = Phase::Failed;

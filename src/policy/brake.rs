@@ -20,6 +20,9 @@ pub(super) fn decision(mut proposal: Proposal, goal: u32, inputs: &Inputs) -> De
     if remove > 0 {
         remove = removals(&mut proposal, inputs, remove);
     }
+    // An inventory that is not believed is no reason to forget what was decided.
+    let doubted = !inputs.inventory.doubts.is_empty();
+    let goal = if doubted { goal.max(inputs.history.last_desired) } else { goal };
     let Proposal { recommended, reasons, blocked_by, counterfactuals, .. } = proposal;
     Decision {
         current,

@@ -19,15 +19,14 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
     };
     out(&mut proposal, opinions);
     let idle = opinions.iter().any(|opinion| matches!(opinion.pull, Pull::In(_)));
-    if let Some(standing) = situation.history.standing
-        && standing.target > proposal.desired
+    if let Some((target, why)) = standing(situation)
+        && target > proposal.desired
         && !idle
     {
         // Decided before, cool-down and all: only its place was sold out, or instances were lost.
-        let target = standing.target;
         proposal.reasons.insert(
             0,
-            match standing.why {
+            match why {
                 Short::Remainder => Reason::Unfinished { target },
                 Short::Lost => Reason::Replacing { target },
             },
@@ -41,6 +40,16 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
         in_(&mut proposal, opinions);
     }
     proposal
+}
+
+/// A size that was decided and is not reached through no decision of ours. What a lost zone held is
+/// lost for as long as the zone is, although its instances are still listed.
+fn standing(situation: &Situation<'_>) -> Option<(u32, Short)> {
+    let history = situation.history;
+    let lost = !situation.inputs.inventory.lost_zones.is_empty();
+    let of_zone = lost.then_some((history.last_desired, Short::Lost));
+    let known = history.standing.map(|standing| (standing.target, standing.why));
+    known.into_iter().chain(of_zone).max_by_key(|(target, _)| *target)
 }
 
 /// The largest wish for more, and of those that may act now.

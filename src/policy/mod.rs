@@ -138,7 +138,7 @@ impl Situation<'_> {
     /// This tick's sample of `signal`, related to the fleet that it was measured on.
     fn measured(&self, signal: &SignalName) -> Option<Measured> {
         let sample = self.signals.get(signal)?.as_ref().ok()?;
-        let true_at = self.now - cloud::clock::delta(sample.age.get());
+        let true_at = cloud::clock::before(self.now, sample.age.get());
         let first = self.history.in_service.is_empty();
         let in_service = self.history.in_service_at(true_at).or(first.then_some(self.in_service));
         Some(Measured::of(sample, self.now, in_service))

@@ -599,6 +599,32 @@ fn a_lost_zone_is_no_capacity_and_nothing_is_removed_while_it_is_lost() {
 }
 
 #[test]
+fn what_a_lost_zone_held_is_rebuilt_to_the_size_that_was_decided() {
+    let mut inventory = running(4);
+    inventory.members[0].instance.zone = "i".into();
+    inventory.lost_zones.insert("i".into());
+    let (mut history, signals) = seen(&[50.0, 50.0, 50.0]);
+    history.last_desired = 4;
+    let decision = decided(&fleet(2, 10), &inventory, &signals, &history);
+    assert_eq!((decision.add, decision.desired), (1, 4), "{decision}");
+    assert!(decision.reasons.contains(&Reason::Replacing { target: 4 }), "{decision}");
+    // What was launched there a moment before the loss may still come up.
+    inventory.members[0].phase = Phase::Warming;
+    let decision = decided(&fleet(2, 10), &inventory, &signals, &history);
+    assert_eq!((decision.current, decision.add), (4, 0), "{decision}");
+}
+
+#[test]
+fn a_doubt_does_not_make_the_daemon_forget_what_was_decided() {
+    let mut inventory = running(0);
+    inventory.doubts.push("4 of 4 instances are missing at once".into());
+    let (mut history, signals) = seen(&[50.0, 50.0, 50.0]);
+    history.last_desired = 4;
+    let decision = decided(&fleet(2, 10), &inventory, &signals, &history);
+    assert_eq!((decision.add, decision.remove, decision.desired), (0, 0, 4), "{decision}");
+}
+
+#[test]
 fn while_it_is_not_known_whether_an_end_happened_no_other_is_begun() {
     let mut inputs = idle();
     let intent = IntentId(uuid::Uuid::from_u128(1));

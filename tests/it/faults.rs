@@ -99,6 +99,21 @@ async fn a_deletion_whose_answer_is_lost_ends_one_instance_only() {
 }
 
 #[tokio::test]
+async fn a_removal_that_is_found_out_later_counts_against_its_hour() {
+    let fleet = "max_removals_per_hour = 1";
+    let setup = Setup::settled(Wish { fleet, ..Wish::default() }).await;
+    setup.ticks(9, 90.0).await;
+    let before = setup.fleet().len();
+    setup.emulator.inject(Fault::on("DeleteInstances", FaultKind::CutAfter));
+    let mut reports = setup.ticks(8, 10.0).await;
+    setup.emulator.clear_faults();
+    reports.extend(setup.ticks(40, 10.0).await);
+    let done = |report: &&TickReport| !report.settled.is_empty();
+    assert_eq!(reports.iter().filter(done).count(), 1, "it was found out by looking");
+    assert_eq!(setup.fleet().len(), before - 1, "one an hour");
+}
+
+#[tokio::test]
 async fn bad_answers_to_a_listing_change_nothing() {
     for kind in EVERYTHING_BUT_LOST_LISTINGS.iter().chain(&[FaultKind::BadCredentials]) {
         let setup = Setup::settled(Wish::default()).await;

@@ -20,20 +20,36 @@ pub(crate) struct Setup {
     pub(crate) emulator: Emulator,
     pub(crate) metrics: Arc<Metrics>,
     endpoint: Endpoint,
+    /// Another cloud and other metrics, for tables that name them.
+    pub(crate) other: Other,
     /// `None` while the daemon is down.
     world: Option<World>,
     dir: tempfile::TempDir,
     wish: Wish,
 }
 
-/// What a test may want otherwise.
+/// A second world, on the same clock.
+pub(crate) struct Other {
+    pub(crate) emulator: Emulator,
+    pub(crate) metrics: Arc<Metrics>,
+    endpoint: Endpoint,
+}
+
+/// What a test may want otherwise. In its lines, `METRICS` is the address of the metrics, and
+/// `OTHER_CLOUD` and `OTHER_METRICS` are those of the second world.
 #[derive(Default)]
 pub(crate) struct Wish {
     pub(crate) cloud: Cloud,
     /// Lines for `[fleet.web]`.
     pub(crate) fleet: &'static str,
+    /// Lines for `[fleet.web.launch]`.
+    pub(crate) launch: &'static str,
     /// Lines for `[provider.aliyun]`.
     pub(crate) provider: &'static str,
+    /// Tables after all others.
+    pub(crate) more: &'static str,
+    /// How many instances a scale-in removes, if not 1.
+    pub(crate) fewer_by: Option<u32>,
     pub(crate) dry_run: bool,
 }
 
@@ -48,8 +64,9 @@ impl Setup {
             Emulator::on_loopback(wish.cloud.clone(), shared).await.expect("an emulator");
         let metrics = Arc::new(Metrics::new(Arc::new(clock.clone())));
         let endpoint = prometheus::serve(metrics.clone()).await.expect("an endpoint");
+        let other = Other::new(&clock).await;
         let dir = tempfile::tempdir().expect("a directory");
-        let mut setup = Setup { clock, emulator, metrics, endpoint, world: None, dir, wish };
+        let mut setup = Setup { clock, emulator, metrics, endpoint, other, world: None, dir, wish };
         setup.cpu(50.0);
         setup.start().await;
         setup
@@ -82,6 +99,13 @@ impl Setup {
     }
 
     fn config(&self) -> String {
+        let text = self.text();
+        let text = text.replace("OTHER_CLOUD", &self.other.emulator.url());
+        let text = text.replace("OTHER_METRICS", &self.other.endpoint.url());
+        text.replace("METRICS", &self.endpoint.url())
+    }
+
+    fn text(&self) -> String {
         format!(
             r#"
 [daemon]
@@ -105,22 +129,26 @@ instance_types = ["ecs.c7.large", "ecs.g7.large"]
 vswitches = ["vsw-zone-h", "vsw-zone-i"]
 security_group_ids = ["sg-bp1example"]
 user_data = "export TOKEN=hush"
+{launch}
 [fleet.web.signal.cpu]
 source = "prometheus"
-url = "{metrics}"
+url = "METRICS"
 query = "avg(service_cpu_percent)"
 max_age = "90s"
 [[fleet.web.rule]]
 kind = "threshold"
 signal = "cpu"
 scale_out = {{ above = 75, samples = 2, by = 2 }}
-scale_in = {{ below = 30, samples = 3, by = 1 }}
+scale_in = {{ below = 30, samples = 3, by = {fewer_by} }}
 cooldown = {{ out = "1m", in = "1m" }}
+{more}
 "#,
             state = self.dir.path().join("state.db").display(),
             cloud = self.emulator.url(),
-            metrics = self.endpoint.url(),
             provider = self.wish.provider,
+            launch = self.wish.launch,
+            more = self.wish.more,
+            fewer_by = self.wish.fewer_by.unwrap_or(1),
             fleet = self.wish.fleet,
         )
     }
@@ -141,9 +169,16 @@ cooldown = {{ out = "1m", in = "1m" }}
 
     /// One tick, with the clock moved forward wherever the daemon waits.
     pub(crate) async fn try_tick(&self) -> Result<TickReport, TickError> {
+        self.try_tick_of("web").await
+    }
+
+    /// One tick of a fleet.
+    pub(crate) async fn try_tick_of(&self, fleet: &str) -> Result<TickReport, TickError> {
         let world = self.world.as_ref().expect("the daemon is up");
         control::tend(world).await.expect("the journal can be used");
-        let result = self.patiently(control::tick(world, &world.fleets[0])).await;
+        let member = world.fleets.iter().find(|member| member.fleet.id.0 == fleet);
+        let member = member.expect("the fleet is configured");
+        let result = self.patiently(control::tick(world, member)).await;
         // As the daemon does every second or two.
         control::tend(world).await.expect("the journal can be used");
         result
@@ -202,6 +237,16 @@ cooldown = {{ out = "1m", in = "1m" }}
         setup.ticks(12, 50.0).await;
         assert_eq!(setup.fleet().len(), 2);
         setup
+    }
+}
+
+impl Other {
+    async fn new(clock: &ManualClock) -> Other {
+        let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+        let emulator = Emulator::on_loopback(Cloud::default(), clock.clone()).await;
+        let metrics = Arc::new(Metrics::new(clock));
+        let endpoint = prometheus::serve(metrics.clone()).await.expect("an endpoint");
+        Other { emulator: emulator.expect("an emulator"), metrics, endpoint }
     }
 }
 

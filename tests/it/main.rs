@@ -5,4 +5,5 @@ mod faults;
 mod fleets;
 mod harness;
 mod provider;
+mod scenarios;
 mod session;

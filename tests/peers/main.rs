@@ -7,6 +7,7 @@ mod operator;
 mod postgres;
 mod prometheus;
 mod proof;
+mod replicas;
 mod rules;
 mod sdk;
 mod support;

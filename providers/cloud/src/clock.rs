@@ -40,6 +40,12 @@ pub fn after(then: Timestamp, duration: Duration) -> Timestamp {
     then.checked_add_signed(delta(duration)).unwrap_or(Timestamp::MAX_UTC)
 }
 
+/// `then - duration`, saturating at the beginning of time: a damaged record may speak of any duration.
+#[must_use]
+pub fn before(then: Timestamp, duration: Duration) -> Timestamp {
+    then.checked_sub_signed(delta(duration)).unwrap_or(Timestamp::MIN_UTC)
+}
+
 /// The machine's clock.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemClock;

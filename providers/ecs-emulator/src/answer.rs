@@ -37,6 +37,11 @@ impl ApiError {
         ApiError::new(403, "IncorrectInstanceStatus.Initializing", message)
     }
 
+    pub(crate) fn protected() -> Self {
+        let message = "The instance is protected against deletion.";
+        ApiError::new(403, "InvalidOperation.DeletionProtection", message)
+    }
+
     pub(crate) fn not_found(code: &str, what: &str) -> Self {
         ApiError::new(404, code, format!("The specified {what} does not exist."))
     }

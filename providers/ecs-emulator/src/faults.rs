@@ -105,6 +105,8 @@ pub enum FaultKind {
     PartialLaunch,
     /// Deletions: `IncorrectInstanceStatus.Initializing`, before anything happens.
     Initializing,
+    /// Deletions: `InvalidOperation.DeletionProtection`, although no listing shows a protection.
+    Protected,
     /// Starts, stops and deletions of several instances are refused as a whole with
     /// `IncorrectInstanceStatus`; those of one pass.
     BadBatch,
@@ -133,7 +135,7 @@ impl FaultKind {
             FaultKind::TokenProcessing | FaultKind::Delayed => {
                 launches || action == "DeleteInstances"
             }
-            FaultKind::Initializing => deletes,
+            FaultKind::Initializing | FaultKind::Protected => deletes,
             FaultKind::BadBatch => {
                 several && matches!(action, "StartInstances" | "StopInstances" | "DeleteInstances")
             }

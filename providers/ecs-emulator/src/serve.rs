@@ -205,6 +205,7 @@ fn refused_before(kind: FaultKind) -> Option<ApiError> {
         }
         FaultKind::ThrottleResource => Some(crate::state::throttled_resource()),
         FaultKind::Initializing => Some(ApiError::initializing()),
+        FaultKind::Protected => Some(ApiError::protected()),
         FaultKind::BadBatch => Some(ApiError::wrong_status()),
         FaultKind::TagRefused => {
             let message = "The operation is not permitted: no permission to tag the resource.";

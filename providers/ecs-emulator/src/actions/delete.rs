@@ -33,8 +33,7 @@ fn delete(state: &mut State, call: &mut Call<'_>, ids: &[String], dry: &str) -> 
             return Err(ApiError::not_found("InvalidInstanceId.NotFound", "InstanceId"));
         };
         if machine.deletion_protection {
-            let message = "The instance is protected against deletion.";
-            return Err(ApiError::new(403, "InvalidOperation.DeletionProtection", message));
+            return Err(ApiError::protected());
         }
         let status = machine.status(now, boot);
         if machine.is_initializing(now) || status == Some("Pending") {
