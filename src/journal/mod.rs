@@ -21,7 +21,7 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Clock, Timestamp, clock};
+use cloud::{Clock, clock};
 
 use crate::config::StateUrl;
 use crate::model::{

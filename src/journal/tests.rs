@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cloud::{Class, ManualClock, Mutation};
+use cloud::{Class, ManualClock, Mutation, Timestamp};
 
 use super::store::{Memory, Sqlite, What, Whose};
 use super::*;
