@@ -11,6 +11,8 @@ use async_trait::async_trait;
 
 use crate::model::{Gap, Reading, SignalName, Signals};
 
+#[doc(hidden)]
+pub use prometheus::read_answer;
 pub use prometheus::{Prometheus, Shared, SourceError, Up};
 pub use spec::{Access, Auth, PrometheusSpec, SourceSpec, UpSpec};
 

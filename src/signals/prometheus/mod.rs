@@ -118,23 +118,44 @@ impl Prometheus {
         let value = answer.one(self.spec.reduce)?;
         let evaluated_at = answer.evaluated_at();
         let measured_at = self.measured_at(evaluated_at).await?;
-        let age_secs = evaluated_at - measured_at;
-        if age_secs < -FUTURE_TOLERANCE.as_secs_f64() {
-            let why = format!("its time stamp is {:.0} s in the future", -age_secs);
-            return Err(Gap::AgeUnknown { why });
-        }
-        let age = Duration::try_from_secs_f64(age_secs.max(0.0))
-            .map_err(|_| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
-        let age = Span(Duration::from_millis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
-        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and chrono refuses")]
-        let millis = (measured_at * 1000.0).round() as i64;
-        let measured_at = DateTime::UNIX_EPOCH
-            .checked_add_signed(TimeDelta::try_milliseconds(millis).unwrap_or_default())
-            .ok_or_else(|| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
-        let sample = Sample { value, measured_at, age, reporting: None };
-        let sample = sample.not_older_than(self.spec.max_age)?;
+        let sample = dated(value, measured_at, evaluated_at, self.spec.max_age)?;
         Ok(Sample { reporting: self.reporting(evaluated_at).await, ..sample })
     }
+}
+
+/// `value` with the time at which it was true, unless that is nonsense or too long before
+/// `evaluated_at`.
+fn dated(value: f64, measured_at: f64, evaluated_at: f64, max_age: Span) -> Reading {
+    let age_secs = evaluated_at - measured_at;
+    if age_secs < -FUTURE_TOLERANCE.as_secs_f64() {
+        let why = format!("its time stamp is {:.0} s in the future", -age_secs);
+        return Err(Gap::AgeUnknown { why });
+    }
+    let age = Duration::try_from_secs_f64(age_secs.max(0.0))
+        .map_err(|_| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
+    let age = Span(Duration::from_millis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
+    #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and chrono refuses")]
+    let millis = (measured_at * 1000.0).round() as i64;
+    let measured_at = DateTime::UNIX_EPOCH
+        .checked_add_signed(TimeDelta::try_milliseconds(millis).unwrap_or_default())
+        .ok_or_else(|| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
+    Sample { value, measured_at, age, reporting: None }.not_older_than(max_age)
+}
+
+/// Reads an answer of `/api/v1/query` in every way, as if it also said how old its data is: the door
+/// through which the fuzzer comes.
+#[doc(hidden)]
+pub fn read_answer(status: u16, body: &[u8]) -> Result<(), Gap> {
+    let answer = answer::parse(status, body, &cloud::http::head(body))?;
+    drop(answer.labels_of_ones("instance"));
+    let reduces =
+        [Reduce::Avg, Reduce::Sum, Reduce::Min, Reduce::Max, Reduce::Percentile(95)].map(Some);
+    for how in std::iter::once(None).chain(reduces) {
+        if let Ok(value) = answer.one(how) {
+            drop(dated(value, value, answer.evaluated_at(), Span::secs(90)));
+        }
+    }
+    Ok(())
 }
 
 #[async_trait]
