@@ -37,10 +37,25 @@ pub(super) fn to_be_asked(listed: &[Instance], history: &History, is_new: bool) 
     history.instances.iter().filter(asked).map(|(id, _)| id.clone()).collect()
 }
 
-/// Instances that should be in every listing: seen before, and not on their way out.
-pub(super) fn expected_to_serve(history: &History) -> Vec<&InstanceId> {
-    let seen = |phase: Phase| matches!(phase, Phase::Booting | Phase::Warming | Phase::InService);
-    history.instances.iter().filter(|(_, t)| seen(t.phase)).map(|(id, _)| id).collect()
+/// Instances that a survey takes for gone although nobody ended them, of all that should be listed.
+pub(super) struct Loss {
+    pub(super) lost: usize,
+    pub(super) of: usize,
+}
+
+/// An instance should be listed when it was listed before, or was accepted long enough ago. That it
+/// "never appeared" may also mean that it appeared while the journal was away.
+pub(super) fn loss(history: &History, phases: &BTreeMap<InstanceId, Phase>) -> Loss {
+    let mut loss = Loss { lost: 0, of: 0 };
+    for (id, tracked) in &history.instances {
+        let is_gone = phases.get(id) == Some(&Phase::Gone);
+        let listed = matches!(tracked.phase, Phase::Booting | Phase::Warming | Phase::InService);
+        if listed || (tracked.phase == Phase::Requested && is_gone) {
+            loss.of += 1;
+            loss.lost += usize::from(is_gone);
+        }
+    }
+    loss
 }
 
 pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Timestamp) -> Survey {
@@ -230,4 +245,32 @@ fn missing_tags(fleet: &Fleet, instance: &Instance, history: &History) -> Tags {
         .filter(|(key, value)| missing(key, value))
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixtures::{ago, fleet, now, tracked};
+
+    /// What is lost by an empty listing, of instances in these phases for so many seconds.
+    fn lost(known: &[(Phase, u64)]) -> (usize, usize) {
+        let mut history = History::default();
+        for (n, (phase, secs)) in known.iter().enumerate() {
+            let tracked = Tracked { since: ago(*secs), ..tracked(*phase, ("c7", "vsw-h")) };
+            history.instances.insert(format!("i-{n}").as_str().into(), tracked);
+        }
+        let seen = Seen { listed: &[], asked: &[], by_id: &[], base: &[], heard: None };
+        let survey = merge(&fleet(0, 9), &seen, &history, now());
+        let Loss { lost, of } = loss(&history, &survey.phases);
+        (lost, of)
+    }
+
+    #[test]
+    fn an_accepted_instance_is_lost_once_it_should_have_appeared() {
+        let serves = (Phase::InService, 3_600);
+        assert_eq!(lost(&[serves, serves, (Phase::Booting, 30)]), (3, 3));
+        assert_eq!(lost(&[serves, (Phase::Requested, 600), (Phase::Requested, 600)]), (3, 3));
+        assert_eq!(lost(&[serves, (Phase::Requested, 10)]), (1, 1), "it may still appear");
+        assert_eq!(lost(&[serves, (Phase::Terminating, 600)]), (1, 1), "it was to go");
+    }
 }

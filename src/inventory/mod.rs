@@ -95,13 +95,12 @@ impl Surveyor {
         survey: &Survey,
         listing: &Listing,
     ) -> Option<String> {
-        let known = merge::expected_to_serve(history);
-        let lost = known.iter().filter(|id| survey.phases.get(**id) == Some(&Phase::Gone)).count();
-        if lost == 0 || lost * 2 <= known.len() {
+        let merge::Loss { lost, of } = merge::loss(history, &survey.phases);
+        if lost == 0 || lost * 2 <= of {
             self.suspects().remove(&fleet.id);
             return None;
         }
-        let missing = format!("{lost} of {} instances are missing", known.len());
+        let missing = format!("{lost} of {of} instances are missing");
         if let Err(error) = cloud.probe_list().await {
             return Some(format!("{missing} and the permission probe failed: {error}"));
         }

@@ -3,7 +3,8 @@
 //!
 //! `cargo test --test simulate` runs a fixed set of seeds and a few random ones;
 //! `scripts/simulate --seeds N [--start S]` runs more, faster. A seed that fails is printed, made
-//! smaller, and repeated step by step with `--seed S --verbose`.
+//! smaller, and repeated step by step with `--seed S --verbose`; `--at SECONDS,…`, `--fleets N` and
+//! `--no-lag` leave out of it what a smaller script does not have.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it reports to a terminal")]
 
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use script::Script;
+use script::{Less, Script};
 
 /// Seeds of a run without arguments: the same ones each time, so that a change is what makes the
 /// difference …
@@ -33,19 +34,26 @@ struct Args {
     seeds: u64,
     fresh: u64,
     only: Option<u64>,
+    less: Less,
     verbose: bool,
     shrink: bool,
 }
 
 fn args() -> Result<Args, String> {
-    let mut args =
-        Args { start: 0, seeds: FIXED, fresh: FRESH, only: None, verbose: false, shrink: true };
+    let mut args = Args {
+        start: 0,
+        seeds: FIXED,
+        fresh: FRESH,
+        only: None,
+        less: Less::default(),
+        verbose: false,
+        shrink: true,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || {
-            let text = words.next().ok_or(format!("{word} takes a number"))?;
-            text.parse::<u64>().map_err(|_| format!("{text:?} is no number"))
-        };
+        let mut text = || words.next().ok_or(format!("{word} takes a number"));
+        let parsed = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is no number"));
+        let mut number = || parsed(&text()?);
         match word.as_str() {
             "--start" => args.start = number()?,
             "--seeds" => {
@@ -53,6 +61,12 @@ fn args() -> Result<Args, String> {
                 args.fresh = 0;
             }
             "--seed" => args.only = Some(number()?),
+            "--at" => {
+                let at: Result<_, _> = text()?.split(',').map(parsed).collect();
+                args.less.at = Some(at?);
+            }
+            "--fleets" => args.less.fleets = usize::try_from(number()?).ok(),
+            "--no-lag" => args.less.no_lag = true,
             "--verbose" => args.verbose = true,
             "--no-shrink" => args.shrink = false,
             // What cargo and its friends hand to every test.
@@ -74,7 +88,7 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = args.only {
-        let script = Script::of(seed);
+        let script = Script::of(seed).with(&args.less);
         print!("{script}");
         return match driver::run(&script, args.verbose) {
             Ok(run) => {
@@ -152,7 +166,7 @@ fn all(seeds: &[u64], shrink: bool) -> ExitCode {
     println!("making seed {seed} smaller …");
     let (script, wrong) = shrink::shrink(Script::of(seed));
     println!("{script}  FAILED: {wrong}");
-    println!("repeat it with: scripts/simulate --seed {seed} --verbose");
+    println!("repeat it with: scripts/simulate --seed {seed} {} --verbose", script.less());
     ExitCode::FAILURE
 }
 

@@ -19,6 +19,43 @@ pub(crate) struct Script {
     pub(crate) rough_secs: u32,
 }
 
+/// What a smaller script does not have.
+#[derive(Debug, Default)]
+pub(crate) struct Less {
+    /// Only what happens in these seconds.
+    pub(crate) at: Option<Vec<u64>>,
+    /// Only so many fleets.
+    pub(crate) fleets: Option<usize>,
+    /// Listings are always true.
+    pub(crate) no_lag: bool,
+}
+
+impl Script {
+    /// The same without what `less` leaves out.
+    pub(crate) fn with(mut self, less: &Less) -> Script {
+        if let Some(at) = &less.at {
+            self.happenings.retain(|happening| at.contains(&u64::from(happening.at)));
+        }
+        if let Some(fleets) = less.fleets {
+            self.shape.fleets.truncate(fleets);
+        }
+        if less.no_lag {
+            self.shape.listing_lag_secs = 0;
+            self.shape.tag_lag_secs = 0;
+            self.shape.deletion_lag_secs = 0;
+        }
+        self
+    }
+
+    /// The arguments that leave out what this one does not have of its seed's script.
+    pub(crate) fn less(&self) -> String {
+        let at: Vec<String> = self.happenings.iter().map(|h| h.at.to_string()).collect();
+        let lags = self.shape.listing_lag_secs + self.shape.tag_lag_secs;
+        let no_lag = if lags + self.shape.deletion_lag_secs == 0 { " --no-lag" } else { "" };
+        format!("--at {} --fleets {}{no_lag}", at.join(","), self.shape.fleets.len())
+    }
+}
+
 /// The world before anything happens.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {

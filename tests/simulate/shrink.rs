@@ -2,7 +2,7 @@
 //! still fails.
 
 use crate::driver;
-use crate::script::{Happening, Script, What};
+use crate::script::{Happening, Less, Script, What};
 
 /// Runs at most: a smaller script is a convenience, not worth many minutes.
 const RUNS: usize = 80;
@@ -65,16 +65,11 @@ fn simpler(script: &Script) -> Vec<Script> {
     };
     for keep in 1..script.shape.fleets.len() {
         if !uses(keep) {
-            let mut smaller = script.clone();
-            smaller.shape.fleets.truncate(keep);
-            found.push(smaller);
+            found.push(script.clone().with(&Less { fleets: Some(keep), ..Less::default() }));
             break;
         }
     }
-    let mut without_lag = script.clone();
-    without_lag.shape.listing_lag_secs = 0;
-    without_lag.shape.tag_lag_secs = 0;
-    without_lag.shape.deletion_lag_secs = 0;
+    let without_lag = script.clone().with(&Less { no_lag: true, ..Less::default() });
     found.push(without_lag);
     found
 }
