@@ -86,6 +86,7 @@ scale_out = {{ above = 75 }}
 
 #[tokio::test]
 async fn the_daemon_starts_without_its_database_and_everything_works_once_it_is_there() {
+    let _processors = crate::support::processors_shared().await;
     let server = Server::start();
     let site = Site::new(&server.url()).await;
     server.stop();

@@ -115,6 +115,7 @@ async fn becomes(url: &str, query: &str, wanted: impl Fn(&Reading) -> bool) -> R
 
 #[tokio::test]
 async fn a_real_server_gives_values_with_their_age_and_every_gap() {
+    let _processors = crate::support::processors_shared().await;
     let dir = tempfile::tempdir().expect("a directory");
     // The metric's own time stamp says that it is five minutes old (within Prometheus' look-back
     // of five minutes only just, so four).

@@ -17,6 +17,7 @@ const ALL: [usize; 3] = [0, 1, 2];
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stdout, reason = "the figures are for people, too")]
 async fn three_replicas_share_sixty_fleets_whatever_happens_to_one_of_them_or_to_the_database() {
+    let _processors = crate::support::processors_shared().await;
     let mut stage = Stage::set().await;
     for n in ALL {
         stage.start(n);

@@ -25,6 +25,7 @@ pub(crate) fn run(args: &[&str]) -> String {
 
 #[tokio::test]
 async fn the_vendors_sdks_drive_the_emulator() {
+    let _processors = crate::support::processors_shared().await;
     for sdk in ["v1", "acs3"] {
         let mut world = World::default();
         world.set_boot(std::time::Duration::from_secs(1));

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use cloud::{Clock, SystemClock};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A process that is killed when this is dropped.
 #[derive(Debug)]
@@ -54,6 +55,19 @@ impl Drop for Process {
 pub(crate) fn signal(name: &str, pid: u32) {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
     assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {pid}");
+}
+
+/// This machine's processors. A test that measures their load has them for itself; the others share.
+static PROCESSORS: RwLock<()> = RwLock::const_new(());
+
+/// Held by a test during which others may run.
+pub(crate) async fn processors_shared() -> RwLockReadGuard<'static, ()> {
+    PROCESSORS.read().await
+}
+
+/// Held by a test that runs alone.
+pub(crate) async fn processors_alone() -> RwLockWriteGuard<'static, ()> {
+    PROCESSORS.write().await
 }
 
 /// A port of 127.0.0.1 that was free a moment ago.

@@ -178,6 +178,7 @@ scale_in = {{ below = 30 }}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shipped_unit_lives_in_a_booted_systemd() {
+    let _processors = crate::support::processors_shared().await;
     let world = World::default();
     let emulator = Emulator::on_loopback(world, Arc::new(SystemClock)).await.expect("up");
     // The machine has the network of its host.
