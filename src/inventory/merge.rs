@@ -7,7 +7,7 @@ use cloud::{Instance, InstanceId, Status, Tags, Timestamp, clock};
 
 use crate::model::{
     self, AccountEvent, Fleet, History, IntentId, Inventory, Limits, Member, Ownership, Phase,
-    Tracked, Unlisted, rfc3339, tags,
+    Tracked, Unlisted, VISIBILITY_GRACE, rfc3339, tags,
 };
 
 use super::{Heard, Survey};
@@ -64,10 +64,7 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
         boot_timeout: fleet.boot_timeout.span.get(),
         ready_timeout: fleet.ready_timeout.map(model::Span::get),
     };
-    // What was asked for by id is newer than the listing.
-    let asked: BTreeSet<&InstanceId> = seen.asked.iter().collect();
-    let listed = seen.listed.iter().filter(|instance| !asked.contains(&instance.id));
-    let current: Vec<&Instance> = listed.chain(seen.by_id).collect();
+    let current = current(seen, history);
     let heard = useful(seen.heard, &current);
 
     let mut members: BTreeMap<InstanceId, Member> = BTreeMap::new();
@@ -109,8 +106,13 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
         });
     }
     for (id, tracked) in history.instances.iter().filter(|(id, _)| !members.contains_key(id)) {
-        let seen = None;
-        let phase = tracked.phase.next(seen, clock::age(now, tracked.since), limits);
+        let phase = match tracked.phase {
+            // Listings may not show it yet, and one answer to a question by id is not enough.
+            Phase::Booting | Phase::Warming | Phase::InService if is_young(tracked, now) => {
+                tracked.phase
+            }
+            before => before.next(None, clock::age(now, tracked.since), limits),
+        };
         // An id that no listing shows costs nothing: failed here means that it never came to be.
         if !matches!(phase, Phase::Gone | Phase::Failed) {
             if phase != tracked.phase {
@@ -125,6 +127,29 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
     survey.inventory.members = members.into_values().collect();
     survey.inventory.lost_zones = lost_zones(&survey.inventory, history, now);
     survey
+}
+
+/// The newest that is known of each instance.
+///
+/// What was asked for by id is newer than the listing, but an instance that only one of the two
+/// shows is there: nothing is gone before both miss it. Except what we ended ourselves: there it is
+/// the end that is expected.
+fn current<'a>(seen: &Seen<'a>, history: &History) -> Vec<&'a Instance> {
+    let found: BTreeSet<&InstanceId> = seen.by_id.iter().map(|instance| &instance.id).collect();
+    let asked: BTreeSet<&InstanceId> = seen.asked.iter().collect();
+    let ended = |id: &InstanceId| {
+        history.instances.get(id).is_some_and(|tracked| tracked.phase == Phase::Terminating)
+    };
+    let is_newest = |instance: &&Instance| {
+        let id = &instance.id;
+        !found.contains(id) && !(asked.contains(id) && ended(id))
+    };
+    seen.listed.iter().filter(is_newest).chain(seen.by_id).collect()
+}
+
+/// Whether a listing may not show it yet.
+fn is_young(tracked: &Tracked, now: Timestamp) -> bool {
+    tracked.launched_at.is_some_and(|at| clock::age(now, at) < VISIBILITY_GRACE)
 }
 
 fn empty(now: Timestamp, history: &History) -> Inventory {
@@ -250,7 +275,11 @@ fn missing_tags(fleet: &Fleet, instance: &Instance, history: &History) -> Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fixtures::{ago, fleet, now, tracked};
+    use crate::model::fixtures::{ago, fleet, member, now, tracked};
+
+    fn empty_handed<'a>() -> Seen<'a> {
+        Seen { listed: &[], asked: &[], by_id: &[], base: &[], heard: None }
+    }
 
     /// What is lost by an empty listing, of instances in these phases for so many seconds.
     fn lost(known: &[(Phase, u64)]) -> (usize, usize) {
@@ -259,8 +288,7 @@ mod tests {
             let tracked = Tracked { since: ago(*secs), ..tracked(*phase, ("c7", "vsw-h")) };
             history.instances.insert(format!("i-{n}").as_str().into(), tracked);
         }
-        let seen = Seen { listed: &[], asked: &[], by_id: &[], base: &[], heard: None };
-        let survey = merge(&fleet(0, 9), &seen, &history, now());
+        let survey = merge(&fleet(0, 9), &empty_handed(), &history, now());
         let Loss { lost, of } = loss(&history, &survey.phases);
         (lost, of)
     }
@@ -272,5 +300,32 @@ mod tests {
         assert_eq!(lost(&[serves, (Phase::Requested, 600), (Phase::Requested, 600)]), (3, 3));
         assert_eq!(lost(&[serves, (Phase::Requested, 10)]), (1, 1), "it may still appear");
         assert_eq!(lost(&[serves, (Phase::Terminating, 600)]), (1, 1), "it was to go");
+    }
+
+    #[test]
+    fn nothing_is_gone_that_a_listing_shows_or_may_not_show_yet() {
+        let of = |phase: Phase, age: u64, listed: bool| {
+            let listed: Vec<Instance> =
+                listed.then(|| member("i-1", 60).instance).into_iter().collect();
+            let asked = ["i-1".into()];
+            let known = Tracked { launched_at: Some(ago(age)), ..tracked(phase, ("c7", "vsw-h")) };
+            let history =
+                History { instances: [("i-1".into(), known)].into(), ..History::default() };
+            let seen = Seen { listed: &listed, asked: &asked, ..empty_handed() };
+            let survey = merge(&fleet(0, 9), &seen, &history, now());
+            let is_there = !survey.inventory.members.is_empty();
+            (
+                is_there || !survey.inventory.unlisted.is_empty(),
+                survey.phases.get(&asked[0]).copied(),
+            )
+        };
+        let gone = (false, Some(Phase::Gone));
+        for phase in [Phase::Booting, Phase::Warming, Phase::InService] {
+            assert!(of(phase, 600, true).0, "{phase}: an answer by id alone is not believed");
+            assert_eq!(of(phase, 600, false), gone, "{phase}: both miss it");
+            assert_eq!(of(phase, 60, false), (true, None), "{phase}: listings may lag");
+        }
+        assert_eq!(of(Phase::Terminating, 600, true), gone, "its end is what was expected");
+        assert!(of(Phase::Draining, 600, true).0, "a drain ends by a deletion");
     }
 }

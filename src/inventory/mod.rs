@@ -46,9 +46,10 @@ struct Suspect {
     listing: u64,
 }
 
-/// How many looks in a row, each with a permission probe, must agree before the loss of more than
-/// half of a fleet is believed: the second look comes a whole interval later.
-const LOOKS: u32 = 2;
+/// How many looks in a row, each at a new listing and with a permission probe, must agree before the
+/// loss of more than half of a fleet is believed. The looks are an interval apart, so three are half
+/// a minute at the default of 15 s: a listing that lies for a moment must not buy a second fleet.
+const LOOKS: u32 = 3;
 
 impl Surveyor {
     /// The instances of `fleet` by `listing`, and by asking for those ids that it does not settle.
@@ -116,7 +117,7 @@ impl Surveyor {
             suspects.remove(&fleet.id);
             return None;
         }
-        Some(format!("{missing} at once; a second look must agree"))
+        Some(format!("{missing} at once; look {} of {LOOKS} that must agree", suspect.looks))
     }
 
     fn suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<FleetId, Suspect>> {

@@ -32,7 +32,7 @@ pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
         return plan;
     }
     let mut drafts = repairs(inputs);
-    retire::drained(inventory, &mut drafts);
+    retire::drained(inputs, &mut drafts);
     retire::failed(inputs, &mut drafts);
     retire::surplus(inputs, decision.remove, &mut drafts, &mut plan);
     let mut ids = Ids { entropy: inputs.entropy, drawn: 0 };

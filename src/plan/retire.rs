@@ -7,37 +7,47 @@
 
 use cloud::{InstanceId, Mutation, Status, Terminate};
 
-use crate::model::{Direction, Inputs, Inventory, Member, Ownership, Phase, Plan, tags};
+use crate::model::{Direction, Fleet, Inputs, Member, Ownership, Phase, Plan, tags};
 
 /// DeleteInstances and StopInstances take 1 to 100 ids per call.
 const BATCH: usize = 100;
 
 /// The deletion of those whose drain is over.
-pub(super) fn drained(inventory: &Inventory, drafts: &mut Vec<Mutation>) {
+pub(super) fn drained(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
+    let Inputs { fleet, inventory, .. } = inputs;
     let drained = inventory.members.iter().filter(|member| {
         member.phase == Phase::Draining
             && member.instance.status == Status::Stopped
-            && is_ours(member)
+            && is_ours(member, fleet)
             && !tags::protect(&member.instance)
     });
     let drained: Vec<InstanceId> = drained.map(|member| member.instance.id.clone()).collect();
     batches(&drained, |ids| Mutation::Delete { ids, how: Terminate::StopThenDelete }, drafts);
 }
 
-/// The deletion of those that we launched and that never came into service. They carry no load, so
-/// the power is cut: an operating system that did not come up cannot shut down.
+/// The deletion of those that never came into service: the power is cut, since they carry no load
+/// and an operating system that did not come up cannot shut down.
+///
+/// What once served and was stopped since may have been stopped by somebody who wants to look at it.
+/// It is left alone, and so is what only may have served because the records of it were lost.
 pub(super) fn failed(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
     let Inputs { fleet, inventory, history, now, .. } = inputs;
     if inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, *now)) {
         return;
     }
+    let never_served = |member: &Member| {
+        let instance = &member.instance;
+        let known = history.instances.get(&instance.id);
+        let launched = known.is_some_and(|tracked| tracked.launched_by.is_some());
+        // Without the record of its launch, its tags and its status say enough.
+        let hangs = matches!(instance.status, Status::Pending | Status::Starting)
+            && instance.tags.contains_key(tags::INTENT);
+        (launched || hangs) && known.is_none_or(|tracked| !tracked.served)
+    };
     let failed = inventory.members.iter().filter(|member| {
         member.phase == Phase::Failed
-            && history
-                .instances
-                .get(&member.instance.id)
-                .is_some_and(|tracked| tracked.launched_by.is_some() && !tracked.served)
-            && is_ours(member)
+            && never_served(member)
+            && is_ours(member, fleet)
             && !tags::protect(&member.instance)
             && may_be_ended(&member.instance.id, inputs)
     });
@@ -50,7 +60,8 @@ pub(super) fn surplus(inputs: &Inputs, remove: u32, drafts: &mut Vec<Mutation>, 
     if remove == 0 {
         return;
     }
-    let candidates = inputs.inventory.members.iter().filter(|member| is_candidate(member));
+    let candidates =
+        inputs.inventory.members.iter().filter(|member| is_candidate(member, &inputs.fleet));
     let mut eligible: Vec<&Member> =
         candidates.filter(|member| may_be_ended(&member.instance.id, inputs)).collect();
     eligible.sort_by(|a, b| {
@@ -89,12 +100,18 @@ fn may_be_ended(id: &InstanceId, inputs: &Inputs) -> bool {
     !refused && !history.is_in_flight(id)
 }
 
-fn is_ours(member: &Member) -> bool {
-    member.ownership == Ownership::Managed && member.missing_tags.is_empty()
+/// By its own tags, not by our records only: where they were lost, or do not show yet, it is left
+/// alone until they do.
+fn is_ours(member: &Member, fleet: &Fleet) -> bool {
+    let shows = |key: &str, value: &str| member.instance.tags.get(key).is_some_and(|v| v == value);
+    member.ownership == Ownership::Managed
+        && member.missing_tags.is_empty()
+        && shows(tags::SOURCE, tags::SOURCE_AUTO)
+        && shows(tags::FLEET, &fleet.id.0)
 }
 
-fn is_candidate(member: &Member) -> bool {
-    is_ours(member)
+fn is_candidate(member: &Member, fleet: &Fleet) -> bool {
+    is_ours(member, fleet)
         && member.instance.status == Status::Running
         && matches!(member.phase, Phase::Warming | Phase::InService)
         && !tags::protect(&member.instance)

@@ -67,12 +67,10 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
                 };
                 for id in ids {
                     // What never served may be in any state.
-                    let known = inputs.history.instances.get(id);
-                    let never_served =
-                        known.is_some_and(|known| known.launched_by.is_some() && !known.served);
                     let listed = inventory.members.iter().find(|m| m.instance.id == *id);
                     let now = listed.map(|member| member.instance.status);
-                    ended.push((id, now.filter(|_| never_served).unwrap_or(wanted)));
+                    ended
+                        .push((id, now.filter(|s| never_served(id, *s, inputs)).unwrap_or(wanted)));
                 }
             }
             Mutation::Tag { .. } | Mutation::Start { .. } => {}
@@ -106,6 +104,15 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
         return Err(Objection::BelowMin { left, min: fleet.bounds.min });
     }
     Ok(())
+}
+
+/// Whether it never came up, as the records say, or, where they were lost, its status.
+fn never_served(id: &InstanceId, status: Status, inputs: &Inputs) -> bool {
+    match inputs.history.instances.get(id) {
+        Some(known) if known.served => false,
+        Some(known) if known.launched_by.is_some() => true,
+        _ => matches!(status, Status::Pending | Status::Starting),
+    }
 }
 
 /// A hold keeps its direction, whatever was decided.

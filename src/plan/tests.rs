@@ -246,7 +246,7 @@ fn the_review_refuses_what_must_never_happen() {
 proptest! {
     #[test]
     fn every_plan_passes_the_review_and_only_ends_our_own(
-        ages in prop::collection::vec((0i64..500, 0u8..6), 0..40),
+        ages in prop::collection::vec((0i64..500, 0u8..7), 0..40),
         min in 0u32..10, span in 0u32..40, desired in 0u32..60,
     ) {
         let members = ages.iter().enumerate().map(|(n, (age, kind))| {
@@ -256,6 +256,8 @@ proptest! {
                 1 => member.instance.deletion_protection = true,
                 2 => { member.phase = Phase::Failed; member.instance.status = Status::Stopped; }
                 3 => { member.missing_tags.insert(tags::FLEET.into(), "web".into()); }
+                // Nobody remembers its launch, so nobody knows which tags it should have.
+                4 => member.instance.tags.clear(),
                 _ => {}
             }
             member
@@ -268,6 +270,7 @@ proptest! {
             let member = inventory.members.iter().find(|m| m.instance.id.0 == id).expect("listed");
             prop_assert_eq!(member.ownership, Ownership::Managed);
             prop_assert!(!member.instance.deletion_protection && member.missing_tags.is_empty());
+            prop_assert!(member.instance.tags.contains_key(tags::SOURCE));
         }
     }
 
@@ -368,10 +371,14 @@ fn what_never_served_is_cleared_away_and_what_did_is_left_when_somebody_stopped_
     history.instances.insert("i-never".into(), fixtures::tracked(Phase::Failed, ("c7", "vsw-h")));
     let served = Tracked { served: true, ..fixtures::tracked(Phase::Failed, ("c7", "vsw-h")) };
     history.instances.insert("i-stopped".into(), served);
-    let inventory = inventory(vec![never, stopped, adopted, member("i-1", 9)]);
+    // Of these two there are no records: one never came up, the other may have served.
+    let mut found = member("i-found", 92);
+    found.phase = Phase::Failed;
+    found.instance.status = Status::Stopped;
+    let inventory = inventory(vec![never, stopped, adopted, found, member("i-1", 9)]);
     let mut inputs = inputs(fleet(1, 9), inventory, history);
     let plan = planned_with(inputs.clone(), 1);
-    assert_eq!(victims(&plan), ["i-never"]);
+    assert_eq!(victims(&plan), ["i-never", "i-adopted"]);
     let Mutation::Delete { how, .. } = &plan.actions[0].mutation else { panic!("a deletion") };
     assert_eq!(*how, Terminate::Force);
     // Not under a hold, and not right after it refused.
@@ -381,7 +388,7 @@ fn what_never_served_is_cleared_away_and_what_did_is_left_when_somebody_stopped_
         why: "initializing".into(),
     };
     inputs.history.refused.insert("i-never".into(), refused);
-    assert_eq!(victims(&planned_with(inputs, 1)), [""; 0]);
+    assert_eq!(victims(&planned_with(inputs, 1)), ["i-adopted"]);
 }
 
 #[test]

@@ -155,14 +155,14 @@ async fn an_empty_listing_is_not_believed_while_the_permission_is_missing() {
 }
 
 #[tokio::test]
-async fn instances_that_are_really_gone_are_replaced_after_a_second_look() {
+async fn instances_that_are_really_gone_are_replaced_after_a_third_look() {
     let setup = Setup::settled(Wish::default()).await;
     for view in setup.fleet() {
         setup.emulator.vanish(&view.id);
     }
     let reports = setup.ticks(8, 50.0).await;
     let doubts = reports.iter().filter(|report| !report.alerts.is_empty()).count();
-    assert_eq!(doubts, 1, "the first look is not believed, the second is");
+    assert_eq!(doubts, 2, "the first looks are not believed, the third is");
     assert_eq!(setup.fleet().len(), 2);
 }
 

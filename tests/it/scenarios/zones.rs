@@ -25,7 +25,7 @@ pub(super) async fn half_is_lost() -> usize {
     worst
 }
 
-/// A listing that lost everything is believed at the second look only.
+/// A listing that lost everything is believed at the third look only.
 pub(super) async fn all_is_lost() -> usize {
     let mut worst = 0;
     for offset in OFFSETS {
