@@ -37,18 +37,20 @@ pub(super) fn to_be_asked(listed: &[Instance], history: &History, is_new: bool) 
     history.instances.iter().filter(asked).map(|(id, _)| id.clone()).collect()
 }
 
-/// Instances that a survey takes for gone although nobody ended them, of all that should be listed.
+/// Instances that a survey takes for gone although nobody ended them, of those that it says
+/// anything about.
 pub(super) struct Loss {
     pub(super) lost: usize,
     pub(super) of: usize,
 }
 
-/// An instance should be listed when it was listed before, or was accepted long enough ago. That it
+/// Of what is not listed and may not be listed yet, nothing is known. That an accepted instance
 /// "never appeared" may also mean that it appeared while the journal was away.
-pub(super) fn loss(history: &History, phases: &BTreeMap<InstanceId, Phase>) -> Loss {
+pub(super) fn loss(history: &History, survey: &Survey) -> Loss {
+    let unknown: BTreeSet<&InstanceId> = survey.inventory.unlisted.iter().map(|u| &u.id).collect();
     let mut loss = Loss { lost: 0, of: 0 };
-    for (id, tracked) in &history.instances {
-        let is_gone = phases.get(id) == Some(&Phase::Gone);
+    for (id, tracked) in history.instances.iter().filter(|(id, _)| !unknown.contains(id)) {
+        let is_gone = survey.phases.get(id) == Some(&Phase::Gone);
         let listed = matches!(tracked.phase, Phase::Booting | Phase::Warming | Phase::InService);
         if listed || (tracked.phase == Phase::Requested && is_gone) {
             loss.of += 1;
@@ -285,18 +287,22 @@ mod tests {
     fn lost(known: &[(Phase, u64)]) -> (usize, usize) {
         let mut history = History::default();
         for (n, (phase, secs)) in known.iter().enumerate() {
-            let tracked = Tracked { since: ago(*secs), ..tracked(*phase, ("c7", "vsw-h")) };
+            let launched_at = Some(ago(*secs));
+            let known = tracked(*phase, ("c7", "vsw-h"));
+            let tracked = Tracked { since: ago(*secs), launched_at, ..known };
             history.instances.insert(format!("i-{n}").as_str().into(), tracked);
         }
         let survey = merge(&fleet(0, 9), &empty_handed(), &history, now());
-        let Loss { lost, of } = loss(&history, &survey.phases);
+        let Loss { lost, of } = loss(&history, &survey);
         (lost, of)
     }
 
     #[test]
     fn an_accepted_instance_is_lost_once_it_should_have_appeared() {
         let serves = (Phase::InService, 3_600);
-        assert_eq!(lost(&[serves, serves, (Phase::Booting, 30)]), (3, 3));
+        assert_eq!(lost(&[serves, serves, (Phase::Booting, 300)]), (3, 3));
+        let young = (Phase::Warming, 30);
+        assert_eq!(lost(&[serves, young, young]), (1, 1), "of the young ones nothing is known");
         assert_eq!(lost(&[serves, (Phase::Requested, 600), (Phase::Requested, 600)]), (3, 3));
         assert_eq!(lost(&[serves, (Phase::Requested, 10)]), (1, 1), "it may still appear");
         assert_eq!(lost(&[serves, (Phase::Terminating, 600)]), (1, 1), "it was to go");

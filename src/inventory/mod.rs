@@ -96,7 +96,7 @@ impl Surveyor {
         survey: &Survey,
         listing: &Listing,
     ) -> Option<String> {
-        let merge::Loss { lost, of } = merge::loss(history, &survey.phases);
+        let merge::Loss { lost, of } = merge::loss(history, survey);
         if lost == 0 || lost * 2 <= of {
             self.suspects().remove(&fleet.id);
             return None;
