@@ -52,17 +52,19 @@ pub enum JournalError {
         known: i64,
     },
     #[error(
-        "the tables of {path} have version {found}, this command reads version {known}: start the \
+        "the tables of {place} have version {found}, this command reads version {known}: start the \
          daemon of this version once, it carries them over"
     )]
-    Older { path: PathBuf, found: i64, known: i64 },
-    #[error("{path} was opened to look at it: nothing can be recorded through that")]
-    LookOnly { path: PathBuf },
+    Older { place: String, found: i64, known: i64 },
+    #[error("{place} has no journal yet: start the daemon once, it makes the tables")]
+    Absent { place: String },
+    #[error("{place} was opened to look at it: nothing can be recorded through that")]
+    LookOnly { place: String },
     #[error(
-        "{path} was opened for an operator's command: only what an operator says can be recorded \
+        "{place} was opened for an operator's command: only what an operator says can be recorded \
          through that"
     )]
-    OperatorOnly { path: PathBuf },
+    OperatorOnly { place: String },
     #[error("the address of the database is wrong: {why}")]
     Address { why: String },
     #[error(

@@ -7,13 +7,11 @@ use cloud::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::OwnedMutexGuard;
 
-use super::store::{Durability, Fence, Held, Scope, Seq, Snapshot, Spend, Store, Write, Written};
+use super::fold::{self, Folded};
+use super::store::{Durability, Fence, Held, Scope, Seq, Spend, Store, Write, Written};
 use super::{Intended, JournalError, Lease, codec};
 use crate::model::{AccountEvent, AccountId, Event, FleetId, History, ReplicaId};
 
-/// A snapshot of the fold is written every so many records: taking a fleet over folds fewer. Where a
-/// test kills the daemon while it writes one, seconds must be enough to come to it.
-const SNAPSHOT_EVERY: usize = if cfg!(feature = "failpoints") { 8 } else { 200 };
 /// Fleets whose ticks are written in one transaction: long enough to be worth a commit, short enough
 /// that a fleet that wants to act does not wait for all others.
 const WRITTEN_TOGETHER: usize = 200;
@@ -220,10 +218,10 @@ impl Cell {
         if self.fence != Some(lease.fence) || self.history.is_none() {
             self.pending.clear();
             let scope = Scope::Fleet(lease.fleet.clone());
-            let (history, reached, since) = load(store, &scope).await?;
-            self.history = Some(history);
+            let Folded { value, reached, since_snapshot } = Folded::load(store, &scope).await?;
+            self.history = Some(value);
             self.reached = reached;
-            self.since_snapshot = since;
+            self.since_snapshot = since_snapshot;
             self.fence = Some(lease.fence);
         }
         Ok(self.history.as_ref().expect("it was read just now"))
@@ -282,46 +280,15 @@ impl Cell {
 
     /// Writes a snapshot when it is time for one and everything in the history is recorded.
     async fn snapshot(&mut self, store: &dyn Store, scope: &Scope) {
-        if self.since_snapshot < SNAPSHOT_EVERY || !self.pending.is_empty() || self.fence.is_none()
-        {
+        let is_due = fold::is_due(self.since_snapshot);
+        if !is_due || !self.pending.is_empty() || self.fence.is_none() {
             return;
         }
         let Some(history) = &self.history else { return };
-        let snapshot =
-            Snapshot { seq: self.reached, v: codec::VERSION, body: codec::text(history) };
         failpoint!("snapshot.before");
-        let saved = store.save_snapshot(scope, &snapshot).await;
-        failpoint!("snapshot.after");
-        match saved {
-            Ok(()) => self.since_snapshot = 0,
-            // The records are there; a snapshot only makes the next start faster.
-            Err(error) => tracing::warn!("no snapshot of {} was written: {error}", scope.name()),
+        if fold::save_snapshot(store, scope, self.reached, history).await {
+            self.since_snapshot = 0;
         }
+        failpoint!("snapshot.after");
     }
-}
-
-/// The fold of a fleet's records, the last of them, and how many there are since the snapshot.
-pub(super) async fn load(
-    store: &dyn Store,
-    scope: &Scope,
-) -> Result<(History, Seq, usize), JournalError> {
-    let (snapshot, records) = store.load(scope).await?;
-    let unreadable = |what: String, why: codec::Unreadable| JournalError::Unreadable {
-        what,
-        why: why.to_string(),
-    };
-    let mut reached = 0;
-    let mut history = History::default();
-    if let Some(snapshot) = snapshot {
-        history = codec::history(snapshot.v, &snapshot.body)
-            .map_err(|why| unreadable(format!("the snapshot of {}", scope.name()), why))?;
-        reached = snapshot.seq;
-    }
-    for record in &records {
-        let event = codec::event(record.v, &record.body)
-            .map_err(|why| unreadable(format!("record {}", record.seq), why))?;
-        history.apply(&event);
-        reached = record.seq;
-    }
-    Ok((history, reached, records.len()))
 }

@@ -11,6 +11,7 @@
 pub mod codec;
 mod error;
 mod fleets;
+mod fold;
 mod leases;
 mod shared;
 pub mod store;
@@ -310,7 +311,8 @@ async fn open_store(url: &StateUrl) -> Result<Arc<dyn Store>, JournalError> {
         StateUrl::Memory => Arc::new(store::Memory::forgetful()),
         StateUrl::Sqlite { path } => Arc::new(store::Sqlite::open(path, codec::VERSION).await?),
         StateUrl::Postgres { url, password } => {
-            Arc::new(store::Postgres::new(&options(url, password), codec::VERSION)?)
+            let access = store::Access::Everything;
+            Arc::new(store::Postgres::new(&options(url, password), access, codec::VERSION)?)
         }
     })
 }

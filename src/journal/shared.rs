@@ -9,7 +9,8 @@ use std::time::Duration;
 use cloud::{Timestamp, clock};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
-use super::store::{self, Durability, Scope, Seq, Snapshot, Store, Write};
+use super::fold::{Fold, Folded};
+use super::store::{self, Durability, Scope, Store, Write};
 use super::{JournalError, codec};
 use crate::model::{
     Account, AccountEvent, AccountId, Amounts, FleetId, Hold, Holds, OperatorEvent, ReplicaId,
@@ -20,20 +21,14 @@ use crate::model::{
 const SHARED_FOR: Duration = Duration::from_secs(2);
 /// Brakes look back over an hour.
 pub(crate) const BRAKE_WINDOW: Duration = Duration::from_secs(60 * 60);
-/// A snapshot of a fold is written every so many records.
-const SNAPSHOT_EVERY: usize = 200;
 
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    operator: Mutex<Operator>,
+    /// Held by who reads what people said; `None` before the first time.
+    operator: AsyncMutex<Option<Folded<Holds>>>,
+    /// As it was last read.
+    holds: Mutex<Holds>,
     accounts: Mutex<BTreeMap<AccountId, Arc<Shelf>>>,
-}
-
-#[derive(Debug, Default)]
-struct Operator {
-    holds: Holds,
-    reached: Seq,
-    loaded: bool,
 }
 
 /// What is kept of one account.
@@ -54,18 +49,16 @@ struct Failures {
 
 #[derive(Debug, Default)]
 struct Cell {
-    account: Account,
-    reached: Seq,
-    since_snapshot: usize,
-    loaded: bool,
+    /// `None` before it was read.
+    account: Option<Folded<Account>>,
     /// When it was last read.
     read_at: Option<Timestamp>,
     spent: Option<(Timestamp, Vec<store::Spent>)>,
 }
 
 impl Shared {
-    fn operator(&self) -> std::sync::MutexGuard<'_, Operator> {
-        self.operator.lock().expect("no holder of this lock can panic")
+    fn last_holds(&self) -> std::sync::MutexGuard<'_, Holds> {
+        self.holds.lock().expect("no holder of this lock can panic")
     }
 
     fn shelf(&self, account: &AccountId) -> Arc<Shelf> {
@@ -75,33 +68,14 @@ impl Shared {
 
     /// Reads what people said since the last time.
     pub(super) async fn refresh_operator(&self, store: &dyn Store) -> Result<(), JournalError> {
-        let (loaded, reached) = {
-            let operator = self.operator();
-            (operator.loaded, operator.reached)
-        };
-        let (snapshot, records) = if loaded {
-            (None, store.since(&Scope::Operator, reached).await?)
-        } else {
-            store.load(&Scope::Operator).await?
-        };
-        let mut operator = self.operator();
-        if let Some(snapshot) = snapshot {
-            operator.holds = codec::fold(snapshot.v, &snapshot.body)
-                .map_err(|why| unreadable("the snapshot of operator".to_owned(), &why))?;
-            operator.reached = snapshot.seq;
-        }
-        for record in records {
-            let event = codec::operator_event(record.v, &record.body)
-                .map_err(|why| unreadable(format!("record {}", record.seq), &why))?;
-            operator.holds.apply(&event);
-            operator.reached = record.seq;
-        }
-        operator.loaded = true;
+        let mut operator = self.operator.lock().await;
+        let folded = read(&mut operator, store, &Scope::Operator).await?;
+        self.last_holds().clone_from(&folded.value);
         Ok(())
     }
 
     pub(super) fn holds(&self, fleet: &FleetId, now: Timestamp) -> Vec<Hold> {
-        self.operator().holds.of(fleet, now)
+        self.last_holds().of(fleet, now)
     }
 
     pub(super) async fn account(
@@ -114,11 +88,14 @@ impl Shared {
         let mut cell = shelf.turn().await?;
         let is_new = |at: Timestamp| at <= now && clock::age(now, at) < SHARED_FOR;
         if !cell.read_at.is_some_and(is_new) {
-            shelf.tell(cell.read(store, account).await)?;
+            let scope = Scope::Account(account.clone());
+            let folded = shelf.tell(read(&mut cell.account, store, &scope).await)?;
+            let account = folded.value.clone();
+            shelf.last.lock().expect("no holder of this lock can panic").clone_from(&account);
             cell.read_at = Some(now);
-            shelf.last.lock().expect("no holder of this lock can panic").clone_from(&cell.account);
+            return Ok(account);
         }
-        Ok(cell.account.clone())
+        Ok(cell.account.as_ref().map(|folded| folded.value.clone()).unwrap_or_default())
     }
 
     pub(super) fn last_known(&self, account: &AccountId) -> Account {
@@ -212,45 +189,19 @@ impl Shelf {
     }
 }
 
-impl Cell {
-    async fn read(&mut self, store: &dyn Store, account: &AccountId) -> Result<(), JournalError> {
-        let scope = Scope::Account(account.clone());
-        let records = if self.loaded {
-            store.since(&scope, self.reached).await?
-        } else {
-            let (snapshot, records) = store.load(&scope).await?;
-            self.account = Account::default();
-            if let Some(snapshot) = snapshot {
-                self.account = codec::fold(snapshot.v, &snapshot.body)
-                    .map_err(|why| unreadable(format!("the snapshot of {}", scope.name()), &why))?;
-                self.reached = snapshot.seq;
-            }
-            records
-        };
-        for record in &records {
-            let event = codec::account_event(record.v, &record.body)
-                .map_err(|why| unreadable(format!("record {}", record.seq), &why))?;
-            self.account.apply(&event);
-            self.reached = record.seq;
-        }
-        self.loaded = true;
-        self.since_snapshot += records.len();
-        if self.since_snapshot >= SNAPSHOT_EVERY {
-            let body = codec::text(&self.account);
-            let snapshot = Snapshot { seq: self.reached, v: codec::VERSION, body };
-            match store.save_snapshot(&scope, &snapshot).await {
-                Ok(()) => self.since_snapshot = 0,
-                Err(error) => {
-                    tracing::warn!("no snapshot of {} was written: {error}", scope.name());
-                }
-            }
-        }
-        Ok(())
+/// Brings `known` up to what is recorded of `scope`, and keeps its snapshot young.
+async fn read<'a, T: Fold>(
+    known: &'a mut Option<Folded<T>>,
+    store: &dyn Store,
+    scope: &Scope,
+) -> Result<&'a Folded<T>, JournalError> {
+    match known {
+        Some(folded) => folded.add(&store.since(scope, folded.reached).await?)?,
+        None => *known = Some(Folded::load(store, scope).await?),
     }
-}
-
-fn unreadable(what: String, why: &codec::Unreadable) -> JournalError {
-    JournalError::Unreadable { what, why: why.to_string() }
+    let folded = known.as_mut().expect("it was read just now");
+    folded.snapshot_if_due(store, scope).await;
+    Ok(folded)
 }
 
 /// Records what a person said.

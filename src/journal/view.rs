@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use cloud::Timestamp;
 
+use super::fold::Folded;
 use super::store::{self, Query, Record, Scope, Seq, Store};
-use super::{JournalError, codec, fleets};
+use super::{JournalError, codec};
 use crate::config::StateUrl;
 use crate::model::{
     Account, AccountEvent, AccountId, Decided, DecisionId, Event, FleetId, History, Holds, Inputs,
@@ -68,7 +69,7 @@ impl Reader {
                 Arc::new(store::Sqlite::open_read_only(path, codec::VERSION).await?)
             }
             StateUrl::Postgres { url, password } => {
-                Arc::new(store::Postgres::new(&super::options(url, password), codec::VERSION)?)
+                Arc::new(to_database(url, password, store::Access::Look)?)
             }
         };
         Ok(Reader { store })
@@ -129,25 +130,18 @@ impl Reader {
     /// The history of one fleet.
     pub async fn history(&self, fleet: &FleetId) -> Result<History, JournalError> {
         let scope = Scope::Fleet(fleet.clone());
-        fleets::load(&*self.store, &scope).await.map(|(history, _, _)| history)
+        Folded::load(&*self.store, &scope).await.map(|folded| folded.value)
     }
 
     /// What is known of an account.
     pub async fn account(&self, account: &AccountId) -> Result<Account, JournalError> {
-        let shared = super::Shared::default();
-        shared.account(&*self.store, account, Timestamp::UNIX_EPOCH).await
+        let scope = Scope::Account(account.clone());
+        Folded::load(&*self.store, &scope).await.map(|folded| folded.value)
     }
 
     /// The holds that were placed and not lifted, ended ones among them.
     pub async fn holds(&self) -> Result<Holds, JournalError> {
-        let mut holds = Holds::default();
-        let (_, records) = self.store.load(&Scope::Operator).await?;
-        for record in records {
-            if let Ok(event) = codec::operator_event(record.v, &record.body) {
-                holds.apply(&event);
-            }
-        }
-        Ok(holds)
+        Folded::load(&*self.store, &Scope::Operator).await.map(|folded| folded.value)
     }
 
     /// Every fleet that was ever recorded.
@@ -182,7 +176,15 @@ pub(super) async fn open_for_operator(url: &StateUrl) -> Result<Arc<dyn Store>, 
             Arc::new(store::Sqlite::open_for_operator(path, codec::VERSION).await?)
         }
         StateUrl::Postgres { url, password } => {
-            Arc::new(store::Postgres::new(&super::options(url, password), codec::VERSION)?)
+            Arc::new(to_database(url, password, store::Access::OperatorsWord)?)
         }
     })
+}
+
+fn to_database(
+    url: &str,
+    password: &Option<cloud::Secret>,
+    access: store::Access,
+) -> Result<store::Postgres, JournalError> {
+    store::Postgres::new(&super::options(url, password), access, codec::VERSION)
 }

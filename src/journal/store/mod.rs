@@ -2,12 +2,13 @@
 //! who may write (leases), and how much was spent within the hour (brakes).
 //!
 //! A store knows nothing of what its records mean: a body is a text of a version. Every
-//! implementation passes the suite in `conformance.rs`.
+//! implementation passes the suite in `conformance/`.
 //!
 //! **Time.** The store's time decides on leases. A store that several machines share has a clock of
 //! its own and ignores the `now` that it is given; a store of one machine takes that `now`. What is
 //! kept of a time is exact to the millisecond at least.
 
+mod access;
 mod memory;
 mod postgres;
 mod sqlite;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 use super::JournalError;
 use crate::model::{AccountId, FleetId, ReplicaId};
 
+pub use access::Access;
 pub use memory::Memory;
 pub use postgres::{Postgres, PostgresOptions};
 pub use sqlite::Sqlite;

@@ -33,14 +33,14 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent, Store,
-    Write, Written,
+    Access, Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent,
+    Store, Write, Written,
 };
 use crate::model::{AccountId, ReplicaId};
 
 pub use address::PostgresOptions;
 
-/// One for the heartbeat, one for the ticks' records, two for the API and for pruning. Twenty
+/// One for the heartbeat, one for the ticks' records, two for reads and for pruning. Twenty
 /// replicas take 80 of the 100 connections that a server has unless told otherwise.
 const CONNECTIONS: u32 = 4;
 /// A server in another zone answers within 0.1 s. Who is not let in for 3 s is not let in.
@@ -57,21 +57,28 @@ pub struct Postgres {
     pool: PgPool,
     /// What errors call it.
     name: String,
+    access: Access,
     known_v: i64,
-    /// Filled once the tables are those of this version.
+    /// Filled once the tables are known to be those of this version.
     prepared: OnceCell<()>,
 }
 
 impl Postgres {
     /// A journal at that address, which need not answer yet. `known_v` is the newest version of
     /// records that the caller reads. Must be called within the runtime.
-    pub fn new(options: &PostgresOptions, known_v: i64) -> Result<Postgres, JournalError> {
+    ///
+    /// The tables are made, or carried over from an older version, with access to everything only.
+    pub fn new(
+        options: &PostgresOptions,
+        access: Access,
+        known_v: i64,
+    ) -> Result<Postgres, JournalError> {
         let (connect, name) = options.parse()?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)
             .connect_lazy_with(connect);
-        Ok(Postgres { pool, name, known_v, prepared: OnceCell::new() })
+        Ok(Postgres { pool, name, access, known_v, prepared: OnceCell::new() })
     }
 
     /// As [`Postgres::new`], and fails where the database cannot be used right now.
@@ -79,7 +86,7 @@ impl Postgres {
         options: &PostgresOptions,
         known_v: i64,
     ) -> Result<Postgres, JournalError> {
-        let store = Postgres::new(options, known_v)?;
+        let store = Postgres::new(options, Access::Everything, known_v)?;
         store.run(|guest| async move { (guest, Ok(())) }).await?;
         Ok(store)
     }
@@ -112,6 +119,11 @@ impl Postgres {
             }
         });
         bounded.await.unwrap_or_else(|_| Err(failure::too_slow(&self.name, BOUND)))
+    }
+
+    /// Refuses what only a daemon does.
+    fn as_daemon(&self) -> Result<(), JournalError> {
+        self.access.as_daemon(format_args!("the database {}", self.name))
     }
 
     async fn guest(&self) -> Result<Guest, sqlx::Error> {
@@ -181,6 +193,7 @@ impl Store for Postgres {
         ttl: Duration,
         _now: Timestamp,
     ) -> Result<Vec<ReplicaId>, JournalError> {
+        self.as_daemon()?;
         run!(self, leases::heartbeat, me, ttl)
     }
 
@@ -196,6 +209,7 @@ impl Store for Postgres {
         free_for: Duration,
         _now: Timestamp,
     ) -> Result<Vec<Held>, JournalError> {
+        self.as_daemon()?;
         run!(self, claim::claim, me, wanted, most, free_for)
     }
 
@@ -205,10 +219,12 @@ impl Store for Postgres {
         scopes: &[Scope],
         _now: Timestamp,
     ) -> Result<(), JournalError> {
+        self.as_daemon()?;
         run!(self, leases::release, me, scopes)
     }
 
     async fn depart(&self, me: &ReplicaId, _now: Timestamp) -> Result<(), JournalError> {
+        self.as_daemon()?;
         run!(self, leases::depart, me)
     }
 
@@ -219,6 +235,7 @@ impl Store for Postgres {
         durability: Durability,
         now: Timestamp,
     ) -> Result<Vec<Written>, JournalError> {
+        self.access.to_record(writes, format_args!("the database {}", self.name))?;
         run!(self, commit::commit, me, writes, durability, now)
     }
 
@@ -239,6 +256,7 @@ impl Store for Postgres {
     }
 
     async fn save_snapshot(&self, scope: &Scope, snapshot: &Snapshot) -> Result<(), JournalError> {
+        self.as_daemon()?;
         run!(self, commit::save_snapshot, scope, snapshot)
     }
 
@@ -255,6 +273,7 @@ impl Store for Postgres {
     }
 
     async fn prune(&self, keep: Retention) -> Result<(), JournalError> {
+        self.as_daemon()?;
         run!(self, prune::prune, keep)
     }
 

@@ -3,7 +3,7 @@
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 
-use super::{JournalError, Postgres, failure};
+use super::{Access, JournalError, Postgres, failure};
 
 /// The tables, version by version. Replicas that start at once wait for each other here.
 static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/store/migrations/postgres");
@@ -14,11 +14,17 @@ fn known() -> i64 {
 }
 
 impl Postgres {
-    /// Looks at the tables and makes what is missing. Nothing is changed in a database that is
+    /// Looks at the tables, and, as the daemon, makes what is missing. Nothing is changed in a database that is
     /// refused.
     pub(super) async fn prepare(&self) -> Result<(), JournalError> {
         let failed = |error: sqlx::Error| failure::of(&self.name, &error);
         let mut guest = self.guest().await.map_err(failed)?;
+        if self.access != Access::Everything {
+            self.refuse_newer(&mut guest).await?;
+            self.refuse_older(&mut guest).await?;
+            guest.leave();
+            return Ok(());
+        }
         make_schema(&mut guest).await.map_err(failed)?;
         self.refuse_newer(&mut guest).await?;
         let migrated = MIGRATIONS.run_direct(None, &mut *guest, false).await;
@@ -39,8 +45,7 @@ impl Postgres {
 
     async fn refuse_newer(&self, connection: &mut PgConnection) -> Result<(), JournalError> {
         let failed = |error: sqlx::Error| failure::of(&self.name, &error);
-        let tables = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-        let tables = if_there(connection, "_sqlx_migrations", tables).await.map_err(failed)?;
+        let tables = found(connection).await.map_err(failed)?;
         let records = "SELECT COALESCE(MAX(v), 0) FROM records";
         let records = if_there(connection, "records", records).await.map_err(failed)?;
         let (what, found, known) = if tables > known() {
@@ -56,9 +61,30 @@ impl Postgres {
                 .await
                 .map_err(failed)?;
         let writer = writer.unwrap_or_else(|| "of an unknown version".to_owned());
-        let place = format!("the database {}", self.name);
-        Err(JournalError::Newer { place, writer, what, found, known })
+        Err(JournalError::Newer { place: self.place(), writer, what, found, known })
     }
+
+    /// Refuses tables that only a daemon may make or change.
+    async fn refuse_older(&self, connection: &mut PgConnection) -> Result<(), JournalError> {
+        let found = found(connection).await.map_err(|error| failure::of(&self.name, &error))?;
+        match found {
+            0 => Err(JournalError::Absent { place: self.place() }),
+            found if found < known() => {
+                Err(JournalError::Older { place: self.place(), found, known: known() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("the database {}", self.name)
+    }
+}
+
+/// The version of the tables that are there; 0: none.
+async fn found(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    let tables = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+    if_there(connection, "_sqlx_migrations", tables).await
 }
 
 /// The number that `sql` selects; 0 where the table is not there.

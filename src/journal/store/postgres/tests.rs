@@ -127,7 +127,8 @@ async fn a_store_over_a_server_that_is_down_is_usable_once_it_is_up() {
     let server = Server::start();
     let url = server.url();
     server.stop();
-    let store = Postgres::new(&options(&url), KNOWN_V).expect("nothing is asked yet");
+    let store =
+        Postgres::new(&options(&url), Access::Everything, KNOWN_V).expect("nothing is asked yet");
     let error = within_bound(record(&store, "lost")).await.expect_err("down");
     assert!(matches!(error, JournalError::Unreachable { .. }), "{error}");
     server.resume();
@@ -308,10 +309,37 @@ async fn what_a_newer_version_wrote_is_refused_with_the_version_that_reads_it() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_makes_no_tables_and_records_only_what_an_operator_says() {
+    let server = Server::shared();
+    let url = server.url();
+    let as_command = |access| Postgres::new(&options(&url), access, KNOWN_V).expect("a handle");
+    let (look, operator) = (as_command(Access::Look), as_command(Access::OperatorsWord));
+    for command in [&look, &operator] {
+        let error = command.find(&Query::default()).await.expect_err("nothing is there yet");
+        assert!(error.to_string().contains("start the daemon once"), "{error}");
+    }
+    let daemon = open(&url).await.expect("open: neither of the two made a schema");
+    record(&daemon, "one").await.expect("recorded");
+    for command in [&look, &operator] {
+        assert_eq!(texts(command.find(&Query::default()).await.expect("read")), ["one"]);
+        let error = record(command, "two").await.expect_err("not for commands").to_string();
+        assert!(error.starts_with("the database test_"), "{error}");
+        let snapshot = Snapshot { seq: 1, v: 1, body: String::new() };
+        command.save_snapshot(&fleet("web"), &snapshot).await.expect_err("not for commands");
+    }
+    let hold = [append(&[(&Scope::Operator, "hold")])];
+    let at = SystemClock.now();
+    look.commit(&replica("a"), &hold, Durability::Durable, at).await.expect_err("looks only");
+    operator.commit(&replica("a"), &hold, Durability::Durable, at).await.expect("recorded");
+    assert_eq!(texts(daemon.find(&Query::default()).await.expect("read")), ["one", "hold"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_that_start_at_once_make_the_tables_once() {
     let server = Server::shared();
     let url = server.url();
-    let handles = [(); 3].map(|()| Postgres::new(&options(&url), KNOWN_V).expect("a handle"));
+    let handles = [(); 3]
+        .map(|()| Postgres::new(&options(&url), Access::Everything, KNOWN_V).expect("a handle"));
     let [a, b, c] = &handles;
     let (one, two, three) = tokio::join!(record(a, "1"), record(b, "2"), record(c, "3"));
     one.and(two).and(three).expect("recorded");

@@ -30,8 +30,8 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::{
-    Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent, Store,
-    Write, Written,
+    Access, Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent,
+    Store, Write, Written,
 };
 use crate::model::{AccountId, ReplicaId};
 
@@ -42,14 +42,6 @@ pub struct Sqlite {
     access: Access,
     /// `None` once closed.
     opened: Mutex<Option<Opened>>,
-}
-
-/// What may be done through a [`Sqlite`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Everything,
-    Look,
-    OperatorsWord,
 }
 
 #[derive(Debug)]
@@ -73,23 +65,14 @@ impl Sqlite {
 
     /// The connection, to do what only a daemon does.
     async fn to_write(&self) -> Result<Connected<'_>, JournalError> {
-        match self.access {
-            Access::Everything => self.to_read().await,
-            Access::Look => Err(JournalError::LookOnly { path: self.path.clone() }),
-            Access::OperatorsWord => Err(JournalError::OperatorOnly { path: self.path.clone() }),
-        }
+        self.access.as_daemon(self.path.display())?;
+        self.to_read().await
     }
 
     /// The connection, to record `writes`.
     async fn to_record(&self, writes: &[Write]) -> Result<Connected<'_>, JournalError> {
-        let operators = |write: &Write| {
-            let bare = write.lease.is_none() && write.spend.is_none() && write.inputs.is_none();
-            bare && write.records.iter().all(|record| record.scope == Scope::Operator)
-        };
-        match self.access {
-            Access::OperatorsWord if writes.iter().all(operators) => self.to_read().await,
-            _ => self.to_write().await,
-        }
+        self.access.to_record(writes, self.path.display())?;
+        self.to_read().await
     }
 
     fn failed(&self, error: &sqlx::Error) -> JournalError {

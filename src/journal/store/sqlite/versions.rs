@@ -58,7 +58,11 @@ pub(super) async fn refuse_older(
 ) -> Result<(), JournalError> {
     let found = found(connection).await.map_err(|error| failure::of(path, &error))?;
     if found < known() {
-        return Err(JournalError::Older { path: path.to_owned(), found, known: known() });
+        return Err(JournalError::Older {
+            place: path.display().to_string(),
+            found,
+            known: known(),
+        });
     }
     Ok(())
 }
