@@ -142,11 +142,9 @@ fn current<'a>(seen: &Seen<'a>, history: &History) -> Vec<&'a Instance> {
     let ended = |id: &InstanceId| {
         history.instances.get(id).is_some_and(|tracked| tracked.phase == Phase::Terminating)
     };
-    let is_newest = |instance: &&Instance| {
-        let id = &instance.id;
-        !found.contains(id) && !(asked.contains(id) && ended(id))
-    };
-    seen.listed.iter().filter(is_newest).chain(seen.by_id).collect()
+    let is_outdated = |id: &InstanceId| found.contains(id) || (asked.contains(id) && ended(id));
+    let listed = seen.listed.iter().filter(|instance| !is_outdated(&instance.id));
+    listed.chain(seen.by_id).collect()
 }
 
 /// Whether a listing may not show it yet.
