@@ -27,6 +27,11 @@ pub enum JournalError {
          tags, cool-downs begin anew)"
     )]
     CorruptDatabase { database: String, why: String },
+    #[error(
+        "{path} is not the file that this daemon opened: it was moved away or replaced; put it back, \
+         or stop the daemon before such a change and start it after"
+    )]
+    Moved { path: PathBuf },
     #[error("the disk is full, {path} cannot be written: free some space")]
     Full { path: PathBuf },
     #[error(

@@ -40,39 +40,60 @@ use crate::model::{AccountId, ReplicaId};
 pub struct Sqlite {
     path: PathBuf,
     access: Access,
+    /// Which file it is, whatever its name: the device and the number on it.
+    file: (u64, u64),
     /// `None` once closed.
     opened: Mutex<Option<Opened>>,
 }
 
 #[derive(Debug)]
 struct Opened {
-    connection: SqliteConnection,
+    connection: Link,
     /// Keeps other daemons out for as long as this value lives.
     _lock: Option<File>,
 }
 
-type Connected<'a> = MappedMutexGuard<'a, SqliteConnection>;
+#[derive(Debug)]
+enum Link {
+    Ready(SqliteConnection),
+    /// A method uses it, or was abandoned while it did.
+    Away,
+    /// A method failed, and nobody knows in which transaction it left the connection: after a full
+    /// disk it cannot begin another one, ever. The next method opens the file again.
+    Failed(JournalError),
+}
+
+type Turn<'a> = MappedMutexGuard<'a, Opened>;
 
 impl Sqlite {
-    /// The connection, to read.
-    async fn to_read(&self) -> Result<Connected<'_>, JournalError> {
+    /// Waits until nobody else uses the connection.
+    async fn turn(&self) -> Result<Turn<'_>, JournalError> {
         let opened = self.opened.lock().await;
-        let connected = MutexGuard::try_map(opened, |opened| {
-            opened.as_mut().map(|opened| &mut opened.connection)
-        });
-        connected.map_err(|_| JournalError::Closed)
+        MutexGuard::try_map(opened, Option::as_mut).map_err(|_| JournalError::Closed)
     }
 
-    /// The connection, to do what only a daemon does.
-    async fn to_write(&self) -> Result<Connected<'_>, JournalError> {
-        self.access.as_daemon(self.path.display())?;
-        self.to_read().await
+    /// The connection, opened again where it has to be.
+    async fn connection(&self, opened: &mut Opened) -> Result<SqliteConnection, JournalError> {
+        open::same_file(&self.path, self.file)?;
+        let before = match std::mem::replace(&mut opened.connection, Link::Away) {
+            Link::Ready(connection) => return Ok(connection),
+            Link::Away => None,
+            Link::Failed(why) => Some(why),
+        };
+        open::again(&self.path, self.access).await.map_err(|error| {
+            // On a full disk a file cannot even be opened, and SQLite does not say why.
+            let why = match error {
+                JournalError::Io { .. } => before.unwrap_or(error),
+                telling => telling,
+            };
+            opened.connection = Link::Failed(why.clone());
+            why
+        })
     }
 
-    /// The connection, to record `writes`.
-    async fn to_record(&self, writes: &[Write]) -> Result<Connected<'_>, JournalError> {
-        self.access.to_record(writes, self.path.display())?;
-        self.to_read().await
+    /// Refuses what only a daemon does.
+    fn as_daemon(&self) -> Result<(), JournalError> {
+        self.access.as_daemon(self.path.display())
     }
 
     fn failed(&self, error: &sqlx::Error) -> JournalError {
@@ -100,6 +121,25 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Runs one function of a submodule on the connection of `$store`.
+macro_rules! run {
+    ($store:ident, $work:path $(, $argument:expr)*) => {{
+        let mut opened = $store.turn().await?;
+        let mut connection = $store.connection(&mut opened).await?;
+        match $work(&mut connection $(, $argument)*).await {
+            Ok(value) => {
+                opened.connection = Link::Ready(connection);
+                Ok(value)
+            }
+            Err(error) => {
+                let why = $store.failed(&error);
+                opened.connection = Link::Failed(why.clone());
+                Err(why)
+            }
+        }
+    }};
+}
+
 #[async_trait]
 impl Store for Sqlite {
     async fn heartbeat(
@@ -108,14 +148,12 @@ impl Store for Sqlite {
         ttl: Duration,
         now: Timestamp,
     ) -> Result<Vec<ReplicaId>, JournalError> {
-        let mut connection = self.to_write().await?;
-        let beat = leases::heartbeat(&mut connection, me, ttl, now).await;
-        beat.map_err(|error| self.failed(&error))
+        self.as_daemon()?;
+        run!(self, leases::heartbeat, me, ttl, now)
     }
 
     async fn held(&self, me: &ReplicaId, now: Timestamp) -> Result<Vec<Held>, JournalError> {
-        let mut connection = self.to_read().await?;
-        leases::held(&mut connection, me, now).await.map_err(|error| self.failed(&error))
+        run!(self, leases::held, me, now)
     }
 
     async fn claim(
@@ -126,9 +164,8 @@ impl Store for Sqlite {
         free_for: Duration,
         now: Timestamp,
     ) -> Result<Vec<Held>, JournalError> {
-        let mut connection = self.to_write().await?;
-        let claim = leases::claim(&mut connection, me, wanted, most, free_for, now).await;
-        claim.map_err(|error| self.failed(&error))
+        self.as_daemon()?;
+        run!(self, leases::claim, me, wanted, most, free_for, now)
     }
 
     async fn release(
@@ -137,13 +174,13 @@ impl Store for Sqlite {
         scopes: &[Scope],
         now: Timestamp,
     ) -> Result<(), JournalError> {
-        let mut connection = self.to_write().await?;
-        leases::release(&mut connection, me, scopes, now).await.map_err(|error| self.failed(&error))
+        self.as_daemon()?;
+        run!(self, leases::release, me, scopes, now)
     }
 
     async fn depart(&self, me: &ReplicaId, now: Timestamp) -> Result<(), JournalError> {
-        let mut connection = self.to_write().await?;
-        leases::depart(&mut connection, me, now).await.map_err(|error| self.failed(&error))
+        self.as_daemon()?;
+        run!(self, leases::depart, me, now)
     }
 
     async fn commit(
@@ -153,9 +190,8 @@ impl Store for Sqlite {
         durability: Durability,
         now: Timestamp,
     ) -> Result<Vec<Written>, JournalError> {
-        let mut connection = self.to_record(writes).await?;
-        let commit = commit::commit(&mut connection, me, writes, durability, now).await;
-        commit.map_err(|error| self.failed(&error))
+        self.access.to_record(writes, self.path.display())?;
+        run!(self, commit::commit, me, writes, durability, now)
     }
 
     async fn spent(
@@ -163,50 +199,43 @@ impl Store for Sqlite {
         account: &AccountId,
         since: Timestamp,
     ) -> Result<Vec<Spent>, JournalError> {
-        let mut connection = self.to_read().await?;
-        read::spent(&mut connection, account, since).await.map_err(|error| self.failed(&error))
+        run!(self, read::spent, account, since)
     }
 
     async fn load(&self, scope: &Scope) -> Result<(Option<Snapshot>, Vec<Record>), JournalError> {
-        let mut connection = self.to_read().await?;
-        read::load(&mut connection, scope).await.map_err(|error| self.failed(&error))
+        run!(self, read::load, scope)
     }
 
     async fn since(&self, scope: &Scope, seq: Seq) -> Result<Vec<Record>, JournalError> {
-        let mut connection = self.to_read().await?;
-        read::since(&mut connection, scope, seq).await.map_err(|error| self.failed(&error))
+        run!(self, read::since, scope, seq)
     }
 
     async fn save_snapshot(&self, scope: &Scope, snapshot: &Snapshot) -> Result<(), JournalError> {
-        let mut connection = self.to_write().await?;
-        let saved = commit::save_snapshot(&mut connection, scope, snapshot).await;
-        saved.map_err(|error| self.failed(&error))
+        self.as_daemon()?;
+        run!(self, commit::save_snapshot, scope, snapshot)
     }
 
     async fn find(&self, query: &Query) -> Result<Vec<Record>, JournalError> {
-        let mut connection = self.to_read().await?;
-        read::find(&mut connection, query).await.map_err(|error| self.failed(&error))
+        run!(self, read::find, query)
     }
 
     async fn scopes(&self) -> Result<Vec<Scope>, JournalError> {
-        let mut connection = self.to_read().await?;
-        read::scopes(&mut connection).await.map_err(|error| self.failed(&error))
+        run!(self, read::scopes)
     }
 
     async fn inputs(&self, decision: Uuid) -> Result<Option<Vec<u8>>, JournalError> {
-        let mut connection = self.to_read().await?;
-        read::inputs(&mut connection, decision).await.map_err(|error| self.failed(&error))
+        run!(self, read::inputs, decision)
     }
 
     async fn prune(&self, keep: Retention) -> Result<(), JournalError> {
-        let mut connection = self.to_write().await?;
-        commit::prune(&mut connection, keep).await.map_err(|error| self.failed(&error))
+        self.as_daemon()?;
+        run!(self, commit::prune, keep)
     }
 
     async fn close(&self) {
         let opened = self.opened.lock().await.take();
-        if let Some(opened) = opened
-            && let Err(error) = opened.connection.close().await
+        if let Some(Opened { connection: Link::Ready(connection), .. }) = opened
+            && let Err(error) = connection.close().await
         {
             tracing::warn!("the journal was not closed cleanly, which loses nothing: {error}");
         }

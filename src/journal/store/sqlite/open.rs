@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use tokio::sync::Mutex;
 
-use super::{Access, JournalError, Opened, Sqlite, failure, versions};
+use super::{Access, JournalError, Link, Opened, Sqlite, failure, versions};
 
 /// An operator's command or an sqlite3 shell may write beside the daemon. Their writes take
 /// milliseconds; five seconds is as long as a person waits, and less than a tick.
@@ -24,10 +24,7 @@ impl Sqlite {
         refuse_directory(path)?;
         let lock = lock(path)?;
         private(path)?;
-        let options = SqliteConnectOptions::new()
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal);
-        let mut connection = connect(path, options).await?;
+        let mut connection = connect(path, options(Access::Everything)).await?;
         // Nothing is changed in a file that is refused.
         versions::refuse_damaged(path, &mut connection).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
@@ -38,7 +35,7 @@ impl Sqlite {
             .execute(&mut connection)
             .await
             .map_err(|error| failure::of(path, &error))?;
-        Ok(Sqlite::over(path, Access::Everything, connection, Some(lock)))
+        Sqlite::over(path, Access::Everything, connection, Some(lock))
     }
 
     /// Opens `path` to look at it, also while a daemon has it.
@@ -60,11 +57,10 @@ impl Sqlite {
         // SQLite says of any file that it cannot open it; the system says why.
         let opened = OpenOptions::new().read(true).write(access != Access::Look).open(path);
         opened.map(drop).map_err(|error| io(path, &error))?;
-        let options = SqliteConnectOptions::new().read_only(access == Access::Look);
-        let mut connection = connect(path, options).await?;
+        let mut connection = connect(path, options(access)).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
         versions::refuse_older(path, &mut connection).await?;
-        Ok(Sqlite::over(path, access, connection, None))
+        Sqlite::over(path, access, connection, None)
     }
 
     fn over(
@@ -72,9 +68,40 @@ impl Sqlite {
         access: Access,
         connection: SqliteConnection,
         lock: Option<File>,
-    ) -> Sqlite {
+    ) -> Result<Sqlite, JournalError> {
+        let file = number(path)?;
+        let connection = Link::Ready(connection);
         let opened = Mutex::new(Some(Opened { connection, _lock: lock }));
-        Sqlite { path: path.to_owned(), access, opened }
+        Ok(Sqlite { path: path.to_owned(), access, file, opened })
+    }
+}
+
+/// Opens a file that was open before.
+pub(super) async fn again(path: &Path, access: Access) -> Result<SqliteConnection, JournalError> {
+    connect(path, options(access)).await
+}
+
+/// Refuses to go on with another file, or none, in the place of the one that was opened: what is
+/// recorded there would be lost, or was never known.
+pub(super) fn same_file(path: &Path, file: (u64, u64)) -> Result<(), JournalError> {
+    if number(path).is_ok_and(|found| found == file) {
+        Ok(())
+    } else {
+        Err(JournalError::Moved { path: path.to_owned() })
+    }
+}
+
+fn number(path: &Path) -> Result<(u64, u64), JournalError> {
+    let metadata = std::fs::metadata(path).map_err(|error| io(path, &error))?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// The file is there before it is opened ([`private`]), so SQLite makes none.
+fn options(access: Access) -> SqliteConnectOptions {
+    match access {
+        Access::Everything => SqliteConnectOptions::new().journal_mode(SqliteJournalMode::Wal),
+        Access::Look => SqliteConnectOptions::new().read_only(true),
+        Access::OperatorsWord => SqliteConnectOptions::new(),
     }
 }
 

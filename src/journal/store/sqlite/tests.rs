@@ -73,6 +73,13 @@ async fn refusal(path: &Path) -> String {
     Sqlite::open(path, KNOWN_V).await.expect_err("refused").to_string()
 }
 
+/// Says something to the connection itself.
+async fn tell(store: &Sqlite, sql: &'static str) {
+    let mut opened = store.turn().await.expect("open");
+    let Link::Ready(connection) = &mut opened.connection else { panic!("it works") };
+    sqlx::query(sql).execute(connection).await.expect("done");
+}
+
 async fn record(store: &Sqlite, write: Write) -> Result<Vec<Written>, JournalError> {
     store.commit(&replica("a"), &[write], Durability::Durable, start()).await
 }
@@ -231,12 +238,8 @@ async fn what_a_newer_version_wrote_is_refused_with_the_version_that_reads_it() 
 #[tokio::test]
 async fn a_full_disk_is_named_and_what_did_not_fit_is_not_there() {
     let rig = rig().await;
-    {
-        let mut connection = rig.store.to_read().await.expect("open");
-        // The file may grow to this only, as on a full disk.
-        let limit = "PRAGMA max_page_count = 30";
-        sqlx::query(limit).execute(&mut *connection).await.expect("a limit");
-    }
+    // The file may grow to this only, as on a full disk.
+    tell(&rig.store, "PRAGMA max_page_count = 30").await;
     let body = "x".repeat(1000);
     let mut recorded = 0;
     let error = loop {
@@ -250,18 +253,45 @@ async fn a_full_disk_is_named_and_what_did_not_fit_is_not_there() {
     assert!(matches!(error, JournalError::Full { .. }), "{error}");
     let found = rig.store.find(&Query::default()).await.expect("still readable");
     assert_eq!(found.len(), recorded * 2);
+    // A connection opened anew has no limit, as a disk on which somebody made room.
+    record(&rig.store, operators("hold")).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn a_failed_transaction_does_not_stay_in_the_way_of_the_next_one() {
+    let rig = rig().await;
+    // What a full disk does in the middle of a transaction.
+    tell(&rig.store, "CREATE TEMP TRIGGER full BEFORE INSERT ON main.records BEGIN SELECT RAISE(ROLLBACK, 'full'); END").await;
+    let error = record(&rig.store, operators("hold")).await.expect_err("rolled back");
+    assert!(error.to_string().contains("full"), "{error}");
+    record(&rig.store, operators("hold")).await.expect("it begins anew");
+    assert_eq!(rig.store.find(&Query::default()).await.expect("read").len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_away_or_replaced_is_noticed_and_may_come_back() {
+    let rig = rig().await;
+    record(&rig.store, operators("one")).await.expect("recorded");
+    let aside = rig.path().with_extension("aside");
+    std::fs::rename(rig.path(), &aside).expect("moved");
+    for put_there in [None, Some("something else")] {
+        if let Some(text) = put_there {
+            std::fs::write(rig.path(), text).expect("written");
+        }
+        let error = record(&rig.store, operators("lost")).await.expect_err("moved").to_string();
+        assert!(error.contains("is not the file that this daemon opened"), "{error}");
+    }
+    std::fs::rename(&aside, rig.path()).expect("moved back");
+    record(&rig.store, operators("two")).await.expect("it is back");
+    assert_eq!(texts(rig.store.find(&Query::default()).await.expect("read")), ["one", "two"]);
 }
 
 #[tokio::test]
 async fn a_file_that_cannot_be_written_or_is_locked_is_named() {
     let rig = rig().await;
     let path = rig.path();
-    {
-        let mut connection = rig.store.to_read().await.expect("open");
-        // Waiting as long as in earnest would only take time.
-        let pragma = "PRAGMA busy_timeout = 50";
-        sqlx::query(pragma).execute(&mut *connection).await.expect("set");
-    }
+    // Waiting as long as in earnest would only take time.
+    tell(&rig.store, "PRAGMA busy_timeout = 50").await;
     let mut shell = SqliteConnectOptions::new().filename(&path).connect().await.expect("a shell");
     let open = shell.begin_with("BEGIN IMMEDIATE").await.expect("a transaction");
     let error = record(&rig.store, operators("hold")).await.expect_err("locked");
@@ -269,11 +299,7 @@ async fn a_file_that_cannot_be_written_or_is_locked_is_named() {
     open.rollback().await.expect("ended");
     record(&rig.store, operators("hold")).await.expect("free again");
 
-    {
-        let mut connection = rig.store.to_read().await.expect("open");
-        let pragma = "PRAGMA query_only = ON";
-        sqlx::query(pragma).execute(&mut *connection).await.expect("set");
-    }
+    tell(&rig.store, "PRAGMA query_only = ON").await;
     let error = record(&rig.store, operators("hold")).await.expect_err("read only");
     assert!(error.to_string().contains("can be read only"), "{error}");
 }
