@@ -3,6 +3,7 @@
 //! `scripts/test` installs them. A test whose peer is absent fails with the command that installs
 //! it; it does not pass silently.
 
+mod disk;
 mod operator;
 mod postgres;
 mod prometheus;

@@ -9,14 +9,15 @@ use ecs_emulator::{Emulator, World};
 use crate::postgres::Server;
 use crate::support::{Process, fleetscaler, free_port, get, signal, until};
 
-struct Site {
+/// A daemon's place: a cloud, a configuration, a port.
+pub(crate) struct Site {
     dir: tempfile::TempDir,
-    emulator: Emulator,
+    pub(crate) emulator: Emulator,
     port: u16,
 }
 
 impl Site {
-    async fn new(state: &str) -> Site {
+    pub(crate) async fn new(state: &str) -> Site {
         let emulator =
             Emulator::on_loopback(World::default(), Arc::new(SystemClock)).await.expect("a cloud");
         let dir = tempfile::tempdir().expect("a directory");
@@ -66,7 +67,7 @@ scale_out = {{ above = 75 }}
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = self.command(arguments);
         let output = tokio::task::spawn_blocking(move || command.output()).await;
         let Output { status, stdout, stderr } = output.expect("no panic").expect("it runs");
@@ -74,12 +75,12 @@ scale_out = {{ above = 75 }}
         (status.code(), said)
     }
 
-    fn daemon(&self) -> Process {
+    pub(crate) fn daemon(&self) -> Process {
         let log = self.dir.path().join("daemon.log");
         Process::start(self.command(&["run", "--log-format", "text"]), &log, "cargo build")
     }
 
-    async fn page(&self, page: &str) -> Option<String> {
+    pub(crate) async fn page(&self, page: &str) -> Option<String> {
         get(&format!("http://127.0.0.1:{}{page}", self.port)).await
     }
 }

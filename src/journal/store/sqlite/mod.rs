@@ -134,6 +134,9 @@ macro_rules! run {
             Err(error) => {
                 let why = $store.failed(&error);
                 opened.connection = Link::Failed(why.clone());
+                // The last one to close the file makes room: it empties the log beside it. That it
+                // cannot is what failed already.
+                drop(connection.close().await);
                 Err(why)
             }
         }
