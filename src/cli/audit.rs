@@ -122,8 +122,13 @@ fn explain(what: &What, deletes_strays: bool) -> (&'static str, &'static str) {
             "the daemon reports them and leaves them (strays = \"report\"): release them, \
              configure the fleet again, or set strays = \"delete\"",
         ),
+        What::Elsewhere => (
+            "elsewhere: of fleets that are configured for another account",
+            "nobody looks after them here: release them once the fleet serves elsewhere, or configure \
+             it for this account again",
+        ),
         What::Foreign => (
-            "foreign: they carry our tags for a fleet that this journal does not know",
+            "foreign: they carry our tags, and nobody whom this journal knows launched them",
             "the daemon leaves them: perhaps they are another installation's, or its journal was \
              lost",
         ),
@@ -153,7 +158,7 @@ fn text(finding: &Finding) -> String {
                 text.push_str(", known as a stray for long enough");
             }
         }
-        What::Foreign => {}
+        What::Elsewhere | What::Foreign => {}
         What::Ghost { phase } => text.push_str(&format!(", {phase} by the journal")),
         What::TagDrift { missing } => text.push_str(&format!(", lacks {}", missing.join(", "))),
         What::Silent { since } => {

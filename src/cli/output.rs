@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use cloud::PlannedCall;
+use cloud::text::printable;
 
 use crate::config::{self, Config};
 use crate::control::TickReport;
@@ -14,12 +15,12 @@ use crate::model::Span;
 
 /// One line on stderr.
 pub(super) fn error(message: &str) {
-    eprintln!("fleetscaler: {message}");
+    eprintln!("fleetscaler: {}", printable(message));
 }
 
 /// One line on stdout. A reader that went away (`| head`) is no failure.
 pub(super) fn line(text: &str) {
-    drop(writeln!(std::io::stdout().lock(), "{text}"));
+    drop(writeln!(std::io::stdout().lock(), "{}", printable(text)));
 }
 
 /// Whether a person watches stdout.

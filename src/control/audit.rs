@@ -46,6 +46,13 @@ pub enum AuditError {
     Journal(#[from] JournalError),
 }
 
+impl Audited<'_> {
+    /// Whether `fleet` is configured, for another account than this one.
+    fn is_elsewhere(&self, fleet: &FleetId) -> bool {
+        self.configured.contains(fleet) && self.fleets.iter().all(|(ours, _)| ours.id != *fleet)
+    }
+}
+
 /// Audits one account; changes nothing.
 pub async fn audit(
     audited: &Audited<'_>,
@@ -54,11 +61,6 @@ pub async fn audit(
 ) -> Result<Findings, AuditError> {
     let mut histories = BTreeMap::new();
     for fleet in journal.fleets().await? {
-        let is_ours = audited.fleets.iter().any(|(ours, _)| ours.id == fleet);
-        if audited.configured.contains(&fleet) && !is_ours {
-            // Another account's: here nothing of it is listed, and nothing should be.
-            continue;
-        }
         let history = journal.history(&fleet).await?;
         histories.insert(fleet, history);
     }
@@ -72,7 +74,7 @@ pub async fn audit(
     }
     let listing = audited.region.listing(now).await?;
     // What the listing does not show may only lag: it is asked for by its id.
-    let missing = judge::not_listed(&listing, &histories);
+    let missing = judge::not_listed(audited, &listing, &histories);
     let by_id = audited.region.cloud().instances_by_ids(&missing).await?;
     let seen = judge::Seen { listing: &listing, by_id: &by_id, heard: &heard };
     let known = judge::Known { histories: &histories, account: &account };

@@ -186,7 +186,9 @@ async fn settle(
     let listing: std::sync::Arc<Listing> = region.listing(now).await.map_err(TickError::Survey)?;
     let Known { history, account, holds, spent } = known;
     let inputs = Inputs::to_settle(now, &member.fleet, history, account, holds, spent);
-    let look = Look { listed: listing.of(&member.fleet.id), cloud: region.cloud() };
+    let listed = listing.of(&member.fleet.id);
+    let base = region.base(&member.fleet, listing.asked_at).await.map_err(TickError::Survey)?;
+    let look = Look { listed, base: &base, cloud: region.cloud() };
     let errand = Errand { lease, inputs: &inputs };
     let settled = execute::settle(live, look, errand, now).await?;
     Ok((world.journal.known(lease, &member.fleet.account).await?, settled))

@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Class, Clock, Error, InstanceResult, Kind, Mutate, Mutation, Permit, Preview, clock};
+use cloud::{
+    Class, Clock, Error, InstanceResult, Kind, Mutate, Mutation, Permit, Preview, Terminate, clock,
+};
 
 use crate::journal::{Intended, Journal, JournalError, Lease};
-use crate::model::{Action, Inputs, Intent, IntentId, Refusal, Settlement, clock_time};
+use crate::model::{Action, Direction, Inputs, Intent, IntentId, Refusal, Settlement, clock_time};
 
 use super::{Outcome, facts, spend};
 
@@ -20,6 +22,11 @@ use super::{Outcome, facts, spend};
 /// is not cut short by it), and short enough that a process that was paused does not wake up and
 /// send what it planned long ago.
 const PERMIT_VALID: Duration = Duration::from_secs(180);
+
+/// How old what a decision was made from may be when it is acted on. Reading and the actions before
+/// this one take seconds; after four ticks' time the load may be another one, and a process that was
+/// paused does not know how long it was away.
+const DECISION_VALID: Duration = Duration::from_secs(60);
 
 /// What the executor may do.
 #[derive(Debug, Clone)]
@@ -74,6 +81,9 @@ impl Live {
             let why = format!("throttled, to be tried again at {}", clock_time(until));
             return Ok(Outcome::NotSent { action: text, why, again_at: Some(until) });
         }
+        if let Some(why) = self.reconsidered(errand, &action.mutation)? {
+            return Ok(Outcome::NotSent { action: text, why, again_at: None });
+        }
         let intent = Intent { at: self.clock.now(), action: action.clone() };
         let spend = spend::of(&intent, errand.inputs);
         failpoint!("intend.before");
@@ -100,6 +110,9 @@ impl Live {
         errand: Errand<'_>,
         intent: &Intent,
     ) -> Result<Settlement, JournalError> {
+        if let Some(message) = self.reconsidered(errand, &intent.action.mutation)? {
+            return Ok(Settlement::Open { message, repeat: true });
+        }
         failpoint!("resend.before");
         match self.journal.resend(errand.lease, intent.action.intent).await? {
             Intended::Recorded => self.send(errand, intent, true).await,
@@ -108,6 +121,34 @@ impl Live {
                 repeat: true,
             }),
         }
+    }
+
+    /// Why `mutation` is not to be sent any more, although it was decided.
+    fn reconsidered(
+        &self,
+        errand: Errand<'_>,
+        mutation: &Mutation,
+    ) -> Result<Option<String>, JournalError> {
+        let Errand { lease, inputs } = errand;
+        let now = self.clock.now();
+        if now < inputs.now {
+            return Ok(Some("the clock was set back since this was decided".to_owned()));
+        }
+        let age = clock::age(now, inputs.now);
+        if age > DECISION_VALID {
+            let secs = age.as_secs();
+            return Ok(Some(format!("it was decided {secs} s ago: it is decided anew")));
+        }
+        let direction = match mutation {
+            Mutation::Launch(_) => Direction::Out,
+            // What a drain began may end.
+            Mutation::Delete { how: Terminate::StopThenDelete, .. } => return Ok(None),
+            Mutation::Stop { .. } | Mutation::Delete { .. } => Direction::In,
+            Mutation::Tag { .. } | Mutation::Start { .. } => return Ok(None),
+        };
+        let holds = self.journal.holds(&lease.fleet)?;
+        let hold = holds.into_iter().find(|hold| hold.keeps(&lease.fleet, direction, now));
+        Ok(hold.map(|hold| format!("held by {} by now: {}", hold.author, hold.reason)))
     }
 
     async fn send(
@@ -232,8 +273,8 @@ fn failure(error: &Error, in_time: bool, again: bool) -> Settlement {
     }
 }
 
-/// The intent's id, for logs.
 impl Errand<'_> {
+    /// Whose intent it is, for logs.
     pub(super) fn about(&self, id: IntentId) -> String {
         format!("fleet `{}`, intent {id}", self.lease.fleet)
     }

@@ -34,6 +34,8 @@ const TOKEN_YOUNG: Duration = Duration::from_secs(20 * 60);
 pub struct Look<'a> {
     /// The fleet's instances by tag, read in this tick.
     pub listed: &'a [cloud::Instance],
+    /// The operator's own instances that count as the fleet's.
+    pub base: &'a [cloud::Instance],
     pub cloud: &'a dyn Observe,
 }
 
@@ -118,7 +120,10 @@ async fn settle_launch(
     if found.len() >= launch.amount as usize {
         return Ok(Some(Found::Seen(Settlement::Launched { ids: found })));
     }
-    if let Some(launch) = repeatable(open, launch, errand.inputs, look, now) {
+    // Some of it is there: the others will be, or they were not to be had.
+    if found.is_empty()
+        && let Some(launch) = repeatable(open, launch, errand.inputs, look, now)
+    {
         let mutation = Mutation::Launch(Box::new(launch));
         let action = crate::model::Action { intent: id, mutation };
         let intent = Intent { at: open.intent.at, action };
@@ -146,17 +151,36 @@ fn repeatable(
     look: Look<'_>,
     now: Timestamp,
 ) -> Option<Launch> {
-    let young = clock::age(now, open.intent.at) < TOKEN_YOUNG;
+    // By a clock that was set back nobody knows how old it is.
+    let young = open.intent.at <= now && clock::age(now, open.intent.at) < TOKEN_YOUNG;
     let fleet = &inputs.fleet;
     let held = inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::Out, now));
-    // What is listed and not of this launch, and all of this launch.
-    let id = open.intent.action.intent.to_string();
-    let others = look.listed.iter().filter(|i| i.tags.get(tags::INTENT) != Some(&id)).count();
-    let fits = others + launch.amount as usize <= fleet.bounds.max as usize;
+    let fits = others(open, inputs, look) + launch.amount <= fleet.bounds.max;
     if !open.repeat || !young || held || !fits {
         return None;
     }
     launch.sendable(&fleet.launch.spec)
+}
+
+/// What exists or may exist beside the launch `open`: what is listed, what is known and not listed
+/// yet, and what other launches of unknown outcome may have made.
+fn others(open: &Open, inputs: &Inputs, look: Look<'_>) -> u32 {
+    let id = open.intent.action.intent;
+    let of_it = |instance: &&cloud::Instance| {
+        instance.tags.get(tags::INTENT).is_some_and(|tag| *tag == id.to_string())
+    };
+    let listed = look.listed.iter().filter(|instance| !of_it(instance)).count() + look.base.len();
+    let unlisted = inputs.history.instances.iter().filter(|(id, tracked)| {
+        tracked.phase.is_capacity() && look.listed.iter().all(|instance| instance.id != **id)
+    });
+    let launches = inputs.history.open.values().filter(|other| other.intent.action.intent != id);
+    let in_doubt: u32 = launches
+        .map(|other| match &other.intent.action.mutation {
+            Mutation::Launch(launch) => launch.amount,
+            _ => 0,
+        })
+        .sum();
+    u32::try_from(listed + unlisted.count()).unwrap_or(u32::MAX).saturating_add(in_doubt)
 }
 
 /// Whether what the listing does not show may be taken as not there: listing is permitted, and it
@@ -230,7 +254,7 @@ fn may_end_again<'a>(
     };
     let fleet = &inputs.fleet;
     // What was decided longer ago is decided anew: the load may be another one.
-    let young = clock::age(now, open.intent.at) < VISIBILITY_GRACE;
+    let young = open.intent.at <= now && clock::age(now, open.intent.at) < VISIBILITY_GRACE;
     let held = inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, now));
     let may_end = left.all(|instance| {
         let ours = look.listed.iter().any(|listed| listed.id == instance.id);

@@ -134,7 +134,7 @@ impl Region {
     }
 
     /// The operator's own instances of `fleet`, each once, asked for at `since` or later.
-    pub(super) async fn base(
+    pub(crate) async fn base(
         &self,
         fleet: &Fleet,
         since: Timestamp,

@@ -40,24 +40,43 @@ pub(super) fn to_be_asked(listed: &[Instance], history: &History, is_new: bool) 
 /// Instances that a survey takes for gone although nobody ended them, of those that it says
 /// anything about.
 pub(super) struct Loss {
-    pub(super) lost: usize,
+    pub(super) lost: Vec<InstanceId>,
     pub(super) of: usize,
+}
+
+impl Loss {
+    pub(super) fn is_most(&self) -> bool {
+        self.lost.len() * 2 > self.of
+    }
 }
 
 /// Of what is not listed and may not be listed yet, nothing is known. That an accepted instance
 /// "never appeared" may also mean that it appeared while the journal was away.
 pub(super) fn loss(history: &History, survey: &Survey) -> Loss {
     let unknown: BTreeSet<&InstanceId> = survey.inventory.unlisted.iter().map(|u| &u.id).collect();
-    let mut loss = Loss { lost: 0, of: 0 };
+    let mut loss = Loss { lost: Vec::new(), of: 0 };
     for (id, tracked) in history.instances.iter().filter(|(id, _)| !unknown.contains(id)) {
         let is_gone = survey.phases.get(id) == Some(&Phase::Gone);
         let listed = matches!(tracked.phase, Phase::Booting | Phase::Warming | Phase::InService);
         if listed || (tracked.phase == Phase::Requested && is_gone) {
             loss.of += 1;
-            loss.lost += usize::from(is_gone);
+            loss.lost.extend(is_gone.then(|| id.clone()));
         }
     }
     loss
+}
+
+/// Takes back that these are gone: they count as they did, and nothing is recorded of them.
+pub(super) fn keep(survey: &mut Survey, ids: &[InstanceId], history: &History) {
+    for id in ids {
+        survey.phases.remove(id);
+        let Some(tracked) = history.instances.get(id) else { continue };
+        survey.inventory.unlisted.push(Unlisted { id: id.clone(), phase: tracked.phase });
+        survey.facts.retain(|fact| match fact {
+            AccountEvent::SoldOut { place, .. } => Some(place) != tracked.place.as_ref(),
+            _ => true,
+        });
+    }
 }
 
 pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Timestamp) -> Survey {
@@ -292,7 +311,7 @@ mod tests {
         }
         let survey = merge(&fleet(0, 9), &empty_handed(), &history, now());
         let Loss { lost, of } = loss(&history, &survey);
-        (lost, of)
+        (lost.len(), of)
     }
 
     #[test]

@@ -35,21 +35,35 @@ pub struct Survey {
 /// What surveys must remember from one tick to the next.
 #[derive(Debug, Default)]
 pub struct Surveyor {
-    /// Fleets whose last listing had lost most of its instances, and how often in a row.
+    /// Fleets whose last listing had lost instances.
     suspects: Mutex<BTreeMap<FleetId, Suspect>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// Instances that are missing although nobody ended them.
+#[derive(Debug, Default)]
 struct Suspect {
-    looks: u32,
+    /// In how many looks in a row each was missing.
+    missing: BTreeMap<InstanceId, u32>,
     /// The listing of the last look: to read the same one again is no second look.
     listing: u64,
 }
 
-/// How many looks in a row, each at a new listing and with a permission probe, must agree before the
-/// loss of more than half of a fleet is believed. The looks are an interval apart, so three are half
-/// a minute at the default of 15 s: a listing that lies for a moment must not buy a second fleet.
-const LOOKS: u32 = 3;
+/// What is made of a loss.
+enum Verdict {
+    /// It is as it looks.
+    Believed,
+    /// These may still be there.
+    NotYet(Vec<InstanceId>),
+    /// Nothing is done on that.
+    Doubted(String),
+}
+
+/// How many looks in a row, each at a new listing, must miss an instance before it is gone: one
+/// answer that left it out must not buy another one.
+const LOOKS: u32 = 2;
+/// How many of them, each with a permission probe, where more than half of the fleet is missing. The
+/// looks are an interval apart, so three are half a minute at the default of 15 s.
+const LOOKS_AT_MANY: u32 = 3;
 
 impl Surveyor {
     /// The instances of `fleet` by `listing`, and by asking for those ids that it does not settle.
@@ -71,56 +85,81 @@ impl Surveyor {
         let mut survey = merge::merge(fleet, &seen, history, now);
         survey.inventory.listed_at = listing.asked_at;
         survey.inventory.account_size = listing.total();
-        if let Some(doubt) = self.cliff(region.cloud(), fleet, history, &survey, listing).await {
-            survey.inventory.doubts.push(doubt);
-            // What is doubted must not become history.
-            survey.phases.clear();
-            survey.up.clear();
-            survey.facts.clear();
+        match self.verdict(region.cloud(), fleet, history, &survey, listing).await {
+            Verdict::Believed => {}
+            Verdict::NotYet(ids) => merge::keep(&mut survey, &ids, history),
+            Verdict::Doubted(why) => {
+                survey.inventory.doubts.push(why);
+                // What is doubted must not become history.
+                survey.phases.clear();
+                survey.up.clear();
+                survey.facts.clear();
+            }
         }
         Ok(survey)
     }
 
-    /// Whether the fleet's last listing was doubted: then only a new one will do.
+    /// Whether instances were missing in the fleet's last listing: then only a new one will do.
     #[must_use]
     pub fn is_suspect(&self, fleet: &FleetId) -> bool {
         self.suspects().contains_key(fleet)
     }
 
-    /// Why the sudden loss of most of the fleet is not believed (yet), if so.
-    async fn cliff(
+    /// Whether the loss of instances that nobody ended is believed (yet).
+    async fn verdict(
         &self,
         cloud: &dyn Observe,
         fleet: &Fleet,
         history: &History,
         survey: &Survey,
         listing: &Listing,
-    ) -> Option<String> {
-        let merge::Loss { lost, of } = merge::loss(history, survey);
-        if lost == 0 || lost * 2 <= of {
+    ) -> Verdict {
+        let loss = merge::loss(history, survey);
+        if loss.lost.is_empty() {
             self.suspects().remove(&fleet.id);
-            return None;
+            return Verdict::Believed;
         }
-        let missing = format!("{lost} of {of} instances are missing");
-        if let Err(error) = cloud.probe_list().await {
-            return Some(format!("{missing} and the permission probe failed: {error}"));
+        let missing = format!("{} of {} instances are missing", loss.lost.len(), loss.of);
+        if loss.is_most()
+            && let Err(error) = cloud.probe_list().await
+        {
+            return Verdict::Doubted(format!("{missing} and the permission probe failed: {error}"));
         }
         let mut suspects = self.suspects();
-        let suspect = suspects
-            .entry(fleet.id.clone())
-            .or_insert(Suspect { looks: 0, listing: listing.number.wrapping_sub(1) });
-        if suspect.listing != listing.number {
-            suspect.looks += 1;
-            suspect.listing = listing.number;
+        let suspect = suspects.entry(fleet.id.clone()).or_default();
+        suspect.look(&loss.lost, listing.number);
+        let looks = |id: &InstanceId| suspect.missing.get(id).copied().unwrap_or(0);
+        if loss.is_most() {
+            let agreed = loss.lost.iter().map(looks).min().unwrap_or(0);
+            if agreed < LOOKS_AT_MANY {
+                let look = format!("look {agreed} of {LOOKS_AT_MANY} that must agree");
+                return Verdict::Doubted(format!("{missing} at once; {look}"));
+            }
         }
-        if suspect.looks >= LOOKS {
+        let not_yet: Vec<InstanceId> =
+            loss.lost.iter().filter(|id| looks(id) < LOOKS).cloned().collect();
+        if not_yet.is_empty() {
             suspects.remove(&fleet.id);
-            return None;
+            return Verdict::Believed;
         }
-        Some(format!("{missing} at once; look {} of {LOOKS} that must agree", suspect.looks))
+        Verdict::NotYet(not_yet)
     }
 
     fn suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<FleetId, Suspect>> {
         self.suspects.lock().expect("no holder of this lock can panic")
+    }
+}
+
+impl Suspect {
+    /// These are missing in that listing.
+    fn look(&mut self, missing: &[InstanceId], listing: u64) {
+        let is_new = self.missing.is_empty() || self.listing != listing;
+        self.listing = listing;
+        let before = std::mem::take(&mut self.missing);
+        let count = |id: &InstanceId| {
+            let before = before.get(id).copied().unwrap_or(0);
+            (id.clone(), if is_new { before + 1 } else { before.max(1) })
+        };
+        self.missing = missing.iter().map(count).collect();
     }
 }

@@ -69,10 +69,13 @@ impl Fleets {
         &self,
         store: &dyn Store,
         lease: &Lease,
+        now: Timestamp,
     ) -> Result<History, JournalError> {
         let cell = self.cell(&lease.fleet);
         let mut cell = cell.lock().await;
-        Ok(cell.loaded(store, lease).await?.clone())
+        let history = cell.loaded(store, lease).await?;
+        history.not_after(now);
+        Ok(history.clone())
     }
 
     pub(super) async fn last_known(&self, fleet: &FleetId) -> Option<History> {
@@ -214,7 +217,11 @@ async fn flush_together(
 
 impl Cell {
     /// The history, read from the store when it was last read under another fence.
-    async fn loaded(&mut self, store: &dyn Store, lease: &Lease) -> Result<&History, JournalError> {
+    async fn loaded(
+        &mut self,
+        store: &dyn Store,
+        lease: &Lease,
+    ) -> Result<&mut History, JournalError> {
         if self.fence != Some(lease.fence) || self.history.is_none() {
             self.pending.clear();
             let scope = Scope::Fleet(lease.fleet.clone());
@@ -224,7 +231,7 @@ impl Cell {
             self.since_snapshot = since_snapshot;
             self.fence = Some(lease.fence);
         }
-        Ok(self.history.as_ref().expect("it was read just now"))
+        Ok(self.history.as_mut().expect("it was read just now"))
     }
 
     fn apply(&mut self, events: &[Event]) {

@@ -134,8 +134,10 @@ impl Journal {
             tracing::debug!(fleet.id = %fleet, fence, "fleet `{fleet}` is this replica's now");
             self.fleets.taken(fleet, *fence, self.me().clone(), self.clock.now());
         }
-        self.shared.refresh_operator(&*self.store).await?;
+        let heard = self.shared.refresh_operator(&*self.store).await;
+        // What was decided is written, whatever cannot be read.
         self.flush().await?;
+        heard?;
         Ok(taken.into_iter().map(|(fleet, _)| fleet).collect())
     }
 
@@ -160,11 +162,16 @@ impl Journal {
     pub async fn known(&self, lease: &Lease, account: &AccountId) -> Result<Known, JournalError> {
         let now = self.clock.now();
         Ok(Known {
-            history: self.fleets.history(&*self.store, lease).await?,
+            history: self.fleets.history(&*self.store, lease, now).await?,
             account: self.shared.account(&*self.store, account, now).await?,
-            holds: self.shared.holds(&lease.fleet, now),
+            holds: self.shared.holds(&lease.fleet, now)?,
             spent: self.shared.spent(&*self.store, account, &lease.fleet, now).await?,
         })
+    }
+
+    /// The holds of `fleet` as they are now, without asking the store.
+    pub fn holds(&self, fleet: &FleetId) -> Result<Vec<Hold>, JournalError> {
+        self.shared.holds(fleet, self.clock.now())
     }
 
     /// What was last known, without asking the store: for ticks that only look while it is away.
@@ -172,7 +179,7 @@ impl Journal {
         Some(Known {
             history: self.fleets.last_known(fleet).await?,
             account: self.shared.last_known(account),
-            holds: self.shared.holds(fleet, self.clock.now()),
+            holds: self.shared.holds(fleet, self.clock.now()).unwrap_or_default(),
             spent: Spent::default(),
         })
     }

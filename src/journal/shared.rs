@@ -26,8 +26,9 @@ pub(crate) const BRAKE_WINDOW: Duration = Duration::from_secs(60 * 60);
 pub(super) struct Shared {
     /// Held by who reads what people said; `None` before the first time.
     operator: AsyncMutex<Option<Folded<Holds>>>,
-    /// As it was last read.
-    holds: Mutex<Holds>,
+    /// As it was last read, if the last reading worked: who does not know what people said may not
+    /// act.
+    holds: Mutex<Option<Result<Holds, JournalError>>>,
     accounts: Mutex<BTreeMap<AccountId, Arc<Shelf>>>,
 }
 
@@ -57,7 +58,7 @@ struct Cell {
 }
 
 impl Shared {
-    fn last_holds(&self) -> std::sync::MutexGuard<'_, Holds> {
+    fn last_holds(&self) -> std::sync::MutexGuard<'_, Option<Result<Holds, JournalError>>> {
         self.holds.lock().expect("no holder of this lock can panic")
     }
 
@@ -69,13 +70,22 @@ impl Shared {
     /// Reads what people said since the last time.
     pub(super) async fn refresh_operator(&self, store: &dyn Store) -> Result<(), JournalError> {
         let mut operator = self.operator.lock().await;
-        let folded = read(&mut operator, store, &Scope::Operator).await?;
-        self.last_holds().clone_from(&folded.value);
-        Ok(())
+        let read = read(&mut operator, store, &Scope::Operator).await;
+        let holds = read.map(|folded| folded.value.clone());
+        *self.last_holds() = Some(holds.clone());
+        holds.map(drop)
     }
 
-    pub(super) fn holds(&self, fleet: &FleetId, now: Timestamp) -> Vec<Hold> {
-        self.last_holds().of(fleet, now)
+    /// The holds of `fleet`; an error while it is not known what people said.
+    pub(super) fn holds(&self, fleet: &FleetId, now: Timestamp) -> Result<Vec<Hold>, JournalError> {
+        match &*self.last_holds() {
+            Some(Ok(holds)) => Ok(holds.of(fleet, now)),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(JournalError::Unreadable {
+                what: "what operators said".to_owned(),
+                why: "it was not read yet".to_owned(),
+            }),
+        }
     }
 
     pub(super) async fn account(
@@ -90,6 +100,7 @@ impl Shared {
         if !cell.read_at.is_some_and(is_new) {
             let scope = Scope::Account(account.clone());
             let folded = shelf.tell(read(&mut cell.account, store, &scope).await)?;
+            folded.value.not_after(now);
             let account = folded.value.clone();
             shelf.last.lock().expect("no holder of this lock can panic").clone_from(&account);
             cell.read_at = Some(now);
@@ -194,7 +205,7 @@ async fn read<'a, T: Fold>(
     known: &'a mut Option<Folded<T>>,
     store: &dyn Store,
     scope: &Scope,
-) -> Result<&'a Folded<T>, JournalError> {
+) -> Result<&'a mut Folded<T>, JournalError> {
     match known {
         Some(folded) => folded.add(&store.since(scope, folded.reached).await?)?,
         None => *known = Some(Folded::load(store, scope).await?),

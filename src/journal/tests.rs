@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cloud::{Class, ManualClock, Mutation, Timestamp};
 
-use super::store::{Memory, Sqlite, What, Whose};
+use super::store::{Durability, Memory, NewRecord, Scope, Sqlite, What, Whose, Write};
 use super::*;
 use crate::model::fixtures::{self, now};
 use crate::model::{Action, Direction, Phase, Place, Ticked};
@@ -297,7 +297,33 @@ async fn facts_and_what_people_say_reach_every_replica() {
         assert_eq!(known.holds, std::slice::from_ref(&hold));
     }
     clock_two.advance(Duration::from_secs(3_600));
-    assert!(two.shared.holds(&web(), cloud::Clock::now(&clock_two)).is_empty(), "it ends");
+    assert_eq!(two.holds(&web()).expect("read"), [], "it ends");
+}
+
+#[tokio::test]
+async fn who_cannot_read_what_people_said_may_not_act() {
+    let store = Arc::new(Memory::default());
+    let (journal, _) = journal(store.clone(), "one");
+    journal.holds(&web()).expect_err("nothing was read yet");
+    journal.tend(&[web()]).await.expect("tended");
+    let held = lease(&journal, &web()).await;
+    journal.known(&held, &account()).await.expect("known");
+    let record = NewRecord {
+        scope: Scope::Operator,
+        at: now(),
+        kind: "hold",
+        v: codec::VERSION,
+        body: "{\"said\":\"something new\"}".to_owned(),
+    };
+    let write = Write { records: vec![record], ..Write::default() };
+    store.commit(&"ann".into(), &[write], Durability::Durable, now()).await.expect("recorded");
+    journal.append(&held, vec![ticked(now(), &[])], None).await.expect("it is written later");
+    let error = journal.tend(&[web()]).await.expect_err("it may be a hold");
+    assert!(matches!(error, JournalError::Unreadable { .. }), "{error}");
+    journal.known(&held, &account()).await.expect_err("it may be a hold");
+    journal.holds(&web()).expect_err("it may be a hold");
+    let recorded = journal.reader().entries(&Look::default()).await.expect("read");
+    assert!(recorded.iter().any(|entry| entry.kind == "tick"), "what was decided is written");
 }
 
 #[tokio::test]
@@ -310,7 +336,9 @@ async fn a_journal_of_the_first_version_is_read() {
     sqlx::raw_sql(dump).execute(&mut connection).await.expect("the dump is loaded");
     sqlx::Connection::close(connection).await.expect("closed");
 
-    let (journal, _) = journal(sqlite(&dir).await, "one");
+    let (journal, clock) = journal(sqlite(&dir).await, "one");
+    // After everything that it tells of.
+    clock.advance(Duration::from_secs(3_600));
     journal.tend(&[web()]).await.expect("tended");
     let history = history(&journal).await;
     let at = |text: &str| Some(text.parse::<Timestamp>().expect("a valid time"));

@@ -13,7 +13,7 @@ use super::IntentId;
 /// After the first failed launch the next one waits a minute, doubling to 30: an image that does
 /// not boot costs a few instances, not hundreds.
 const FIRST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(30 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// Once launches of a spec have stopped, one instance is tried after 30 minutes, doubling to 4
 /// hours: six a day, so that a fleet heals by itself when the cause is gone.
 const PROBE_LONGEST: Duration = Duration::from_secs(4 * 60 * 60);

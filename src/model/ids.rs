@@ -37,9 +37,10 @@ pub struct DecisionId(pub Uuid);
 #[serde(transparent)]
 pub struct IntentId(pub Uuid);
 
+/// Of a fleet that is not configured it is the text of a tag, whoever wrote that.
 impl fmt::Display for FleetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        cloud::text::write_name(f, &self.0)
     }
 }
 

@@ -3,6 +3,7 @@
 //! One word has one meaning here and everywhere else: see `docs/ARCHITECTURE.md`, "Vocabulary".
 
 mod account;
+mod ahead;
 mod alert;
 mod decision;
 mod entropy;

@@ -99,8 +99,12 @@ impl Phase {
                 }
             }
             (_, Status::Stopping) => Phase::Terminating,
-            // Nobody asked it to stop, or it does something that this version does not know.
-            (_, Status::Stopped | Status::Unknown) => Phase::Failed,
+            // Nobody asked it to stop.
+            (_, Status::Stopped) => Phase::Failed,
+            // It does something that this version does not know: it is there, and no worse for that.
+            (Phase::Requested | Phase::Gone, Status::Unknown) => Phase::Booting,
+            (Phase::Booting, Status::Unknown) if elapsed >= limits.boot_timeout => Phase::Failed,
+            (_, Status::Unknown) => self,
         }
     }
 
@@ -206,6 +210,10 @@ mod tests {
             ("a deleted one disappears", Terminating, None, 9, Gone),
             ("a late riser is welcome", Failed, Some(Running), 9, Warming),
             ("a failed boot stays failed", Failed, Some(Starting), 9, Failed),
+            ("one that does something new still serves", InService, Some(Unknown), 999, InService),
+            ("one that does something new still warms up", Warming, Some(Unknown), 999, Warming),
+            ("a new one that does something new boots", Requested, Some(Unknown), 3, Booting),
+            ("and has failed when that never ends", Booting, Some(Unknown), 300, Failed),
         ] {
             let seen = seen.map(|status| Seen { status, up: None });
             assert_eq!(phase.next(seen, Duration::from_secs(elapsed_secs), LIMITS), next, "{name}");

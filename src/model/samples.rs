@@ -83,6 +83,11 @@ impl SampleWindow {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
+
+    /// Forgets what was measured later than `now`.
+    pub(crate) fn forget_after(&mut self, now: Timestamp) {
+        self.0.retain(|sample| sample.true_at <= now);
+    }
 }
 
 impl SignalMemory {

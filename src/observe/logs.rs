@@ -50,7 +50,10 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), LogError> {
             .with_writer(std::io::stderr)
             // A person reads the message; the fields repeat it for machines.
             .fmt_fields(tracing_subscriber::fmt::format::debug_fn(|writer, field, value| {
-                if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
+                if field.name() != "message" {
+                    return Ok(());
+                }
+                write!(writer, "{}", cloud::text::printable(&format!("{value:?}")))
             }))
             .with_filter(filter)
             .boxed(),

@@ -42,7 +42,8 @@ pub(super) fn failed(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
         // Without the record of its launch, its tags and its status say enough.
         let hangs = matches!(instance.status, Status::Pending | Status::Starting)
             && instance.tags.contains_key(tags::INTENT);
-        (launched || hangs) && known.is_none_or(|tracked| !tracked.served)
+        let is_known = instance.status != Status::Unknown;
+        is_known && (launched || hangs) && known.is_none_or(|tracked| !tracked.served)
     };
     let failed = inventory.members.iter().filter(|member| {
         member.phase == Phase::Failed

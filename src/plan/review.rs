@@ -109,6 +109,7 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
 /// Whether it never came up, as the records say, or, where they were lost, its status.
 fn never_served(id: &InstanceId, status: Status, inputs: &Inputs) -> bool {
     match inputs.history.instances.get(id) {
+        _ if status == Status::Unknown => false,
         Some(known) if known.served => false,
         Some(known) if known.launched_by.is_some() => true,
         _ => matches!(status, Status::Pending | Status::Starting),

@@ -381,6 +381,11 @@ fn what_never_served_is_cleared_away_and_what_did_is_left_when_somebody_stopped_
     assert_eq!(victims(&plan), ["i-never", "i-adopted"]);
     let Mutation::Delete { how, .. } = &plan.actions[0].mutation else { panic!("a deletion") };
     assert_eq!(*how, Terminate::Force);
+    let mut unknown = inputs.clone();
+    for member in &mut unknown.inventory.members {
+        member.instance.status = Status::Unknown;
+    }
+    assert_eq!(victims(&planned_with(unknown, 1)), [""; 0], "nobody knows what it does");
     // Not under a hold, and not right after it refused.
     let refused = RefusedEnd {
         until: clock::after(now(), Duration::from_secs(60)),

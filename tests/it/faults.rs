@@ -215,7 +215,7 @@ async fn an_instance_that_vanishes_after_acceptance_is_replaced() {
     setup.emulator.inject(Fault::on("RunInstances", FaultKind::Vanishes).times(1));
     setup.ticks(2, 90.0).await;
     assert_eq!(setup.fleet().len(), 3, "two were accepted, one is gone already");
-    setup.ticks(12, 90.0).await;
+    setup.ticks(13, 90.0).await;
     assert_eq!(setup.fleet().len(), 8);
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use aliyun::credentials::KeyPair;
 use cloud::{Clock, ManualClock, SystemClock};
 use ecs_emulator::{Emulator, InstanceView, World as Cloud};
-use fleetscaler::config::{self, Env};
+use fleetscaler::config::{self, Env, StateUrl};
 use fleetscaler::control::{self, Mode, TickError, TickReport, World};
 use fleetscaler::demo::prometheus::{self, Endpoint, Metrics};
 
@@ -182,6 +182,38 @@ cooldown = {{ out = "1m", in = "1m" }}
         // As the daemon does every second or two.
         control::tend(world).await.expect("the journal can be used");
         result
+    }
+
+    /// A tick during which, when it waits for the first time, something happens.
+    pub(crate) async fn tick_with(&self, happening: impl AsyncFnOnce(&Setup)) -> TickReport {
+        let world = self.world.as_ref().expect("the daemon is up");
+        self.tend().await;
+        let member = &world.fleets[0];
+        let tick = control::tick(world, member);
+        tokio::pin!(tick);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut tick => panic!("it did not wait: {done:?}"),
+                () = SystemClock.sleep(Duration::from_millis(1)) => {}
+            }
+            if self.clock.sleepers() > 0 {
+                break;
+            }
+        }
+        happening(self).await;
+        self.patiently(tick).await.expect("the tick succeeds")
+    }
+
+    /// What the daemon does every second or two, beside its ticks.
+    pub(crate) async fn tend(&self) {
+        let world = self.world.as_ref().expect("the daemon is up");
+        control::tend(world).await.expect("the journal can be used");
+    }
+
+    /// Where the journal is.
+    pub(crate) fn state(&self) -> StateUrl {
+        StateUrl::Sqlite { path: self.dir.path().join("state.db") }
     }
 
     pub(crate) async fn tick(&self) -> TickReport {

@@ -271,7 +271,14 @@ fn what(rng: &mut StdRng, shape: &Shape) -> What {
         32..42 => What::Fault(fault(rng, OF_LAUNCHES, Some("RunInstances"))),
         42..47 => What::Fault(fault(rng, OF_DELETIONS, Some("DeleteInstances"))),
         // One listing and the question for what it did not show.
-        47..49 => What::Fault(Fault::on("DescribeInstances", FaultKind::EmptyListing).times(2)),
+        47..49 => {
+            let kind = if rng.random_bool(0.5) {
+                FaultKind::EmptyListing
+            } else {
+                FaultKind::PartialListing
+            };
+            What::Fault(Fault::on("DescribeInstances", kind).times(2))
+        }
         49..51 => What::Fault(Fault::on("TagResources", FaultKind::TagRefused).times(1)),
         51..53 => What::ClearFaults,
         53..57 => What::Stock {

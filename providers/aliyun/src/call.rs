@@ -132,7 +132,7 @@ impl Caller {
                     return Err(fail(action, Class::Auth, kind, met));
                 }
             };
-            let left = self.retry.deadline.saturating_sub(clock::age(self.clock.now(), began));
+            let left = self.retry.deadline.saturating_sub(self.elapsed(began));
             let admitted = self.limits.admit(action, weight(params), PATIENCE.min(left)).await;
             if let Err(not_before) = admitted {
                 return Err(self.not_admitted(action, not_before.until, met));
@@ -161,8 +161,7 @@ impl Caller {
                 met.throttled = Some(error.to_string());
                 continue;
             }
-            let elapsed = clock::age(self.clock.now(), began);
-            match schedule.next(&error, jitter, elapsed) {
+            match schedule.next(&error, jitter, self.elapsed(began)) {
                 Next::Wait(wait) => self.clock.sleep(wait).await,
                 Next::GiveUp => return Err(error),
                 Next::Deadline => {
@@ -172,6 +171,12 @@ impl Caller {
                 }
             }
         }
+    }
+
+    /// How long a call has taken. By a clock that was set back meanwhile nobody knows: too long.
+    fn elapsed(&self, began: Timestamp) -> Duration {
+        let now = self.clock.now();
+        if now < began { self.retry.deadline } else { clock::age(now, began) }
     }
 
     /// Until when `action` is closed because it was throttled, if it is.

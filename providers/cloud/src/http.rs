@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest::{ClientBuilder, Response};
 
+use crate::text::printable;
+
 /// 5 s: a connection within a region is made in milliseconds; the vendor's SDK waits 5 s too.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -45,5 +47,6 @@ pub async fn read_limited(mut response: Response, limit: u64) -> Result<Vec<u8>,
 pub fn head(body: &[u8]) -> String {
     // 200 characters take at most 800 bytes; the rest need not be decoded.
     let text = String::from_utf8_lossy(&body[..body.len().min(800)]);
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    printable(&line).chars().take(200).collect()
 }

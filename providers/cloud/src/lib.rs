@@ -20,6 +20,7 @@ mod permit;
 mod provider;
 pub mod retry;
 mod secret;
+pub mod text;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dice::Dice;

@@ -70,6 +70,8 @@ pub enum FaultKind {
     Slow,
     /// Listings show nothing, with status 200.
     EmptyListing,
+    /// Listings leave out the instances whose ids are even, with status 200.
+    PartialListing,
     /// `OperationDenied.NoStock`.
     SoldOut,
     /// Launched instances stay Starting.
@@ -123,7 +125,7 @@ impl FaultKind {
         let launches = action == "RunInstances";
         let deletes = matches!(action, "DeleteInstances" | "DeleteInstance");
         match self {
-            FaultKind::EmptyListing => action == "DescribeInstances",
+            FaultKind::EmptyListing | FaultKind::PartialListing => action == "DescribeInstances",
             FaultKind::SoldOut
             | FaultKind::NeverBoots
             | FaultKind::Vanishes

@@ -53,6 +53,9 @@ pub enum What {
     /// It carries our tags for a fleet that is neither configured nor known: perhaps another
     /// installation's.
     Foreign,
+    /// It carries our tags for a fleet that is configured, for another account: nobody looks after
+    /// it.
+    Elsewhere,
     /// The journal knows it and the cloud does not.
     Ghost { phase: Phase },
     /// Its tags are not what they should be.
@@ -63,7 +66,7 @@ pub enum What {
 
 impl What {
     /// The kinds of findings, in the order in which they are reported.
-    pub const KINDS: [&str; 5] = ["stray", "foreign", "ghost", "tag_drift", "silent"];
+    pub const KINDS: [&str; 6] = ["stray", "elsewhere", "foreign", "ghost", "tag_drift", "silent"];
 
     /// Its kind, as JSON and metrics name it.
     #[must_use]
@@ -74,10 +77,11 @@ impl What {
     fn rank(&self) -> usize {
         match self {
             What::Stray { .. } => 0,
-            What::Foreign => 1,
-            What::Ghost { .. } => 2,
-            What::TagDrift { .. } => 3,
-            What::Silent { .. } => 4,
+            What::Elsewhere => 1,
+            What::Foreign => 2,
+            What::Ghost { .. } => 3,
+            What::TagDrift { .. } => 4,
+            What::Silent { .. } => 5,
         }
     }
 }
@@ -97,10 +101,16 @@ pub(super) struct Known<'a> {
 }
 
 /// Instances that the journal knows and the listing does not show.
-pub(super) fn not_listed(listing: &Listing, histories: &Histories) -> Vec<InstanceId> {
+pub(super) fn not_listed(
+    audited: &Audited<'_>,
+    listing: &Listing,
+    histories: &Histories,
+) -> Vec<InstanceId> {
     let shown: BTreeSet<&InstanceId> =
         listing.fleets().flat_map(|(_, instances)| instances).map(|i| &i.id).collect();
-    let known = histories.values().flat_map(|history| history.instances.keys());
+    // Those of a fleet of another account are there, if anywhere.
+    let here = histories.iter().filter(|(fleet, _)| !audited.is_elsewhere(fleet));
+    let known = here.flat_map(|(_, history)| history.instances.keys());
     known.filter(|id| !shown.contains(id)).cloned().collect()
 }
 
@@ -113,8 +123,10 @@ pub(super) fn judge(
     let mut findings = Vec::new();
     for (fleet, instances) in seen.listing.fleets() {
         let fleet = FleetId(fleet.to_owned());
-        if !audited.configured.contains(&fleet) {
-            let history = known.histories.get(&fleet);
+        let history = known.histories.get(&fleet);
+        if audited.is_elsewhere(&fleet) {
+            findings.extend(left_behind(&fleet, instances, history));
+        } else if !audited.configured.contains(&fleet) {
             findings.extend(unwanted(&fleet, instances, history, known.account, now));
         }
     }
@@ -152,8 +164,11 @@ fn unwanted(
     now: Timestamp,
 ) -> Vec<Finding> {
     let judged = instances.iter().map(|instance| {
+        let intent = instance.tags.get(tags::INTENT);
         let ours = history.is_some_and(|history| {
             history.instances.get(&instance.id).is_some_and(|t| t.launched_by.is_some())
+                // Its answer was lost, and the fleet that would have settled it is no more.
+                || history.open.keys().any(|open| intent == Some(&open.to_string()))
         });
         if !ours {
             return finding(fleet, instance, What::Foreign);
@@ -165,6 +180,14 @@ fn unwanted(
         finding(fleet, instance, What::Stray { age, since, ripe })
     });
     judged.collect()
+}
+
+/// Instances of a fleet that is configured for another account, as after a move. Two accounts may be
+/// one and the same by another name: then the fleet knows them.
+fn left_behind(fleet: &FleetId, instances: &[Instance], history: Option<&History>) -> Vec<Finding> {
+    let known = |id: &InstanceId| history.is_some_and(|history| history.instances.contains_key(id));
+    let left = instances.iter().filter(|instance| !known(&instance.id));
+    left.map(|instance| finding(fleet, instance, What::Elsewhere)).collect()
 }
 
 fn drifted<'a>(
@@ -248,7 +271,7 @@ impl Findings {
     pub fn alerts(&self) -> Vec<Alert> {
         let alert = |finding: &Finding| {
             let code = match finding.what {
-                What::Stray { .. } => AlertCode::Stray,
+                What::Stray { .. } | What::Elsewhere => AlertCode::Stray,
                 What::Ghost { .. } => AlertCode::Ghost,
                 What::TagDrift { .. } => AlertCode::TagDrift,
                 What::Silent { .. } => AlertCode::Silent,
@@ -268,10 +291,15 @@ impl fmt::Display for Finding {
                 f,
                 "stray: {id} was launched for fleet `{fleet}`, which is not configured; {age} old"
             )?,
+            What::Elsewhere => write!(
+                f,
+                "elsewhere: {id} carries our tags for `{fleet}`, which is configured for another \
+                 account: nobody looks after it here"
+            )?,
             What::Foreign => write!(
                 f,
-                "foreign: {id} carries our tags for `{fleet}`, which is not known here: perhaps \
-                 another installation's"
+                "foreign: {id} carries our tags for `{fleet}`, and nobody whom this journal knows \
+                 launched it: perhaps another installation's"
             )?,
             What::Ghost { phase } => {
                 write!(f, "ghost: {id} of `{fleet}` is {phase} by the journal, and gone")?;

@@ -48,10 +48,10 @@ const SCENARIOS: &[Scenario] = scenarios![
     "listings and launches throttled for 3 minutes", "the storm ends", 5, throttling::storm;
     "one account throttled, the other scales", "the load rises", 2, throttling::other_account;
     "launches throttled, a fleet of the account shrinks", "the load falls", 3, throttling::other_action;
-    "a zone is lost with half of the fleet", "the loss", 6, zones::half_is_lost;
+    "a zone is lost with half of the fleet", "the loss", 7, zones::half_is_lost;
     "a zone is lost with all of the fleet", "the loss", 7, zones::all_is_lost;
     "a zone does not answer, by the `up` query", "it falls silent", 9, zones::silent;
-    "an instance vanishes", "it vanishes", 4, zones::one_vanishes;
+    "an instance vanishes", "it vanishes", 5, zones::one_vanishes;
     "the preferred type is sold out", "the load rises", 3, launches::sold_out;
     "half of a launch is to be had", "the load rises", 3, launches::partial;
     "answers to a launch are lost, three in a row", "the load rises", 2, launches::answers_lost;

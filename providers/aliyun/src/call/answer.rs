@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cloud::http::head;
+use cloud::text::printable;
 use cloud::{Class, Kind, Timestamp};
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ pub(super) fn read(response: &HttpResponse, is_write: bool, limit: u64) -> Resul
     let HttpResponse { status, body, .. } = response;
     let status = *status;
     let header = |name: &str| response.headers.get(name).map(String::as_str);
-    let request_id = header("x-acs-request-id").map(str::to_owned);
+    let request_id = header("x-acs-request-id").map(|id| printable(id).into_owned());
     let server_time = header("date")
         .and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok())
         .map(|date| date.to_utc());
@@ -81,7 +82,7 @@ pub(super) fn read(response: &HttpResponse, is_write: bool, limit: u64) -> Resul
             return Err(unusable(class, kind, request_id));
         }
     };
-    let request_id = self::request_id(&value).map(str::to_owned).or(request_id);
+    let request_id = self::request_id(&value).map(|id| printable(id).into_owned()).or(request_id);
     let code = text(&value, "Code", "code").unwrap_or_default();
     if FINE.contains(&code.as_str()) {
         if (200..300).contains(&status) {
@@ -122,8 +123,9 @@ fn text(value: &Value, upper: &str, lower: &str) -> Option<String> {
 /// beginning tells enough.
 fn shorten(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = printable(&line);
     if line.chars().count() <= 400 {
-        return line;
+        return line.into_owned();
     }
     line.chars().take(400).chain("…".chars()).collect()
 }

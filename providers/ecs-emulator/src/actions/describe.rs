@@ -20,8 +20,12 @@ pub(super) fn describe_instances(state: &mut State, call: &mut Call<'_>) -> Outc
     }
     call.dry_run("DryRunOperation")?;
     let hidden = call.fault.is_some_and(|fault| fault.kind == FaultKind::EmptyListing);
-    let matching =
+    let half = call.fault.is_some_and(|fault| fault.kind == FaultKind::PartialListing);
+    let mut matching =
         if hidden || state.world.lists_nothing { Vec::new() } else { select(state, call)? };
+    if half {
+        matching.retain(|machine| machine.id.bytes().next_back().is_some_and(|b| b % 2 == 1));
+    }
     let page = page(call, matching.len())?;
     let shown: Vec<Value> =
         matching[page.from..page.to].iter().map(|machine| show(state, machine)).collect();

@@ -1,8 +1,8 @@
 //! Opening the file, in three ways: as the daemon, to look, to add an operator's word.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,10 +31,13 @@ impl Sqlite {
         versions::carry_over(path, &mut connection).await?;
         // The lock says that nobody else lives: a restart need not wait until the life of the
         // process before it runs out.
-        sqlx::query("DELETE FROM replicas")
-            .execute(&mut connection)
-            .await
-            .map_err(|error| failure::of(path, &error))?;
+        // And a clock that went wrong while it lived is no reason to wait either.
+        sqlx::raw_sql(
+            "DELETE FROM replicas; UPDATE leases SET free_since = NULL WHERE holder IS NULL",
+        )
+        .execute(&mut connection)
+        .await
+        .map_err(|error| failure::of(path, &error))?;
         Sqlite::over(path, Access::Everything, connection, Some(lock))
     }
 
@@ -172,5 +175,7 @@ fn lock_path(path: &Path) -> PathBuf {
 /// The file with mode 0600: it names every instance and the operator's tags.
 fn private(path: &Path) -> Result<(), JournalError> {
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    opened.map(drop).map_err(|error| io(path, &error))
+    // One that was copied here may have come with another mode.
+    let made = opened.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
+    made.map_err(|error| io(path, &error))
 }

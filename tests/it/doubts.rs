@@ -1,0 +1,86 @@
+//! What was decided a moment ago and is not right any more when it is about to be done.
+
+use std::time::Duration;
+
+use cloud::{Clock, clock};
+use ecs_emulator::{Fault, FaultKind};
+use fleetscaler::execute::Outcome;
+use fleetscaler::journal;
+use fleetscaler::model::{Direction, Hold, OperatorEvent};
+
+use crate::harness::{INTERVAL, Setup, Wish};
+
+/// A fleet of four that is about to lose one: the next low sample is the third. Its next listing
+/// waits for a second attempt.
+async fn about_to_remove() -> Setup {
+    let setup = Setup::settled(Wish::default()).await;
+    setup.ticks(2, 90.0).await;
+    setup.ticks(12, 50.0).await;
+    assert_eq!(setup.fleet().len(), 4);
+    setup.ticks(2, 10.0).await;
+    setup.clock.advance(INTERVAL);
+    setup.cpu(10.0);
+    setup.emulator.inject(Fault::on("DescribeInstances", FaultKind::ErrorBefore).times(1));
+    setup
+}
+
+/// Why the one action of the tick was not sent.
+fn not_sent(outcomes: &[Outcome]) -> &str {
+    match outcomes {
+        [Outcome::NotSent { why, .. }] => why,
+        other => panic!("one that is not sent: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_decided_long_ago_is_decided_anew() {
+    let setup = about_to_remove().await;
+    let report = setup.tick_with(async |setup| setup.clock.advance(Duration::from_secs(61))).await;
+    assert_eq!(report.decision.desired, 3, "{:?}", report.decision);
+    assert!(not_sent(&report.outcomes).contains("decided anew"), "{:?}", report.outcomes);
+    assert_eq!(setup.fleet().len(), 4);
+    let next = setup.ticks(2, 10.0).await.remove(0);
+    assert_eq!(setup.fleet().len(), 3, "the next tick decides the same: {:?}", next.decision);
+}
+
+#[tokio::test]
+async fn a_hold_that_is_placed_while_a_tick_is_under_way_is_kept() {
+    let setup = about_to_remove().await;
+    let report = setup
+        .tick_with(async |setup| {
+            let now = setup.clock.now();
+            let hold = Hold {
+                id: uuid::Uuid::from_u128(7),
+                fleet: None,
+                direction: Some(Direction::In),
+                author: "ann".to_owned(),
+                reason: "the fair".to_owned(),
+                placed: now,
+                until: clock::after(now, Duration::from_secs(3_600)),
+            };
+            let said = OperatorEvent::Held { at: now, hold };
+            journal::say(&setup.state(), &said).await.expect("said");
+            setup.tend().await;
+        })
+        .await;
+    assert_eq!(report.decision.desired, 3, "{:?}", report.decision);
+    assert!(not_sent(&report.outcomes).contains("held by ann"), "{:?}", report.outcomes);
+    setup.ticks(4, 10.0).await;
+    assert_eq!(setup.fleet().len(), 4);
+}
+
+#[tokio::test]
+async fn answers_that_leave_some_out_buy_nothing() {
+    for half in [2, 4] {
+        let setup = Setup::settled(Wish::default()).await;
+        if half == 4 {
+            setup.ticks(2, 90.0).await;
+            setup.ticks(12, 50.0).await;
+        }
+        // A listing, and the question for what it did not show.
+        setup.emulator.inject(Fault::on("DescribeInstances", FaultKind::PartialListing).times(2));
+        // A fleet in which nothing changes is listed every minute.
+        setup.ticks(8, 50.0).await;
+        assert_eq!(setup.emulator.instances().len(), half);
+    }
+}
