@@ -12,7 +12,7 @@ use aliyun::credentials::KeyPair;
 use cloud::{Clock, ManualClock, SystemClock};
 use ecs_emulator::{Emulator, InstanceView, World as Cloud};
 use fleetscaler::config::{self, Env, StateUrl};
-use fleetscaler::control::{self, Mode, TickError, TickReport, World};
+use fleetscaler::control::{self, Finding, Mode, TickError, TickReport, World};
 use fleetscaler::demo::prometheus::{self, Endpoint, Metrics};
 
 pub(crate) struct Setup {
@@ -203,6 +203,33 @@ cooldown = {{ out = "1m", in = "1m" }}
         }
         happening(self).await;
         self.patiently(tick).await.expect("the tick succeeds")
+    }
+
+    /// Another process starts on the same state, with another configuration.
+    pub(crate) async fn reconfigure(&mut self, change: impl FnOnce(&mut Wish)) {
+        self.world = None;
+        change(&mut self.wish);
+        self.start().await;
+    }
+
+    /// An audit of each account whose hour has come.
+    pub(crate) async fn audit(&self) -> Vec<Finding> {
+        self.tend().await;
+        let world = self.world.as_ref().expect("the daemon is up");
+        let audited = self.patiently(control::hourly(world)).await;
+        // What was borrowed is given up.
+        self.tend().await;
+        audited.into_values().flat_map(|findings| findings.findings).collect()
+    }
+
+    /// One tick of every fleet.
+    pub(crate) async fn tick_all(&self) {
+        self.tend().await;
+        let world = self.world.as_ref().expect("the daemon is up");
+        for member in &world.fleets {
+            self.patiently(control::tick(world, member)).await.expect("the tick succeeds");
+        }
+        self.tend().await;
     }
 
     /// What the daemon does every second or two, beside its ticks.

@@ -1,5 +1,6 @@
 //! The daemon's loop against the emulator, over real HTTP: whole sessions as scripts.
 
+mod audits;
 mod doubts;
 mod embedded;
 mod faults;
