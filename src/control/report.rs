@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cloud::{Class, Timestamp, clock};
+use cloud::{Class, Mutation, Timestamp, clock};
 use serde::Serialize;
 
 use crate::execute::{Outcome, Settled};
@@ -172,15 +172,16 @@ impl TickReport {
     /// no capacity, or not enough, or a probe found some again.
     #[must_use]
     pub fn wants_another_tick(&self) -> bool {
-        self.outcomes.iter().any(|outcome| match outcome {
-            Outcome::Sent { settlement, .. } => match settlement {
-                Settlement::Failed { class: Class::NoCapacity, .. } => true,
-                Settlement::Launched { .. } => {
-                    self.plan.more_at_once || settlement.launched() < self.asked()
+        // Outcomes stand in the order of their actions.
+        self.plan.actions.iter().zip(&self.outcomes).any(|(action, outcome)| {
+            let Outcome::Sent { settlement, .. } = outcome else { return false };
+            match (settlement, &action.mutation) {
+                (Settlement::Failed { class: Class::NoCapacity, .. }, _) => true,
+                (Settlement::Launched { .. }, Mutation::Launch(launch)) => {
+                    self.plan.more_at_once || settlement.launched() < launch.amount
                 }
                 _ => false,
-            },
-            Outcome::Dry { .. } | Outcome::NotSent { .. } => false,
+            }
         })
     }
 
@@ -196,17 +197,5 @@ impl TickReport {
             _ => None,
         });
         after.min()
-    }
-
-    /// Instances that the plan's launches ask for, if there is only one launch.
-    fn asked(&self) -> u32 {
-        let mut launches = self.plan.actions.iter().filter_map(|action| match &action.mutation {
-            cloud::Mutation::Launch(launch) => Some(launch.amount),
-            _ => None,
-        });
-        match (launches.next(), launches.next()) {
-            (Some(amount), None) => amount,
-            _ => 0,
-        }
     }
 }
