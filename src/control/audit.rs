@@ -102,10 +102,14 @@ async fn price(cloud: &dyn Observe, findings: &mut Findings) {
 }
 
 /// Audits every account whose hour has come, records and reports what was found, and deletes the
-/// strays that may be deleted. Returns what was found, by account.
+/// strays that may be deleted. Returns what was found, by account. Ends early when the process is told
+/// to stop.
 pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
     let mut found = BTreeMap::new();
     for (id, account) in &world.accounts {
+        if world.stop.is_asked() {
+            break;
+        }
         let now = world.clock.now();
         let reader = world.journal.reader();
         let audited = Audited {

@@ -35,13 +35,13 @@ pub trait Sink: Send + Sync {
     fn journal(&self, state: Result<(), &JournalError>);
 }
 
-/// Ticks every fleet until `stop` says so; returns when the ticks under way have ended. The result
-/// says whether every fleet's last tick succeeded.
+/// Ticks every fleet until `stop` says so; returns when the ticks under way have ended, which begin no
+/// further action then. The result says whether every fleet's last tick succeeded.
 pub async fn beat(
     world: Arc<World>,
     beat: Beat,
     sink: Arc<dyn Sink>,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> bool {
     sink.journal(tend(&world).await.as_ref().map(drop));
     let renewal = (beat == Beat::Forever).then(|| {
@@ -53,7 +53,17 @@ pub async fn beat(
         let (world, sink, stop) = (world.clone(), sink.clone(), stop.clone());
         tasks.spawn(async move { one_fleet(&world, index, beat, &*sink, stop).await });
     }
-    let ok = tasks.join_all().await.into_iter().all(|ok| ok);
+    let ended = tasks.join_all();
+    tokio::pin!(ended);
+    let ok = tokio::select! {
+        biased;
+        () = async { drop(stop.wait_for(|stop| *stop).await) } => {
+            world.stop.ask();
+            ended.await
+        }
+        ok = &mut ended => ok,
+    };
+    let ok = ok.into_iter().all(|ok| ok);
     // Until now: ticks under way need their leases.
     if let Some(renewal) = renewal {
         renewal.abort();

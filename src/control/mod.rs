@@ -88,7 +88,7 @@ async fn tick_under(
     }
     failpoint!("execute.before");
     let errand = Errand { lease, inputs: &inputs };
-    let outcomes = execute::run(&member.hands, errand, &plan.actions).await?;
+    let outcomes = execute::run(&member.hands, errand, &plan.actions, &world.stop).await?;
     let report = TickReport::new(inputs, decision, plan, alerts);
     Ok(TickReport { settled, outcomes, ..report })
 }
@@ -188,7 +188,7 @@ async fn settle(
     let inputs = Inputs::to_settle(now, &member.fleet, history, account, holds, spent);
     let look = Look { listed: listing.of(&member.fleet.id), cloud: region.cloud() };
     let errand = Errand { lease, inputs: &inputs };
-    let settled = execute::settle(live, look, errand, now).await?;
+    let settled = execute::settle(live, look, errand, &world.stop, now).await?;
     Ok((world.journal.known(lease, &member.fleet.account).await?, settled))
 }
 

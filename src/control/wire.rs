@@ -11,7 +11,7 @@ use super::world::{self, Account, Member, OsRandom, World};
 use crate::config::{
     AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature, StateUrl,
 };
-use crate::execute::{Hands, Live};
+use crate::execute::{Hands, Live, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::{Journal, JournalError, Keep, LeaseTime};
 use crate::model::{AccountId, SignalName};
@@ -144,6 +144,7 @@ pub fn wire_over(
         surveyor: Surveyor::default(),
         accounts,
         entropy: Arc::new(OsRandom) as Arc<dyn world::Draw>,
+        stop: Stop::default(),
     }
 }
 

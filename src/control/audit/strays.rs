@@ -25,6 +25,9 @@ pub(super) async fn delete(
         findings.findings.iter().filter(|f| may_go(f)).map(|finding| &finding.fleet).collect();
     fleets.dedup();
     for fleet in fleets {
+        if world.stop.is_asked() {
+            return;
+        }
         let ids: Vec<InstanceId> = findings
             .findings
             .iter()
@@ -62,7 +65,7 @@ async fn delete_of(
         })
         .collect();
     let errand = Errand { lease: &lease, inputs: &inputs };
-    for outcome in execute::run(&account.hands, errand, &actions).await? {
+    for outcome in execute::run(&account.hands, errand, &actions, &world.stop).await? {
         tracing::warn!(account.id = %id, fleet.id = %fleet, "strays: {}", outcome.line());
     }
     Ok(())
