@@ -8,7 +8,7 @@
 mod judge;
 mod strays;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub struct Audited<'a> {
     /// The account's fleets, with who says which of their instances are up.
     pub fleets: Vec<(&'a Fleet, Option<Arc<dyn Roll>>)>,
     /// Every fleet that is configured, whatever its account.
-    pub configured: Vec<FleetId>,
+    pub configured: BTreeSet<FleetId>,
 }
 
 /// Why an audit could not be made.
@@ -52,10 +52,10 @@ pub async fn audit(
     journal: &Reader,
     now: Timestamp,
 ) -> Result<Findings, AuditError> {
+    let ours: BTreeSet<&FleetId> = audited.fleets.iter().map(|(fleet, _)| &fleet.id).collect();
     let mut histories = BTreeMap::new();
     for fleet in journal.fleets().await? {
-        let is_ours = audited.fleets.iter().any(|(ours, _)| ours.id == fleet);
-        if audited.configured.contains(&fleet) && !is_ours {
+        if audited.configured.contains(&fleet) && !ours.contains(&fleet) {
             // Another account's: here nothing of it is listed, and nothing should be.
             continue;
         }
@@ -121,7 +121,7 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
                 .filter(|member| member.fleet.account == *id)
                 .map(|member| (&member.fleet, member.roll.clone()))
                 .collect(),
-            configured: world.fleet_ids(),
+            configured: world.fleet_ids().into_iter().collect(),
         };
         let before = reader.account(id).await;
         if let Ok(before) = &before

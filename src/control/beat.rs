@@ -3,6 +3,7 @@
 //! Each fleet has a task of its own, so a slow source or cloud delays no other fleet. A tick that
 //! takes longer than the interval delays only the next tick of its own fleet; ticks never overlap.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +74,8 @@ pub async fn beat(
 
 /// Renews the leases once; fleets that were taken over tick now.
 pub async fn tend(world: &World) -> Result<(), JournalError> {
-    let taken = world.journal.tend(&world.fleet_ids()).await?;
+    let taken: BTreeSet<FleetId> =
+        world.journal.tend(&world.fleet_ids()).await?.into_iter().collect();
     for member in world.fleets.iter().filter(|member| taken.contains(&member.fleet.id)) {
         member.nudge.notify_one();
     }

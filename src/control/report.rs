@@ -2,6 +2,7 @@
 //! JSON.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloud::{Class, Mutation, Timestamp, clock};
@@ -38,16 +39,11 @@ pub struct TickReport {
     pub listing_age: Duration,
     #[serde(skip)]
     pub account: AccountId,
+    /// What the account's fleets have found out.
     #[serde(skip)]
-    pub learned: Learned,
-}
-
-/// What was learned so far of the fleet and its account.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Learned {
-    /// From the accepted launch to Running, by zone and type.
-    pub boots: BTreeMap<(String, String), Quantiles>,
-    /// How old the samples of each signal are when they are first seen.
+    pub shared: Arc<Account>,
+    /// Learned: how old the samples of each signal are when they are first seen.
+    #[serde(skip)]
     pub lags: BTreeMap<SignalName, Quantiles>,
 }
 
@@ -65,18 +61,20 @@ impl Quantiles {
     }
 }
 
-impl Learned {
-    fn of(account: &Account, history: &History) -> Learned {
-        let boots = account.boots.iter().filter_map(|(key, ring)| {
-            let (zone, instance_type) = key.split_once('/')?;
-            Some(((zone.to_owned(), instance_type.to_owned()), Quantiles::of(ring)?))
-        });
-        let lags = history
-            .signals
-            .iter()
-            .filter_map(|(signal, memory)| Some((signal.clone(), Quantiles::of(&memory.lag)?)));
-        Learned { boots: boots.collect(), lags: lags.collect() }
-    }
+/// From the accepted launch to Running, by zone and type. Every ring of the account is sorted for
+/// it: not for each tick.
+#[must_use]
+pub fn boots(account: &Account) -> BTreeMap<(String, String), Quantiles> {
+    let boots = account.boots.iter().filter_map(|(key, ring)| {
+        let (zone, instance_type) = key.split_once('/')?;
+        Some(((zone.to_owned(), instance_type.to_owned()), Quantiles::of(ring)?))
+    });
+    boots.collect()
+}
+
+fn lags(history: &History) -> BTreeMap<SignalName, Quantiles> {
+    let signals = history.signals.iter();
+    signals.filter_map(|(name, of)| Some((name.clone(), Quantiles::of(&of.lag)?))).collect()
 }
 
 /// Instances by what they are doing.
@@ -156,7 +154,8 @@ impl TickReport {
             counts: Counts::of(&inputs.inventory),
             samples: inputs.signals.iter().filter_map(usable).collect(),
             listing_age: clock::age(inputs.now, inputs.inventory.listed_at),
-            learned: Learned::of(&inputs.account, &inputs.history),
+            lags: lags(&inputs.history),
+            shared: inputs.account,
             account: inputs.fleet.account,
             signals: inputs.signals,
             decision,

@@ -28,7 +28,8 @@ pub(super) struct Fleets {
 struct Cell {
     /// The fence under which `history` was read; `None`: it must be read before it is used.
     fence: Option<Fence>,
-    history: Option<History>,
+    /// Shared with who was given it until the next event.
+    history: Option<Arc<History>>,
     /// Applied to `history`, not written yet.
     pending: Vec<Pending>,
     /// The last record that is in `history` and written.
@@ -69,13 +70,13 @@ impl Fleets {
         &self,
         store: &dyn Store,
         lease: &Lease,
-    ) -> Result<History, JournalError> {
+    ) -> Result<Arc<History>, JournalError> {
         let cell = self.cell(&lease.fleet);
         let mut cell = cell.lock().await;
         Ok(cell.loaded(store, lease).await?.clone())
     }
 
-    pub(super) async fn last_known(&self, fleet: &FleetId) -> Option<History> {
+    pub(super) async fn last_known(&self, fleet: &FleetId) -> Option<Arc<History>> {
         self.cell(fleet).lock().await.history.clone()
     }
 
@@ -214,12 +215,16 @@ async fn flush_together(
 
 impl Cell {
     /// The history, read from the store when it was last read under another fence.
-    async fn loaded(&mut self, store: &dyn Store, lease: &Lease) -> Result<&History, JournalError> {
+    async fn loaded(
+        &mut self,
+        store: &dyn Store,
+        lease: &Lease,
+    ) -> Result<&Arc<History>, JournalError> {
         if self.fence != Some(lease.fence) || self.history.is_none() {
             self.pending.clear();
             let scope = Scope::Fleet(lease.fleet.clone());
             let Folded { value, reached, since_snapshot } = Folded::load(store, &scope).await?;
-            self.history = Some(value);
+            self.history = Some(Arc::new(value));
             self.reached = reached;
             self.since_snapshot = since_snapshot;
             self.fence = Some(lease.fence);
@@ -229,6 +234,7 @@ impl Cell {
 
     fn apply(&mut self, events: &[Event]) {
         if let Some(history) = &mut self.history {
+            let history = Arc::make_mut(history);
             events.iter().for_each(|event| history.apply(event));
         }
     }
@@ -286,7 +292,7 @@ impl Cell {
         }
         let Some(history) = &self.history else { return };
         failpoint!("snapshot.before");
-        if fold::save_snapshot(store, scope, self.reached, history).await {
+        if fold::save_snapshot(store, scope, self.reached, &**history).await {
             self.since_snapshot = 0;
         }
         failpoint!("snapshot.after");

@@ -70,8 +70,8 @@ pub enum Intended {
 /// All that is known of a fleet's past and its surroundings.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Known {
-    pub history: History,
-    pub account: Account,
+    pub history: Arc<History>,
+    pub account: Arc<Account>,
     pub holds: Vec<Hold>,
     pub spent: Spent,
 }

@@ -33,7 +33,7 @@ async fn lease(journal: &Journal, fleet: &FleetId) -> Lease {
     }
 }
 
-async fn history(journal: &Journal) -> History {
+async fn history(journal: &Journal) -> Arc<History> {
     let lease = lease(journal, &web()).await;
     journal.known(&lease, &account()).await.expect("known").history
 }
@@ -185,7 +185,7 @@ async fn what_a_replica_lost_it_neither_writes_nor_believes() {
     first.tend(&[web()]).await.expect("tended");
     assert!(matches!(first.turn(&web()).await, Standing::Elsewhere));
     assert!(deadline.get() < now(), "nothing is sent under the old lease any more");
-    let open: Vec<IntentId> = history(&second).await.open.into_keys().collect();
+    let open: Vec<IntentId> = history(&second).await.open.keys().copied().collect();
     assert_eq!(open, [intent(2).action.intent]);
 }
 

@@ -7,7 +7,7 @@ use cloud::{Timestamp, clock};
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::Whose;
-use crate::control::{Counts, Findings, Learned, TickReport};
+use crate::control::{Counts, Findings, Quantiles, TickReport};
 use crate::model::{AccountId, AlertKey, Bounds, FleetId, Reason, Sample, SignalName};
 
 /// One moment.
@@ -68,14 +68,16 @@ pub(super) struct Latest {
     /// `None`: missing.
     pub(super) signals: BTreeMap<SignalName, Option<Sample>>,
     pub(super) account: AccountId,
-    pub(super) learned: Learned,
+    pub(super) lags: BTreeMap<SignalName, Quantiles>,
 }
 
-/// What the calls of one account cost.
+/// What the calls of one account cost, and what was learned of it.
 #[derive(Debug, Clone)]
 pub(super) struct AccountSeen {
     pub(super) budget: Vec<ActionBudget>,
     pub(super) calls: Vec<(String, &'static str, u64)>,
+    /// From the accepted launch to Running, by zone and type.
+    pub(super) boots: BTreeMap<(String, String), Quantiles>,
 }
 
 impl Latest {
@@ -92,7 +94,7 @@ impl Latest {
                 .map(|(name, reading)| (name.clone(), reading.as_ref().ok().copied()))
                 .collect(),
             account: report.account.clone(),
-            learned: report.learned.clone(),
+            lags: report.lags.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The policy as tables of cases and as properties.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloud::clock;
@@ -555,7 +556,7 @@ fn launches_that_keep_failing_wait_then_stop_and_then_one_is_tried() {
 #[test]
 fn an_account_that_is_stopped_launches_nothing_and_then_tries_one() {
     let mut inputs = busy();
-    inputs.account.apply(&AccountEvent::Stopped {
+    Arc::make_mut(&mut inputs.account).apply(&AccountEvent::Stopped {
         at: ago(299),
         class: cloud::Class::Quota,
         message: "the quota is used up".into(),

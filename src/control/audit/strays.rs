@@ -7,7 +7,8 @@ use super::judge::{Finding, Findings, What};
 use crate::control::world::{Account, World};
 use crate::execute::{self, Errand};
 use crate::model::{
-    AccountId, Action, Bounds, Entropy, Fleet, FleetId, Inputs, IntentId, LaunchTemplate, tags,
+    AccountId, Action, Bounds, Entropy, Fleet, FleetId, History, Inputs, IntentId, LaunchTemplate,
+    tags,
 };
 
 /// DeleteInstances takes 1 to 100 ids per call.
@@ -54,7 +55,7 @@ async fn delete_of(
         return Ok(());
     };
     let unwanted = unwanted(fleet, &like.fleet);
-    let (history, holds) = (known.history, known.holds);
+    let (history, holds) = (History::clone(&known.history), known.holds);
     let inputs = Inputs::to_settle(now, &unwanted, history, known.account, holds, known.spent);
     let entropy = Entropy(world.entropy.draw());
     let batches = ids.chunks(BATCH).zip(0..);
