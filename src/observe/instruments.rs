@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::{Board, Changes, Whose, without_journal};
 use super::health::{Alive, Health, Ready};
-use super::snapshot::{self, AccountSeen, FleetSeen, Latest, Snapshot};
+use super::snapshot::{AccountSeen, FleetSeen, Latest, Snapshot};
 use crate::control::{self, Findings, TickError, TickReport, World};
 use crate::execute::Outcome;
 use crate::journal::JournalError;
@@ -64,7 +64,7 @@ impl Instruments {
             (None, false) => "steady",
         });
         if let Some(reason) = &report.decision.blocked_by {
-            *fleet.blocked.entry(snapshot::kind_of(reason)).or_default() += 1;
+            *fleet.blocked.entry(reason.kind()).or_default() += 1;
         }
         for (action, outcome) in report.plan.actions.iter().zip(&report.outcomes) {
             if let Outcome::Sent { settlement, .. } = outcome {

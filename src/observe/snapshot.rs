@@ -8,7 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::Whose;
 use crate::control::{Counts, Findings, Quantiles, TickReport};
-use crate::model::{AccountId, AlertKey, Bounds, FleetId, Reason, Sample, SignalName};
+use crate::model::{AccountId, AlertKey, Bounds, FleetId, Sample, SignalName};
 
 /// One moment.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) struct FleetSeen {
     pub(super) latest: Option<Latest>,
     pub(super) ticks: BTreeMap<&'static str, u64>,
     pub(super) took: Histogram,
-    pub(super) blocked: BTreeMap<String, u64>,
+    pub(super) blocked: BTreeMap<&'static str, u64>,
     pub(super) launches: u64,
     pub(super) removals: u64,
     /// Surveys that failed in a row.
@@ -97,10 +97,4 @@ impl Latest {
             lags: report.lags.clone(),
         }
     }
-}
-
-/// The kind of a reason, as the journal names it: `cooling_down`.
-pub(super) fn kind_of(reason: &Reason) -> String {
-    let value = serde_json::to_value(reason).unwrap_or_default();
-    value.get("reason").and_then(|kind| kind.as_str()).unwrap_or("other").to_owned()
 }

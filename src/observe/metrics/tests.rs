@@ -29,7 +29,7 @@ fn latest() -> Latest {
 fn full() -> Snapshot {
     let mut web = FleetSeen { latest: Some(latest()), launches: 2, ..FleetSeen::default() };
     web.ticks.insert("acted", 1);
-    web.blocked.insert("cooling_down".to_owned(), 7);
+    web.blocked.insert("cooling_down", 7);
     web.took.observe(0.4);
     let budget = cloud::limit::ActionBudget {
         action: "RunInstances".to_owned(),
