@@ -22,9 +22,6 @@ use crate::model::{FleetId, ReplicaId};
 pub struct LeaseTime(pub Duration);
 
 impl LeaseTime {
-    /// 15 s: one tick's interval. A fleet whose replica died misses a tick or two.
-    pub const DEFAULT: LeaseTime = LeaseTime(Duration::from_secs(15));
-
     /// A heartbeat is good for four fifths of it; the rest is for the others to notice.
     fn valid(self) -> Duration {
         self.0 * 4 / 5
