@@ -223,6 +223,32 @@ fn permits_are_made_and_backoff_is_used_in_one_place() {
     }
 }
 
+/// What is outside the seams is outside the simulation.
+#[test]
+fn randomness_is_drawn_and_work_is_spawned_in_a_few_places() {
+    // The command line and the demo are above the seams, and suites for tests are no daemon.
+    let above = ["src/cli/", "src/demo/", "src/journal/store/conformance/"];
+    for (needle, homes) in [
+        // The seed of a tick; a replica's name, which the simulation gives by itself.
+        ("new_v4", &["src/control/world.rs", "src/journal/mod.rs"][..]),
+        ("rand::", &[]),
+        // The renewal of leases, which the simulation makes by itself; HTTP.
+        ("tokio::spawn", &["src/control/beat.rs", "src/observe/http.rs"]),
+        ("spawn_blocking", &["src/observe/http.rs"]),
+        // Where a test pauses the daemon; compiles to nothing otherwise.
+        ("thread::", &["src/failpoint.rs"]),
+    ] {
+        let users: BTreeSet<String> = sources(&root().join("src"))
+            .iter()
+            .filter(|path| code(path).contains(needle))
+            .map(|path| path.strip_prefix(root()).expect("below root").display().to_string())
+            .filter(|path| !above.iter().any(|above| path.starts_with(above)))
+            .collect();
+        let homes: BTreeSet<String> = homes.iter().map(|home| (*home).to_owned()).collect();
+        assert_eq!(users, homes, "{needle}");
+    }
+}
+
 #[test]
 fn the_reader_of_uses_finds_single_names_and_groups() {
     let code = "use crate::model::Fleet;\nuse crate::{config, plan::{self, review}, signals};";

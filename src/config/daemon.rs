@@ -17,7 +17,7 @@ const INTERVAL: Span = Span::secs(15);
 pub(super) const INTERVAL_RANGE: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::secs(3600);
 /// Where the packaged service keeps its state.
 const STATE: &str = "/var/lib/fleetscaler/state.db";
-/// 15 s: one interval.
+/// 15 s: one interval. A fleet whose replica died misses a tick or two.
 const LEASE: Span = Span::secs(15);
 /// Below 2 s a slow commit would cost the lease; above 5 min nobody waits.
 const LEASES: std::ops::RangeInclusive<Span> = Span::secs(2)..=Span::secs(300);
@@ -25,7 +25,7 @@ const LEASES: std::ops::RangeInclusive<Span> = Span::secs(2)..=Span::secs(300);
 const KEEP: Span = Span::secs(30 * 24 * 3600);
 /// An hour: the brakes look back that far.
 const KEEPS: std::ops::RangeInclusive<Span> = Span::secs(3600)..=Span::secs(3650 * 24 * 3600);
-/// 256 MiB: two days of ticks of seventy fleets.
+/// 256 MiB: at 300 bytes a tick, two days of ticks of seventy fleets.
 const KEEP_MIB: u32 = 256;
 const KEEP_MIB_MAX: u32 = 1024 * 1024;
 

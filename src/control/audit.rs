@@ -8,7 +8,7 @@
 mod judge;
 mod strays;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub struct Audited<'a> {
     /// The account's fleets, with who says which of their instances are up.
     pub fleets: Vec<(&'a Fleet, Option<Arc<dyn Roll>>)>,
     /// Every fleet that is configured, whatever its account.
-    pub configured: Vec<FleetId>,
+    pub configured: BTreeSet<FleetId>,
 }
 
 /// Why an audit could not be made.
@@ -104,10 +104,14 @@ async fn price(cloud: &dyn Observe, findings: &mut Findings) {
 }
 
 /// Audits every account whose hour has come, records and reports what was found, and deletes the
-/// strays that may be deleted. Returns what was found, by account.
+/// strays that may be deleted. Returns what was found, by account. Ends early when the process is told
+/// to stop.
 pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
     let mut found = BTreeMap::new();
     for (id, account) in &world.accounts {
+        if world.stop.is_asked() {
+            break;
+        }
         let now = world.clock.now();
         let reader = world.journal.reader();
         let audited = Audited {
@@ -119,7 +123,7 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
                 .filter(|member| member.fleet.account == *id)
                 .map(|member| (&member.fleet, member.roll.clone()))
                 .collect(),
-            configured: world.fleet_ids(),
+            configured: world.fleet_ids().into_iter().collect(),
         };
         let before = reader.account(id).await;
         if let Ok(before) = &before

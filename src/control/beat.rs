@@ -3,6 +3,7 @@
 //! Each fleet has a task of its own, so a slow source or cloud delays no other fleet. A tick that
 //! takes longer than the interval delays only the next tick of its own fleet; ticks never overlap.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,13 +36,13 @@ pub trait Sink: Send + Sync {
     fn journal(&self, state: Result<(), &JournalError>);
 }
 
-/// Ticks every fleet until `stop` says so; returns when the ticks under way have ended. The result
-/// says whether every fleet's last tick succeeded.
+/// Ticks every fleet until `stop` says so; returns when the ticks under way have ended, which begin no
+/// further action then. The result says whether every fleet's last tick succeeded.
 pub async fn beat(
     world: Arc<World>,
     beat: Beat,
     sink: Arc<dyn Sink>,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> bool {
     sink.journal(tend(&world).await.as_ref().map(drop));
     let renewal = (beat == Beat::Forever).then(|| {
@@ -53,7 +54,17 @@ pub async fn beat(
         let (world, sink, stop) = (world.clone(), sink.clone(), stop.clone());
         tasks.spawn(async move { one_fleet(&world, index, beat, &*sink, stop).await });
     }
-    let ok = tasks.join_all().await.into_iter().all(|ok| ok);
+    let ended = tasks.join_all();
+    tokio::pin!(ended);
+    let ok = tokio::select! {
+        biased;
+        () = async { drop(stop.wait_for(|stop| *stop).await) } => {
+            world.stop.ask();
+            ended.await
+        }
+        ok = &mut ended => ok,
+    };
+    let ok = ok.into_iter().all(|ok| ok);
     // Until now: ticks under way need their leases.
     if let Some(renewal) = renewal {
         renewal.abort();
@@ -63,7 +74,8 @@ pub async fn beat(
 
 /// Renews the leases once; fleets that were taken over tick now.
 pub async fn tend(world: &World) -> Result<(), JournalError> {
-    let taken = world.journal.tend(&world.fleet_ids()).await?;
+    let taken: BTreeSet<FleetId> =
+        world.journal.tend(&world.fleet_ids()).await?.into_iter().collect();
     for member in world.fleets.iter().filter(|member| taken.contains(&member.fleet.id)) {
         member.nudge.notify_one();
     }

@@ -15,14 +15,14 @@ mod world;
 use cloud::{Timestamp, clock};
 
 use crate::execute::{self, Errand, Hands, Look, Outcome, Settled};
-use crate::inventory::{self, Heard, Listing, Survey};
+use crate::inventory::{self, Heard, Listing, News, Survey};
 use crate::journal::{JournalError, Known, Lease, Standing};
-use crate::model::{Decision, DecisionId, Entropy, Inputs, Plan, Signals};
+use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Plan, Signals};
 use crate::{plan, policy, signals};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, tend};
-pub use report::{Counts, Learned, Quantiles, TickReport};
+pub use report::{Counts, Quantiles, TickReport, boots};
 pub use wire::{
     LiveCloud, Mode, Sourced, WireError, clouds, roll, settings, sources, wire, wire_over,
 };
@@ -75,20 +75,22 @@ async fn tick_under(
         // Nothing is done on an old listing: look again, and decide from that.
         seen = see(world, member, &known, &observed, entropy, now, fresh(now)).await?;
     }
-    let Seen { inputs, survey, decision, plan } = seen;
+    let Seen { inputs, news, decision, plan } = seen;
+    // Given back before the journal goes on with it: it need not keep the old one as well.
+    drop(known);
     plan::review(&plan, &inputs).map_err(TickError::Review)?;
 
     let alerts = alerts::alerts(&inputs, &decision, &plan);
-    let (events, decided) = record::events(&inputs, &survey, &decision, &plan, &alerts);
+    let (events, decided) = record::events(&inputs, &news, &decision, &plan, &alerts);
     let with = decided.then_some((DecisionId(entropy.uuid(0)), &inputs));
     world.journal.append(lease, events, with).await?;
     failpoint!("append.after");
     if let Hands::Live(_) = &member.hands {
-        world.journal.note(&member.fleet.account, &survey.facts).await?;
+        world.journal.note(&member.fleet.account, &news.facts).await?;
     }
     failpoint!("execute.before");
     let errand = Errand { lease, inputs: &inputs };
-    let outcomes = execute::run(&member.hands, errand, &plan.actions).await?;
+    let outcomes = execute::run(&member.hands, errand, &plan.actions, &world.stop).await?;
     let report = TickReport::new(inputs, decision, plan, alerts);
     Ok(TickReport { settled, outcomes, ..report })
 }
@@ -96,7 +98,7 @@ async fn tick_under(
 /// What one look at the cloud led to.
 struct Seen {
     inputs: Inputs,
-    survey: Survey,
+    news: News,
     decision: Decision,
     plan: Plan,
 }
@@ -139,21 +141,21 @@ async fn see(
     let listing = region.listing(since).await.map_err(TickError::Survey)?;
     let heard = observed.heard.as_ref();
     let survey = world.surveyor.survey(region, &listing, &fleet, history, heard, now).await;
-    let survey = survey.map_err(TickError::Survey)?;
+    let Survey { inventory, news } = survey.map_err(TickError::Survey)?;
     let inputs = Inputs {
         now,
         entropy,
         fleet,
-        inventory: survey.inventory.clone(),
+        inventory,
         signals: observed.signals.clone(),
-        history: history.clone().seeing(&survey.phases, &survey.up, now),
+        history: History::clone(history).seeing(&news.phases, &news.up, now),
         account: account.clone(),
         holds: holds.clone(),
         spent: *spent,
     };
     let decision = policy::decide(&inputs);
     let plan = plan::plan(&inputs, &decision);
-    Ok(Seen { inputs, survey, decision, plan })
+    Ok(Seen { inputs, news, decision, plan })
 }
 
 /// How old a listing may be to look at.
@@ -185,12 +187,13 @@ async fn settle(
     let region = world.region(&member.fleet.account);
     let listing: std::sync::Arc<Listing> = region.listing(now).await.map_err(TickError::Survey)?;
     let Known { history, account, holds, spent } = known;
+    let history = History::clone(&history);
     let inputs = Inputs::to_settle(now, &member.fleet, history, account, holds, spent);
     let listed = listing.of(&member.fleet.id);
     let base = region.base(&member.fleet, listing.asked_at).await.map_err(TickError::Survey)?;
     let look = Look { listed, base: &base, cloud: region.cloud() };
     let errand = Errand { lease, inputs: &inputs };
-    let settled = execute::settle(live, look, errand, now).await?;
+    let settled = execute::settle(live, look, errand, &world.stop, now).await?;
     Ok((world.journal.known(lease, &member.fleet.account).await?, settled))
 }
 

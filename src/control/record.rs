@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cloud::clock;
 
-use crate::inventory::Survey;
+use crate::inventory::News;
 use crate::model::{Alert, Decided, Decision, DecisionId, Event, Inputs, Plan, Ticked};
 
 /// How often an unchanged decision is kept.
@@ -17,12 +17,12 @@ const KEPT_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// The events of a tick, and whether its decision is among them.
 pub(super) fn events(
     inputs: &Inputs,
-    survey: &Survey,
+    news: &News,
     decision: &Decision,
     plan: &Plan,
     alerts: &[Alert],
 ) -> (Vec<Event>, bool) {
-    let mut events = vec![Event::Ticked(Box::new(ticked(inputs, survey, decision)))];
+    let mut events = vec![Event::Ticked(Box::new(ticked(inputs, news, decision)))];
     let decided = is_worth_keeping(inputs, decision, plan);
     if decided {
         events.push(Event::Decided(Box::new(Decided {
@@ -36,7 +36,7 @@ pub(super) fn events(
     (events, decided)
 }
 
-fn ticked(inputs: &Inputs, survey: &Survey, decision: &Decision) -> Ticked {
+fn ticked(inputs: &Inputs, news: &News, decision: &Decision) -> Ticked {
     let Inputs { inventory, history, .. } = inputs;
     // What is doubted must not become history.
     let believed = history.in_service.back().filter(|_| !inventory.doubts.is_empty());
@@ -52,8 +52,8 @@ fn ticked(inputs: &Inputs, survey: &Survey, decision: &Decision) -> Ticked {
         at: inputs.now,
         samples,
         gaps,
-        phases: survey.phases.clone(),
-        up: survey.up.clone(),
+        phases: news.phases.clone(),
+        up: news.up.clone(),
         current: decision.current,
         in_service: believed.map_or(inventory.in_service(), |(_, count)| *count),
         recommended: decision.recommended,

@@ -2,9 +2,10 @@
 //! JSON.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Class, Timestamp, clock};
+use cloud::{Class, Mutation, Timestamp, clock};
 use serde::Serialize;
 
 use crate::execute::{Outcome, Settled};
@@ -38,16 +39,11 @@ pub struct TickReport {
     pub listing_age: Duration,
     #[serde(skip)]
     pub account: AccountId,
+    /// What the account's fleets have found out.
     #[serde(skip)]
-    pub learned: Learned,
-}
-
-/// What was learned so far of the fleet and its account.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Learned {
-    /// From the accepted launch to Running, by zone and type.
-    pub boots: BTreeMap<(String, String), Quantiles>,
-    /// How old the samples of each signal are when they are first seen.
+    pub shared: Arc<Account>,
+    /// Learned: how old the samples of each signal are when they are first seen.
+    #[serde(skip)]
     pub lags: BTreeMap<SignalName, Quantiles>,
 }
 
@@ -65,18 +61,20 @@ impl Quantiles {
     }
 }
 
-impl Learned {
-    fn of(account: &Account, history: &History) -> Learned {
-        let boots = account.boots.iter().filter_map(|(key, ring)| {
-            let (zone, instance_type) = key.split_once('/')?;
-            Some(((zone.to_owned(), instance_type.to_owned()), Quantiles::of(ring)?))
-        });
-        let lags = history
-            .signals
-            .iter()
-            .filter_map(|(signal, memory)| Some((signal.clone(), Quantiles::of(&memory.lag)?)));
-        Learned { boots: boots.collect(), lags: lags.collect() }
-    }
+/// From the accepted launch to Running, by zone and type. Every ring of the account is sorted for
+/// it: not for each tick.
+#[must_use]
+pub fn boots(account: &Account) -> BTreeMap<(String, String), Quantiles> {
+    let boots = account.boots.iter().filter_map(|(key, ring)| {
+        let (zone, instance_type) = key.split_once('/')?;
+        Some(((zone.to_owned(), instance_type.to_owned()), Quantiles::of(ring)?))
+    });
+    boots.collect()
+}
+
+fn lags(history: &History) -> BTreeMap<SignalName, Quantiles> {
+    let signals = history.signals.iter();
+    signals.filter_map(|(name, of)| Some((name.clone(), Quantiles::of(&of.lag)?))).collect()
 }
 
 /// Instances by what they are doing.
@@ -156,7 +154,8 @@ impl TickReport {
             counts: Counts::of(&inputs.inventory),
             samples: inputs.signals.iter().filter_map(usable).collect(),
             listing_age: clock::age(inputs.now, inputs.inventory.listed_at),
-            learned: Learned::of(&inputs.account, &inputs.history),
+            lags: lags(&inputs.history),
+            shared: inputs.account,
             account: inputs.fleet.account,
             signals: inputs.signals,
             decision,
@@ -172,15 +171,16 @@ impl TickReport {
     /// no capacity, or not enough, or a probe found some again.
     #[must_use]
     pub fn wants_another_tick(&self) -> bool {
-        self.outcomes.iter().any(|outcome| match outcome {
-            Outcome::Sent { settlement, .. } => match settlement {
-                Settlement::Failed { class: Class::NoCapacity, .. } => true,
-                Settlement::Launched { .. } => {
-                    self.plan.more_at_once || settlement.launched() < self.asked()
+        // Outcomes stand in the order of their actions.
+        self.plan.actions.iter().zip(&self.outcomes).any(|(action, outcome)| {
+            let Outcome::Sent { settlement, .. } = outcome else { return false };
+            match (settlement, &action.mutation) {
+                (Settlement::Failed { class: Class::NoCapacity, .. }, _) => true,
+                (Settlement::Launched { .. }, Mutation::Launch(launch)) => {
+                    self.plan.more_at_once || settlement.launched() < launch.amount
                 }
                 _ => false,
-            },
-            Outcome::Dry { .. } | Outcome::NotSent { .. } => false,
+            }
         })
     }
 
@@ -196,17 +196,5 @@ impl TickReport {
             _ => None,
         });
         after.min()
-    }
-
-    /// Instances that the plan's launches ask for, if there is only one launch.
-    fn asked(&self) -> u32 {
-        let mut launches = self.plan.actions.iter().filter_map(|action| match &action.mutation {
-            cloud::Mutation::Launch(launch) => Some(launch.amount),
-            _ => None,
-        });
-        match (launches.next(), launches.next()) {
-            (Some(amount), None) => amount,
-            _ => 0,
-        }
     }
 }

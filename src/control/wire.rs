@@ -11,7 +11,7 @@ use super::world::{self, Account, Member, OsRandom, World};
 use crate::config::{
     AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature, StateUrl,
 };
-use crate::execute::{Hands, Live};
+use crate::execute::{Hands, Live, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::{Journal, JournalError, Keep, LeaseTime};
 use crate::model::{AccountId, SignalName};
@@ -53,10 +53,7 @@ pub async fn wire(
     };
     let clouds = clouds(&config.providers, &clock, keys.as_ref())?;
     let lease = LeaseTime(config.daemon.lease.get());
-    let keep = Keep {
-        age: config.daemon.keep.get(),
-        bytes: u64::from(config.daemon.keep_mib) * 1024 * 1024,
-    };
+    let keep = Keep::from(&config.daemon);
     let journal = Journal::open(&state, clock.clone(), lease, keep).await?;
     // Half an interval: a fleet never gets the answer of its own previous tick, and fleets that
     // tick at different moments of one interval still share one.
@@ -144,6 +141,7 @@ pub fn wire_over(
         surveyor: Surveyor::default(),
         accounts,
         entropy: Arc::new(OsRandom) as Arc<dyn world::Draw>,
+        stop: Stop::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use cloud::{Clock, Meter};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::execute::Hands;
+use crate::execute::{Hands, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::Journal;
 use crate::model::{AccountId, Fleet, FleetId, SignalName, Span};
@@ -24,6 +24,8 @@ pub struct World {
     pub fleets: Vec<Member>,
     /// Where the randomness of ticks comes from.
     pub entropy: Arc<dyn Draw>,
+    /// The process is to end.
+    pub stop: Stop,
 }
 
 /// One account and region.

@@ -7,6 +7,7 @@ mod dispatch;
 mod facts;
 mod settle;
 mod spend;
+mod stop;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use crate::model::{Action, Refusal, Settlement};
 
 pub use dispatch::{Errand, Hands, Live};
 pub use settle::{Look, settle};
+pub use stop::Stop;
 
 /// What became of one action of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,15 +113,21 @@ fn failures(failed: &BTreeMap<InstanceId, Refusal>) -> String {
 }
 
 /// Executes `actions` in order. An action that fails does not keep the following from being tried:
-/// they were planned to be independent.
+/// they were planned to be independent. After `stop` none begins.
 pub async fn run(
     hands: &Hands,
     errand: Errand<'_>,
     actions: &[Action],
+    stop: &Stop,
 ) -> Result<Vec<Outcome>, crate::journal::JournalError> {
     let mut outcomes = Vec::with_capacity(actions.len());
     for action in actions {
-        outcomes.push(hands.carry_out(errand, action).await?);
+        outcomes.push(if stop.is_asked() {
+            let why = "the process is told to stop".to_owned();
+            Outcome::NotSent { action: action.to_string(), why, again_at: None }
+        } else {
+            hands.carry_out(errand, action).await?
+        });
     }
     Ok(outcomes)
 }

@@ -22,8 +22,8 @@ use crate::model::{
     Direction, History, Inputs, Intent, Open, Phase, Refusal, Settlement, VISIBILITY_GRACE, tags,
 };
 
-use super::Settled;
 use super::dispatch::{Errand, Live};
+use super::{Settled, Stop};
 
 /// A client token younger than this may be sent again. The vendor states no validity; tokens older
 /// than 30 minutes count as unsafe, so 20 leave a margin.
@@ -49,14 +49,19 @@ enum Found {
 
 /// Settles what is open in the history of `errand`, and returns what became of it. What cannot be
 /// settled now stays open and is looked at again in the next tick; meanwhile it counts as capacity.
+/// After `stop` nothing further is settled: it may have to be sent again.
 pub async fn settle(
     live: &Live,
     look: Look<'_>,
     errand: Errand<'_>,
+    stop: &Stop,
     now: Timestamp,
 ) -> Result<Vec<Settled>, JournalError> {
     let mut settled = Vec::new();
     for open in errand.inputs.history.open.values() {
+        if stop.is_asked() {
+            break;
+        }
         let Open { intent, .. } = open;
         let age = clock::age(now, intent.at);
         tracing::info!(

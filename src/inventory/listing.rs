@@ -30,6 +30,8 @@ pub struct Listing {
     /// Just before the cloud was asked: what happened later may be missing.
     pub asked_at: Timestamp,
     by_fleet: BTreeMap<String, Vec<Instance>>,
+    /// How many instances there are in all.
+    pub total: u32,
 }
 
 impl Listing {
@@ -42,12 +44,6 @@ impl Listing {
     /// Every fleet that some instance belongs to, with its instances.
     pub fn fleets(&self) -> impl Iterator<Item = (&str, &[Instance])> {
         self.by_fleet.iter().map(|(fleet, instances)| (fleet.as_str(), instances.as_slice()))
-    }
-
-    /// How many instances there are in all.
-    #[must_use]
-    pub fn total(&self) -> u32 {
-        u32::try_from(self.by_fleet.values().map(Vec::len).sum::<usize>()).unwrap_or(u32::MAX)
     }
 }
 
@@ -125,7 +121,9 @@ impl Region {
         }
         let mut newest = self.newest.lock().expect("no holder of this lock can panic");
         let number = newest.as_ref().map_or(1, |before| before.number + 1);
-        let listing = Arc::new(Listing { number, asked_at, by_fleet });
+        let total = by_fleet.values().map(Vec::len).sum::<usize>();
+        let total = u32::try_from(total).unwrap_or(u32::MAX);
+        let listing = Arc::new(Listing { number, asked_at, by_fleet, total });
         // A read that hung may end after a newer one.
         if newest.as_ref().is_none_or(|newest| newest.asked_at <= asked_at) {
             *newest = Some(listing.clone());

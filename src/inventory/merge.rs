@@ -10,7 +10,7 @@ use crate::model::{
     Tracked, Unlisted, VISIBILITY_GRACE, rfc3339, tags,
 };
 
-use super::{Heard, Survey};
+use super::{Heard, News, Survey};
 
 /// A zone is lost when all its instances have been silent for 2 minutes: eight scrapes at 15 s, so
 /// that a restart of the monitoring system is no lost zone.
@@ -56,7 +56,7 @@ pub(super) fn loss(history: &History, survey: &Survey) -> Loss {
     let unknown: BTreeSet<&InstanceId> = survey.inventory.unlisted.iter().map(|u| &u.id).collect();
     let mut loss = Loss { lost: Vec::new(), of: 0 };
     for (id, tracked) in history.instances.iter().filter(|(id, _)| !unknown.contains(id)) {
-        let is_gone = survey.phases.get(id) == Some(&Phase::Gone);
+        let is_gone = survey.news.phases.get(id) == Some(&Phase::Gone);
         let listed = matches!(tracked.phase, Phase::Booting | Phase::Warming | Phase::InService);
         if listed || (tracked.phase == Phase::Requested && is_gone) {
             loss.of += 1;
@@ -69,10 +69,10 @@ pub(super) fn loss(history: &History, survey: &Survey) -> Loss {
 /// Takes back that these are gone: they count as they did, and nothing is recorded of them.
 pub(super) fn keep(survey: &mut Survey, ids: &[InstanceId], history: &History) {
     for id in ids {
-        survey.phases.remove(id);
+        survey.news.phases.remove(id);
         let Some(tracked) = history.instances.get(id) else { continue };
         survey.inventory.unlisted.push(Unlisted { id: id.clone(), phase: tracked.phase });
-        survey.facts.retain(|fact| match fact {
+        survey.news.facts.retain(|fact| match fact {
             AccountEvent::SoldOut { place, .. } => Some(place) != tracked.place.as_ref(),
             _ => true,
         });
@@ -89,23 +89,18 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
     let heard = useful(seen.heard, &current);
 
     let mut members: BTreeMap<InstanceId, Member> = BTreeMap::new();
-    let mut survey = Survey {
-        inventory: empty(now, history),
-        phases: BTreeMap::new(),
-        up: BTreeMap::new(),
-        facts: Vec::new(),
-    };
+    let mut survey = Survey { inventory: empty(now, history), news: News::default() };
     for instance in current {
         let up = heard.map(|heard| heard.hears(instance));
         let phase = phase_of(instance, up, history, limits, now);
         let tracked = history.instances.get(&instance.id);
         if tracked.map(|tracked| tracked.phase) != Some(phase) {
-            survey.phases.insert(instance.id.clone(), phase);
-            survey.facts.extend(booted(instance, tracked, phase, now));
+            survey.news.phases.insert(instance.id.clone(), phase);
+            survey.news.facts.extend(booted(instance, tracked, phase, now));
         }
         let silent = tracked.is_some_and(|tracked| tracked.silent_since.is_some());
         if let Some(up) = up.filter(|up| *up == silent) {
-            survey.up.insert(instance.id.clone(), up);
+            survey.news.up.insert(instance.id.clone(), up);
         }
         let member = Member {
             instance: instance.clone(),
@@ -137,12 +132,12 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
         // An id that no listing shows costs nothing: failed here means that it never came to be.
         if !matches!(phase, Phase::Gone | Phase::Failed) {
             if phase != tracked.phase {
-                survey.phases.insert(id.clone(), phase);
+                survey.news.phases.insert(id.clone(), phase);
             }
             survey.inventory.unlisted.push(Unlisted { id: id.clone(), phase });
         } else {
-            survey.phases.insert(id.clone(), Phase::Gone);
-            survey.facts.extend(never_came(tracked, id, now));
+            survey.news.phases.insert(id.clone(), Phase::Gone);
+            survey.news.facts.extend(never_came(tracked, id, now));
         }
     }
     survey.inventory.members = members.into_values().collect();
@@ -339,7 +334,7 @@ mod tests {
             let is_there = !survey.inventory.members.is_empty();
             (
                 is_there || !survey.inventory.unlisted.is_empty(),
-                survey.phases.get(&asked[0]).copied(),
+                survey.news.phases.get(&asked[0]).copied(),
             )
         };
         let gone = (false, Some(Phase::Gone));

@@ -24,6 +24,12 @@ pub use listing::{Listing, Region, patience};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     pub inventory: Inventory,
+    pub news: News,
+}
+
+/// What is not as the records have it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct News {
     /// Instances whose phase is another one than the history says, with the new phase.
     pub phases: BTreeMap<InstanceId, Phase>,
     /// Instances that began (`false`) or ceased (`true`) to be silent.
@@ -84,16 +90,14 @@ impl Surveyor {
         let seen = merge::Seen { listed, asked: &ids, by_id: &by_id, base: &base, heard };
         let mut survey = merge::merge(fleet, &seen, history, now);
         survey.inventory.listed_at = listing.asked_at;
-        survey.inventory.account_size = listing.total();
+        survey.inventory.account_size = listing.total;
         match self.verdict(region.cloud(), fleet, history, &survey, listing).await {
             Verdict::Believed => {}
             Verdict::NotYet(ids) => merge::keep(&mut survey, &ids, history),
             Verdict::Doubted(why) => {
                 survey.inventory.doubts.push(why);
                 // What is doubted must not become history.
-                survey.phases.clear();
-                survey.up.clear();
-                survey.facts.clear();
+                survey.news = News::default();
             }
         }
         Ok(survey)

@@ -28,7 +28,8 @@ pub(super) struct Fleets {
 struct Cell {
     /// The fence under which `history` was read; `None`: it must be read before it is used.
     fence: Option<Fence>,
-    history: Option<History>,
+    /// Shared with who was given it until the next event.
+    history: Option<Arc<History>>,
     /// Applied to `history`, not written yet.
     pending: Vec<Pending>,
     /// The last record that is in `history` and written.
@@ -70,15 +71,17 @@ impl Fleets {
         store: &dyn Store,
         lease: &Lease,
         now: Timestamp,
-    ) -> Result<History, JournalError> {
+    ) -> Result<Arc<History>, JournalError> {
         let cell = self.cell(&lease.fleet);
         let mut cell = cell.lock().await;
         let history = cell.loaded(store, lease).await?;
-        history.not_after(now);
+        if history.is_ahead(now) {
+            Arc::make_mut(history).not_after(now);
+        }
         Ok(history.clone())
     }
 
-    pub(super) async fn last_known(&self, fleet: &FleetId) -> Option<History> {
+    pub(super) async fn last_known(&self, fleet: &FleetId) -> Option<Arc<History>> {
         self.cell(fleet).lock().await.history.clone()
     }
 
@@ -221,12 +224,12 @@ impl Cell {
         &mut self,
         store: &dyn Store,
         lease: &Lease,
-    ) -> Result<&mut History, JournalError> {
+    ) -> Result<&mut Arc<History>, JournalError> {
         if self.fence != Some(lease.fence) || self.history.is_none() {
             self.pending.clear();
             let scope = Scope::Fleet(lease.fleet.clone());
             let Folded { value, reached, since_snapshot } = Folded::load(store, &scope).await?;
-            self.history = Some(value);
+            self.history = Some(Arc::new(value));
             self.reached = reached;
             self.since_snapshot = since_snapshot;
             self.fence = Some(lease.fence);
@@ -236,6 +239,7 @@ impl Cell {
 
     fn apply(&mut self, events: &[Event]) {
         if let Some(history) = &mut self.history {
+            let history = Arc::make_mut(history);
             events.iter().for_each(|event| history.apply(event));
         }
     }
@@ -293,7 +297,7 @@ impl Cell {
         }
         let Some(history) = &self.history else { return };
         failpoint!("snapshot.before");
-        if fold::save_snapshot(store, scope, self.reached, history).await {
+        if fold::save_snapshot(store, scope, self.reached, &**history).await {
             self.since_snapshot = 0;
         }
         failpoint!("snapshot.after");

@@ -5,7 +5,7 @@
 //! believe that we still do: a little shorter, counted from before we asked. A process that was
 //! paused or cut off finds its time over and sends nothing more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -22,9 +22,6 @@ use crate::model::{FleetId, ReplicaId};
 pub struct LeaseTime(pub Duration);
 
 impl LeaseTime {
-    /// 15 s: one tick's interval. A fleet whose replica died misses a tick or two.
-    pub const DEFAULT: LeaseTime = LeaseTime(Duration::from_secs(15));
-
     /// A heartbeat is good for four fifths of it; the rest is for the others to notice.
     fn valid(self) -> Duration {
         self.0 * 4 / 5
@@ -185,11 +182,11 @@ impl Leases {
             self.give_up(store, fleets, mine - share, asked_at).await?;
             return Ok(Vec::new());
         }
-        let wanted: Vec<Scope> = fleets
-            .iter()
-            .filter(|fleet| !self.state().mine.contains_key(*fleet))
-            .map(|fleet| Scope::Fleet(fleet.clone()))
-            .collect();
+        let wanted: Vec<Scope> = {
+            let state = self.state();
+            let missing = fleets.iter().filter(|fleet| !state.mine.contains_key(*fleet));
+            missing.map(|fleet| Scope::Fleet(fleet.clone())).collect()
+        };
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -276,13 +273,15 @@ impl Leases {
         count: usize,
         now: Timestamp,
     ) -> Result<(), JournalError> {
+        // Made before the lock is taken, under which no fleet can begin its tick.
+        let named: BTreeSet<&FleetId> = fleets.iter().collect();
         let mut given = Vec::new();
         // Held until the store knows, so that no tick begins meanwhile.
         let mut turns = Vec::new();
         {
             let mut state = self.state();
             let mut order: Vec<FleetId> = state.mine.keys().cloned().collect();
-            order.sort_by_key(|fleet| fleets.contains(fleet));
+            order.sort_by_key(|fleet| named.contains(fleet));
             for fleet in order {
                 if given.len() == count {
                     break;

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use cloud::{Clock, clock};
 
-use crate::config::StateUrl;
+use crate::config::{Daemon, StateUrl};
 use crate::model::{
     Account, AccountEvent, AccountId, DecisionId, Event, FleetId, History, Hold, Inputs, Intent,
     IntentId, OperatorEvent, ReplicaId, Settlement, Spent,
@@ -45,11 +45,9 @@ pub struct Keep {
     pub bytes: u64,
 }
 
-impl Default for Keep {
-    /// 30 days: long enough to explain last month's bill. 256 MiB: at 300 bytes a tick, two days of
-    /// ticks of seventy fleets.
-    fn default() -> Self {
-        Keep { age: Duration::from_secs(30 * 24 * 60 * 60), bytes: 256 * 1024 * 1024 }
+impl From<&Daemon> for Keep {
+    fn from(daemon: &Daemon) -> Keep {
+        Keep { age: daemon.keep.get(), bytes: u64::from(daemon.keep_mib) * 1024 * 1024 }
     }
 }
 
@@ -70,8 +68,8 @@ pub enum Intended {
 /// All that is known of a fleet's past and its surroundings.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Known {
-    pub history: History,
-    pub account: Account,
+    pub history: Arc<History>,
+    pub account: Arc<Account>,
     pub holds: Vec<Hold>,
     pub spent: Spent,
 }

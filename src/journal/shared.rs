@@ -36,8 +36,9 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct Shelf {
     cell: AsyncMutex<Cell>,
-    /// As it was last read: to be had without waiting for who is reading.
-    last: Mutex<Account>,
+    /// As it was last read: to be had without waiting for who is reading. Shared by all ticks of the
+    /// account's fleets.
+    last: Mutex<Arc<Account>>,
     failures: Mutex<Failures>,
 }
 
@@ -54,7 +55,31 @@ struct Cell {
     account: Option<Folded<Account>>,
     /// When it was last read.
     read_at: Option<Timestamp>,
-    spent: Option<(Timestamp, Vec<store::Spent>)>,
+    spent: Option<(Timestamp, Tally)>,
+}
+
+/// What was spent in an account, added up once for all of its fleets.
+#[derive(Debug, Default)]
+struct Tally {
+    account: Amounts,
+    fleets: BTreeMap<FleetId, Amounts>,
+}
+
+impl Tally {
+    fn of(rows: Vec<store::Spent>) -> Tally {
+        let mut tally = Tally::default();
+        for store::Spent { fleet, launches, removals } in rows {
+            tally.account.launches += launches;
+            tally.account.removals += removals;
+            tally.fleets.insert(fleet, Amounts { launches, removals });
+        }
+        tally
+    }
+
+    fn of_fleet(&self, fleet: &FleetId) -> Spent {
+        let own = self.fleets.get(fleet).copied().unwrap_or_default();
+        Spent { fleet: own, account: self.account }
+    }
 }
 
 impl Shared {
@@ -93,7 +118,7 @@ impl Shared {
         store: &dyn Store,
         account: &AccountId,
         now: Timestamp,
-    ) -> Result<Account, JournalError> {
+    ) -> Result<Arc<Account>, JournalError> {
         let shelf = self.shelf(account);
         let mut cell = shelf.turn().await?;
         let is_new = |at: Timestamp| at <= now && clock::age(now, at) < SHARED_FOR;
@@ -101,18 +126,17 @@ impl Shared {
             let scope = Scope::Account(account.clone());
             let folded = shelf.tell(read(&mut cell.account, store, &scope).await)?;
             folded.value.not_after(now);
-            let account = folded.value.clone();
-            shelf.last.lock().expect("no holder of this lock can panic").clone_from(&account);
+            let mut last = shelf.last();
+            if **last != folded.value {
+                *last = Arc::new(folded.value.clone());
+            }
             cell.read_at = Some(now);
-            return Ok(account);
         }
-        Ok(cell.account.as_ref().map(|folded| folded.value.clone()).unwrap_or_default())
+        Ok(shelf.last().clone())
     }
 
-    pub(super) fn last_known(&self, account: &AccountId) -> Account {
-        let shelf = self.shelf(account);
-        let last = shelf.last.lock().expect("no holder of this lock can panic");
-        last.clone()
+    pub(super) fn last_known(&self, account: &AccountId) -> Arc<Account> {
+        self.shelf(account).last().clone()
     }
 
     /// Something was added: what is in memory is not new any more.
@@ -137,18 +161,11 @@ impl Shared {
         let is_new = |at: Timestamp| at <= now && clock::age(now, at) < SHARED_FOR;
         if !cell.spent.as_ref().is_some_and(|(at, _)| is_new(*at)) {
             let since = now - clock::delta(BRAKE_WINDOW);
-            cell.spent = Some((now, shelf.tell(store.spent(account, since).await)?));
+            let rows = shelf.tell(store.spent(account, since).await)?;
+            cell.spent = Some((now, Tally::of(rows)));
         }
-        let mut spent = Spent::default();
-        for row in cell.spent.iter().flat_map(|(_, rows)| rows) {
-            let amounts = Amounts { launches: row.launches, removals: row.removals };
-            spent.account.launches += amounts.launches;
-            spent.account.removals += amounts.removals;
-            if row.fleet == *fleet {
-                spent.fleet = amounts;
-            }
-        }
-        Ok(spent)
+        let spent = cell.spent.as_ref().map(|(_, tally)| tally.of_fleet(fleet));
+        Ok(spent.unwrap_or_default())
     }
 
     /// Adds facts about an account.
@@ -193,6 +210,10 @@ impl Shelf {
             failures.last = Some(error.clone());
         }
         read
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Arc<Account>> {
+        self.last.lock().expect("no holder of this lock can panic")
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {

@@ -10,7 +10,8 @@ use super::*;
 use crate::model::fixtures::{self, now};
 use crate::model::{Action, Direction, Phase, Place, Ticked};
 
-const TIME: LeaseTime = LeaseTime::DEFAULT;
+const TIME: LeaseTime = LeaseTime(Duration::from_secs(15));
+const KEEP: Keep = Keep { age: Duration::from_secs(30 * 24 * 3600), bytes: u64::MAX };
 
 fn web() -> FleetId {
     "web".into()
@@ -23,7 +24,7 @@ fn account() -> AccountId {
 /// A journal over `store`, for the replica `me`, on a clock of its own.
 fn journal(store: Arc<dyn Store>, me: &str) -> (Journal, ManualClock) {
     let clock = ManualClock::at(now());
-    (Journal::over(store, Arc::new(clock.clone()), me.into(), TIME, Keep::default()), clock)
+    (Journal::over(store, Arc::new(clock.clone()), me.into(), TIME, KEEP), clock)
 }
 
 async fn lease(journal: &Journal, fleet: &FleetId) -> Lease {
@@ -33,7 +34,7 @@ async fn lease(journal: &Journal, fleet: &FleetId) -> Lease {
     }
 }
 
-async fn history(journal: &Journal) -> History {
+async fn history(journal: &Journal) -> Arc<History> {
     let lease = lease(journal, &web()).await;
     journal.known(&lease, &account()).await.expect("known").history
 }
@@ -185,7 +186,7 @@ async fn what_a_replica_lost_it_neither_writes_nor_believes() {
     first.tend(&[web()]).await.expect("tended");
     assert!(matches!(first.turn(&web()).await, Standing::Elsewhere));
     assert!(deadline.get() < now(), "nothing is sent under the old lease any more");
-    let open: Vec<IntentId> = history(&second).await.open.into_keys().collect();
+    let open: Vec<IntentId> = history(&second).await.open.keys().copied().collect();
     assert_eq!(open, [intent(2).action.intent]);
 }
 

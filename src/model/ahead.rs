@@ -47,7 +47,8 @@ impl History {
         self.decided.iter_mut().for_each(|(at, _)| back(at, now));
     }
 
-    fn is_ahead(&self, now: Timestamp) -> bool {
+    /// Whether something in it is of the future.
+    pub(crate) fn is_ahead(&self, now: Timestamp) -> bool {
         let changed = [self.began, self.last_out, self.last_in, self.last_change];
         let decided = self.decided.iter().map(|(at, _)| *at);
         let served = self.in_service.back().map(|(at, _)| *at);

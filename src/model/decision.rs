@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use cloud::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Gap, SignalName, Step};
+use super::{Reason, SignalName};
 
 /// The outcome of the policy for one fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,158 +45,6 @@ impl fmt::Display for Direction {
     }
 }
 
-/// One reason, with the numbers that it rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "snake_case")]
-pub enum Reason {
-    /// The run of samples that a rule waits for is complete.
-    Crossed {
-        signal: SignalName,
-        direction: Direction,
-        value: f64,
-        bound: f64,
-        samples: u32,
-        by: Step,
-    },
-    /// The newest value is past the bound, but the run is not complete.
-    RunIncomplete {
-        signal: SignalName,
-        direction: Direction,
-        value: f64,
-        bound: f64,
-        have: u32,
-        need: u32,
-    },
-    /// The newest value is between the bounds.
-    WithinBand {
-        signal: SignalName,
-        value: f64,
-    },
-    /// The signal cannot be read: no opinion, hold.
-    Missing {
-        signal: SignalName,
-        gap: Gap,
-    },
-    /// A cool-down runs.
-    CoolingDown {
-        direction: Direction,
-        until: Timestamp,
-    },
-    /// Since when the records begin, no scale-in is known; one may have happened just before.
-    NoRecordYet {
-        until: Timestamp,
-    },
-    /// An earlier scale-out got only a part of its instances: the rest is looked for elsewhere.
-    Unfinished {
-        target: u32,
-    },
-    /// Instances were lost: they are replaced.
-    Replacing {
-        target: u32,
-    },
-    /// The shortage that the newest value shows has been answered already.
-    Answered {
-        signal: SignalName,
-        /// Instances in service when it was measured.
-        measured_with: u32,
-        capacity: u32,
-    },
-    /// Too few instances report the signal: no opinion on fewer instances.
-    Partial {
-        signal: SignalName,
-        reporting: u32,
-        in_service: u32,
-        min_coverage: f64,
-    },
-    /// A signal is missing and its fallback asks for more.
-    FellBack {
-        signal: SignalName,
-        to: u32,
-    },
-    /// A higher size was recommended a short while ago.
-    Stabilizing {
-        highest: u32,
-        until: Timestamp,
-    },
-    /// An operator's hold.
-    Held {
-        hold: super::Hold,
-    },
-    /// An hourly limit.
-    Braked {
-        direction: Direction,
-        scope: BrakeScope,
-        limit: u32,
-        used: u32,
-    },
-    /// Launches of this spec failed in a row.
-    LaunchesFailed {
-        in_a_row: u32,
-        stopped: bool,
-        until: Timestamp,
-        why: String,
-    },
-    /// Launches stopped for the whole account.
-    AccountStopped {
-        class: cloud::Class,
-        until: Timestamp,
-        why: String,
-    },
-    /// After a pause, one instance is tried.
-    Probing,
-    /// A zone's instances are all silent.
-    ZoneLost {
-        zone: String,
-        instances: u32,
-    },
-    /// Scale-in waits because another rule asks for more instances, or cannot say.
-    Outvoted {
-        signal: SignalName,
-    },
-    RaisedToMin {
-        min: u32,
-    },
-    LoweredToMax {
-        max: u32,
-    },
-    CappedAtMax {
-        max: u32,
-    },
-    FlooredAtMin {
-        min: u32,
-    },
-    /// Failed instances exist and count against `max` until they are gone.
-    FailedCountAgainstMax {
-        failed: u32,
-        max: u32,
-    },
-    /// Instances on their way out exist and count against `max` until they are gone.
-    LeavingCountAgainstMax {
-        leaving: u32,
-        max: u32,
-    },
-    /// The inventory is not to be trusted.
-    Doubt {
-        why: String,
-    },
-    /// A mutation whose outcome is not known is settled first.
-    OutcomeOpen {
-        instances: u32,
-    },
-    /// Nobody knows yet whether these were ended.
-    EndOpen {
-        instances: u32,
-    },
-}
-
-/// Whose hourly limit it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BrakeScope {
-    Fleet,
-    Account,
-}
-
 /// A change that would have led to an action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "when", rename_all = "snake_case")]
@@ -218,7 +66,7 @@ pub(crate) fn clock_time(at: Timestamp) -> String {
     at.format("%H:%M:%SZ").to_string()
 }
 
-fn sign(direction: Direction) -> char {
+pub(super) fn sign(direction: Direction) -> char {
     match direction {
         Direction::Out => '>',
         Direction::In => '<',
@@ -234,133 +82,6 @@ pub(crate) fn number(value: f64) -> String {
 pub(crate) fn plural(count: u32, noun: &str) -> String {
     let ending = if noun.ends_with("ch") { "es" } else { "s" };
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}{ending}") }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::Crossed { signal, direction, value, bound, samples, by } => {
-                let run =
-                    if *samples == 1 { String::new() } else { format!(" for {samples} samples") };
-                let verb = if *direction == Direction::Out { "add" } else { "remove" };
-                write!(
-                    f,
-                    "{signal} = {} {} {}{run}: {verb} {by}",
-                    number(*value),
-                    sign(*direction),
-                    number(*bound),
-                )
-            }
-            Reason::RunIncomplete { signal, direction, value, bound, have, need } => write!(
-                f,
-                "{signal} = {} {} {} for {have} of {need} samples",
-                number(*value),
-                sign(*direction),
-                number(*bound),
-            ),
-            Reason::WithinBand { signal, value } => {
-                write!(f, "{signal} = {} is within its band", number(*value))
-            }
-            Reason::Missing { signal, gap } => write!(f, "{signal} is missing: {gap}"),
-            Reason::CoolingDown { direction, until } => {
-                write!(f, "{direction} cool-down until {}", clock_time(*until))
-            }
-            Reason::NoRecordYet { until } => write!(
-                f,
-                "the records begin here and a scale-in may have just ended: no scale-in until {}",
-                clock_time(*until),
-            ),
-            Reason::Unfinished { target } => {
-                write!(f, "the scale-out to {target} is not complete")
-            }
-            Reason::Replacing { target } => {
-                write!(f, "instances were lost: back to {target}")
-            }
-            Reason::Answered { signal, measured_with, capacity } => write!(
-                f,
-                "{signal} was measured with {measured_with} in service and is answered by the \
-                 {capacity} that there are now or soon",
-            ),
-            Reason::Partial { signal, reporting, in_service, min_coverage } => write!(
-                f,
-                "{signal} is reported by {reporting} of {in_service} instances, below \
-                 min_coverage = {}",
-                number(*min_coverage),
-            ),
-            Reason::FellBack { signal, to } => {
-                write!(f, "{signal} is missing: at least {to} instances until it is back")
-            }
-            Reason::Stabilizing { highest, until } => write!(
-                f,
-                "{highest} were recommended a short while ago: no fewer until {}",
-                clock_time(*until),
-            ),
-            Reason::Held { hold } => write!(f, "{hold}"),
-            Reason::Braked { direction, scope, limit, used } => {
-                let what = match direction {
-                    Direction::Out => "launches",
-                    Direction::In => "removals",
-                };
-                let whose = match scope {
-                    BrakeScope::Fleet => "the fleet",
-                    BrakeScope::Account => "the account",
-                };
-                write!(f, "brake: {whose} had {used} of {limit} {what} within the hour")
-            }
-            Reason::LaunchesFailed { in_a_row, stopped, until, why } => {
-                write!(
-                    f,
-                    "{} in a row failed ({why}): {} until {}",
-                    plural(*in_a_row, "launch"),
-                    if *stopped { "stopped" } else { "the next one waits" },
-                    clock_time(*until),
-                )
-            }
-            Reason::AccountStopped { class, until, why } => write!(
-                f,
-                "launches of the account stopped until {} ({class}): {why}",
-                clock_time(*until),
-            ),
-            Reason::Probing => f.write_str("one instance is tried first"),
-            Reason::ZoneLost { zone, instances } => write!(
-                f,
-                "{} of {zone} {} silent and not counted",
-                plural(*instances, "instance"),
-                if *instances == 1 { "is" } else { "are" },
-            ),
-            Reason::Outvoted { signal } => {
-                write!(f, "{signal} does not agree to a scale-in")
-            }
-            Reason::RaisedToMin { min } => write!(f, "below min = {min}"),
-            Reason::LoweredToMax { max } => write!(f, "above max = {max}"),
-            Reason::CappedAtMax { max } => write!(f, "max = {max} is reached"),
-            Reason::FlooredAtMin { min } => write!(f, "min = {min} is reached"),
-            Reason::FailedCountAgainstMax { failed, max } => write!(
-                f,
-                "{} still {} and count against max = {max}",
-                plural(*failed, "failed instance"),
-                if *failed == 1 { "exists" } else { "exist" },
-            ),
-            Reason::LeavingCountAgainstMax { leaving, max } => write!(
-                f,
-                "{} on the way out still {} against max = {max}",
-                plural(*leaving, "instance"),
-                if *leaving == 1 { "counts" } else { "count" },
-            ),
-            Reason::Doubt { why } => write!(f, "the inventory is in doubt: {why}"),
-            Reason::EndOpen { instances } => write!(
-                f,
-                "it is not known yet whether {} {} ended",
-                plural(*instances, "instance"),
-                if *instances == 1 { "was" } else { "were" },
-            ),
-            Reason::OutcomeOpen { instances } => write!(
-                f,
-                "the outcome of a launch of {} is not known yet",
-                plural(*instances, "instance"),
-            ),
-        }
-    }
 }
 
 impl fmt::Display for Counterfactual {
@@ -394,27 +115,11 @@ impl fmt::Display for Counterfactual {
 }
 
 impl Decision {
-    /// What makes two decisions different to a reader: everything but the numbers.
+    /// What makes two decisions different to a reader: their sizes, and what each reason is about, not
+    /// the values and times that it rests on.
     #[must_use]
     pub fn gist(&self) -> String {
-        let kinds: Vec<String> = self
-            .reasons
-            .iter()
-            .map(|reason| {
-                let value = serde_json::to_value(reason).unwrap_or_default();
-                let word = |key: &str| {
-                    value.get(key).and_then(|v| v.as_str()).map(str::to_owned).unwrap_or_default()
-                };
-                let gap = value.get("gap").and_then(|gap| gap.get("gap")).and_then(|g| g.as_str());
-                format!(
-                    "{} {} {} {}",
-                    word("reason"),
-                    word("signal"),
-                    word("direction"),
-                    gap.unwrap_or_default()
-                )
-            })
-            .collect();
+        let kinds: Vec<String> = self.reasons.iter().map(Reason::gist).collect();
         let Decision { current, desired, add, remove, .. } = self;
         format!("{current} {desired} +{add} -{remove} {}", kinds.join(","))
     }

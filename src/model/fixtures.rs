@@ -1,5 +1,7 @@
 //! Small values for the tests of the stages that decide.
 
+use std::sync::Arc;
+
 use cloud::{Instance, InstanceId, LaunchSpec, Status, Tags, Terminate, Timestamp};
 
 use super::*;
@@ -135,7 +137,7 @@ pub(crate) fn inputs(fleet: Fleet, inventory: Inventory, history: History) -> In
         inventory,
         signals: [].into(),
         history,
-        account: Account::default(),
+        account: Arc::default(),
         holds: Vec::new(),
         spent: Spent::default(),
     }

@@ -3,25 +3,18 @@
 //! A restart folds the same events and therefore changes nothing: cool-downs, sample runs,
 //! recommendations, open intents and failures are all here.
 
+mod fold;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use cloud::{Class, InstanceId, Mutation, Timestamp, clock};
+use cloud::{InstanceId, Mutation, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertKey, Direction, Event, Failures, Intent, IntentId, Measured, Phase, Place, RefusedEnd,
-    Settlement, SignalMemory, SignalName, Ticked, fingerprint,
+    AlertKey, Failures, Intent, IntentId, Phase, Place, RefusedEnd, SignalMemory, SignalName,
 };
 
-/// The remainder of a scale-out is looked for elsewhere for 5 minutes; after that the signals
-/// decide anew, since the load may be another one by then.
-const REMAINDER_FORGOTTEN: Duration = Duration::from_secs(5 * 60);
-/// Lost instances are replaced for half an hour: a zone that failed may leave little stock elsewhere.
-const LOSS_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
-/// How far back it is known how many instances served: longer than any sample may be old and still
-/// lead to an action.
-const IN_SERVICE_KEPT: Duration = Duration::from_secs(2 * 60 * 60);
 /// The longest window of recommendations that the configuration takes.
 pub(crate) const RECOMMENDED_KEPT: Duration = Duration::from_secs(60 * 60);
 
@@ -113,49 +106,7 @@ pub struct Tracked {
     pub silent_since: Option<Timestamp>,
 }
 
-impl Tracked {
-    fn found(phase: Phase, at: Timestamp) -> Tracked {
-        Tracked {
-            phase,
-            since: at,
-            launched_by: None,
-            launched_at: None,
-            place: None,
-            spec: None,
-            served: phase == Phase::InService,
-            silent_since: None,
-        }
-    }
-}
-
 impl History {
-    /// The history after one more event.
-    pub fn apply(&mut self, event: &Event) {
-        self.began.get_or_insert(event.at());
-        match event {
-            Event::Ticked(ticked) => self.ticked(ticked),
-            Event::Decided(decided) => {
-                self.decided = Some((decided.at, decided.decision.gist()));
-            }
-            Event::Intended(intent) => {
-                self.last_change = Some(intent.at);
-                let open = Open { intent: (**intent).clone(), sent_at: intent.at, repeat: true };
-                self.open.insert(intent.action.intent, open);
-            }
-            Event::Resent { at, intent } => {
-                if let Some(open) = self.open.get_mut(intent) {
-                    open.sent_at = *at;
-                }
-            }
-            Event::Settled { at, intent, settlement } => self.settled(*at, *intent, settlement),
-            Event::Leased { .. } => {}
-            Event::Alerted { at, alert } => {
-                self.alerts.entry(alert.key.clone()).or_insert(*at);
-            }
-            Event::Cleared { key, .. } => drop(self.alerts.remove(key)),
-        }
-    }
-
     /// Instances of launches whose outcome is open.
     #[must_use]
     pub fn launches_in_doubt(&self) -> u32 {
@@ -188,229 +139,6 @@ impl History {
             | Mutation::Stop { ids }
             | Mutation::Delete { ids, .. } => ids.contains(id),
         })
-    }
-
-    /// The history with what is seen of the instances just now: a failure that has just been noticed
-    /// counts for the decision that is made on it.
-    #[must_use]
-    pub fn seeing(
-        mut self,
-        phases: &BTreeMap<InstanceId, Phase>,
-        up: &BTreeMap<InstanceId, bool>,
-        at: Timestamp,
-    ) -> History {
-        self.look(phases, up, at);
-        self
-    }
-
-    fn look(
-        &mut self,
-        phases: &BTreeMap<InstanceId, Phase>,
-        up: &BTreeMap<InstanceId, bool>,
-        at: Timestamp,
-    ) {
-        for (id, phase) in phases {
-            self.moved(id, *phase, at);
-        }
-        for (id, up) in up {
-            if let Some(tracked) = self.instances.get_mut(id) {
-                tracked.silent_since = if *up { None } else { tracked.silent_since.or(Some(at)) };
-            }
-        }
-    }
-
-    fn ticked(&mut self, ticked: &Ticked) {
-        let at = ticked.at;
-        let acted = self.last_action();
-        for (signal, sample) in &ticked.samples {
-            let in_service = self
-                .in_service_at(clock::before(at, sample.age.get()))
-                .or_else(|| self.in_service.is_empty().then_some(ticked.in_service));
-            let measured = Measured::of(sample, at, in_service);
-            self.signals.entry(signal.clone()).or_default().read(measured, acted, at);
-        }
-        for signal in ticked.gaps.keys() {
-            self.signals.entry(signal.clone()).or_default().missed(at);
-        }
-        self.look(&ticked.phases, &ticked.up, at);
-        self.last_desired = ticked.desired;
-        self.standing = self.standing.filter(|standing| {
-            let forgotten = match standing.why {
-                Short::Remainder => REMAINDER_FORGOTTEN,
-                Short::Lost => LOSS_FORGOTTEN,
-            };
-            ticked.current < standing.target && clock::age(at, standing.since) < forgotten
-        });
-        step(&mut self.in_service, at, ticked.in_service, IN_SERVICE_KEPT);
-        step(&mut self.recommended, at, ticked.recommended, RECOMMENDED_KEPT);
-    }
-
-    /// An instance is seen in another phase than before.
-    fn moved(&mut self, id: &InstanceId, phase: Phase, at: Timestamp) {
-        self.last_change = Some(at);
-        let before = self.instances.get(id).cloned();
-        let ours = self.is_in_flight(id);
-        if let Some(before) = &before
-            && before.phase.is_capacity()
-            && !phase.is_capacity()
-            && !ours
-        {
-            self.lost(at);
-        }
-        if phase == Phase::Failed
-            && let Some(Tracked {
-                served: false, launched_by: Some(intent), spec: Some(spec), ..
-            }) = &before
-            && before.as_ref().is_some_and(|before| before.phase != Phase::Failed)
-        {
-            let why = format!("{id} never came into service");
-            self.failures = Some(Failures::count(self.failures.take(), spec, *intent, at, &why));
-        }
-        if phase == Phase::Gone {
-            self.instances.remove(id);
-            self.refused.remove(id);
-            return;
-        }
-        let tracked = self.instances.entry(id.clone()).or_insert_with(|| Tracked::found(phase, at));
-        if tracked.phase != phase {
-            tracked.phase = phase;
-            tracked.since = at;
-        }
-        if phase == Phase::InService {
-            tracked.served = true;
-            let spec = tracked.spec.clone();
-            // A launch of this spec works: earlier failures are over.
-            self.failures = self.failures.take().filter(|f| Some(&f.spec) != spec.as_ref());
-        }
-    }
-
-    /// Capacity was lost without our doing: the size that was decided still holds.
-    fn lost(&mut self, at: Timestamp) {
-        let target = self.standing.map_or(0, |s| s.target).max(self.last_desired);
-        self.standing = Some(Standing { target, since: at, why: Short::Lost });
-    }
-
-    fn settled(&mut self, at: Timestamp, id: IntentId, settlement: &Settlement) {
-        self.last_change = Some(at);
-        if let Settlement::Open { repeat, .. } = settlement {
-            if let Some(open) = self.open.get_mut(&id) {
-                open.repeat &= repeat;
-            }
-            return;
-        }
-        let Some(open) = self.open.remove(&id) else {
-            return;
-        };
-        match (settlement, open.intent.action.mutation) {
-            (Settlement::Launched { ids }, Mutation::Launch(launch)) => {
-                self.acted(Direction::Out, at);
-                if ids.len() < launch.amount as usize {
-                    self.remainder(at);
-                }
-                for instance in ids {
-                    let launched = Tracked {
-                        launched_by: Some(id),
-                        launched_at: Some(at),
-                        place: Some(Place::of(&launch)),
-                        spec: Some(fingerprint(&launch.spec)),
-                        ..Tracked::found(Phase::Requested, at)
-                    };
-                    let known = self.instances.entry(instance.clone()).or_insert(launched.clone());
-                    // A listing may have shown it before the answer did.
-                    if known.launched_by.is_none() {
-                        *known = Tracked {
-                            phase: known.phase,
-                            since: known.since,
-                            served: known.served,
-                            ..launched
-                        };
-                    }
-                }
-            }
-            (Settlement::Failed { class: Class::NoCapacity, .. }, Mutation::Launch(_)) => {
-                self.remainder(at);
-            }
-            (Settlement::Failed { class: Class::Permanent, message }, Mutation::Launch(launch)) => {
-                let spec = fingerprint(&launch.spec);
-                self.failures = Some(Failures::count(self.failures.take(), &spec, id, at, message));
-            }
-            (Settlement::Done { done, failed }, Mutation::Stop { .. }) => {
-                self.removed(done, Phase::Draining, at);
-                self.refused(failed, at);
-            }
-            (Settlement::Done { done, failed }, Mutation::Delete { .. }) => {
-                self.removed(done, Phase::Terminating, at);
-                self.refused(failed, at);
-            }
-            _ => {}
-        }
-    }
-
-    fn removed(&mut self, ids: &[InstanceId], phase: Phase, at: Timestamp) {
-        // To clear away what never served is no scale-in: no cool-down, no new look at the samples.
-        let served = |id: &InstanceId| {
-            self.instances.get(id).is_none_or(|t| t.served || t.phase.is_capacity())
-        };
-        let counts = ids.iter().any(served);
-        for id in ids {
-            let tracked =
-                self.instances.entry(id.clone()).or_insert_with(|| Tracked::found(phase, at));
-            if tracked.phase != phase {
-                tracked.phase = phase;
-                tracked.since = at;
-            }
-            self.refused.remove(id);
-        }
-        // A batch of which nothing was done removed nothing: no cool-down.
-        if counts {
-            self.acted(Direction::In, at);
-            self.standing = None;
-        }
-    }
-
-    fn refused(&mut self, failed: &BTreeMap<InstanceId, super::Refusal>, at: Timestamp) {
-        for (id, refusal) in failed {
-            match refusal.class {
-                // It says nothing about the instance.
-                Class::Throttled { .. } | Class::Transient | Class::Auth => {}
-                // It may be on its way out: as good as an action.
-                Class::Ambiguous => self.acted(Direction::In, at),
-                _ => {
-                    let again = RefusedEnd::again(self.refused.get(id), at, &refusal.message);
-                    self.refused.insert(id.clone(), again);
-                }
-            }
-        }
-    }
-
-    /// An action has ended: its cool-down begins, and samples that led to it do not count again.
-    fn acted(&mut self, direction: Direction, at: Timestamp) {
-        match direction {
-            Direction::Out => self.last_out = Some(at),
-            Direction::In => self.last_in = Some(at),
-        }
-        for memory in self.signals.values_mut() {
-            memory.window.clear();
-        }
-    }
-
-    /// A part of a scale-out is still to be had elsewhere.
-    fn remainder(&mut self, at: Timestamp) {
-        self.standing.get_or_insert(Standing {
-            target: self.last_desired,
-            since: at,
-            why: Short::Remainder,
-        });
-    }
-}
-
-/// From `at` on it is `value`. What ended more than `kept` ago is dropped.
-fn step(steps: &mut VecDeque<(Timestamp, u32)>, at: Timestamp, value: u32, kept: Duration) {
-    if steps.back().is_none_or(|(_, last)| *last != value) {
-        steps.push_back((at, value));
-    }
-    while steps.get(1).is_some_and(|(next, _)| clock::age(at, *next) >= kept) {
-        steps.pop_front();
     }
 }
 

@@ -1,6 +1,8 @@
 //! Everything that a decision is made from, as one value: what the journal keeps of a decision, and
 //! what a replay or a backtest decides from.
 
+use std::sync::Arc;
+
 use cloud::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,8 @@ pub struct Inputs {
     pub signals: Signals,
     /// Ends before this tick, but for the phases in which it found the instances.
     pub history: History,
-    pub account: Account,
+    #[serde(with = "shared")]
+    pub account: Arc<Account>,
     /// Those that concern the fleet.
     pub holds: Vec<Hold>,
     pub spent: Spent,
@@ -45,7 +48,7 @@ impl Inputs {
         now: Timestamp,
         fleet: &Fleet,
         history: History,
-        account: Account,
+        account: Arc<Account>,
         holds: Vec<Hold>,
         spent: Spent,
     ) -> Inputs {
@@ -62,5 +65,27 @@ impl Inputs {
         let entropy = Entropy(uuid::Uuid::nil());
         let (fleet, signals) = (fleet.clone(), Signals::new());
         Inputs { now, entropy, fleet, inventory, signals, history, account, holds, spent }
+    }
+}
+
+/// All fleets of an account share what is known of it; in a record each has its own.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<Arc<T>, D::Error>
+    where
+        T: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        T::deserialize(deserializer).map(Arc::new)
     }
 }

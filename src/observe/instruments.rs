@@ -1,7 +1,7 @@
 //! What was seen of every fleet, and counted since the start: fed by reports, read by metrics and
 //! health.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::{Board, Changes, Whose, without_journal};
 use super::health::{Alive, Health, Ready};
-use super::snapshot::{self, AccountSeen, FleetSeen, Latest, Snapshot};
-use crate::control::{Findings, TickError, TickReport, World};
+use super::snapshot::{AccountSeen, FleetSeen, Latest, Snapshot};
+use crate::control::{self, Findings, TickError, TickReport, World};
 use crate::execute::Outcome;
 use crate::journal::JournalError;
-use crate::model::{AccountId, Alert, AlertCode, FleetId, Settlement};
+use crate::model::{Account, AccountId, Alert, AlertCode, FleetId, Settlement};
 
 /// A listing may fail now and then; three in a row are half a minute and more without a look.
 const UNREADABLE_AFTER: u32 = 3;
@@ -32,6 +32,8 @@ pub struct Instruments {
 #[derive(Debug, Default)]
 struct State {
     fleets: BTreeMap<FleetId, FleetSeen>,
+    /// As the newest tick of one of its fleets knew it.
+    accounts: BTreeMap<AccountId, Arc<Account>>,
     audits: BTreeMap<AccountId, Findings>,
     board: Board,
     /// When a tick of any fleet last ended.
@@ -62,7 +64,7 @@ impl Instruments {
             (None, false) => "steady",
         });
         if let Some(reason) = &report.decision.blocked_by {
-            *fleet.blocked.entry(snapshot::kind_of(reason)).or_default() += 1;
+            *fleet.blocked.entry(reason.kind()).or_default() += 1;
         }
         for (action, outcome) in report.plan.actions.iter().zip(&report.outcomes) {
             if let Outcome::Sent { settlement, .. } = outcome {
@@ -74,6 +76,7 @@ impl Instruments {
         }
         fleet.unreadable = 0;
         fleet.latest = Some(Latest::of(report));
+        state.accounts.insert(report.account.clone(), report.shared.clone());
         let alerts = without_journal(&report.alerts);
         state.board.set(Whose::Fleet(report.fleet.clone()), &alerts)
     }
@@ -154,12 +157,24 @@ impl Instruments {
 
     fn snapshot(&self) -> Snapshot {
         let journal = &self.world.journal;
-        let accounts = self.world.accounts.iter().map(|(id, account)| {
-            let seen = AccountSeen { budget: account.meter.budget(), calls: account.meter.calls() };
-            (id.clone(), seen)
-        });
         let (leases, replicas) = journal.counts();
         let state = self.state();
+        // Without a fleet of the account, another replica tells of it.
+        let ours: BTreeSet<&AccountId> = state
+            .fleets
+            .values()
+            .filter_map(|fleet| fleet.latest.as_ref())
+            .map(|latest| &latest.account)
+            .collect();
+        let accounts = self.world.accounts.iter().map(|(id, account)| {
+            let known = state.accounts.get(id).filter(|_| ours.contains(id));
+            let seen = AccountSeen {
+                budget: account.meter.budget(),
+                calls: account.meter.calls(),
+                boots: known.map(|known| control::boots(known)).unwrap_or_default(),
+            };
+            (id.clone(), seen)
+        });
         Snapshot {
             now: self.world.clock.now(),
             fleets: state.fleets.clone(),

@@ -252,17 +252,12 @@ impl Snapshot {
     }
 
     fn learned(&self, list: &mut List<'_>) -> fmt::Result {
-        // Fleets of one account have learned the same.
-        let mut boots: BTreeMap<(&str, &str, &str), Quantiles> = BTreeMap::new();
-        for (_, latest) in self.latest() {
-            for ((zone, instance_type), quantiles) in &latest.learned.boots {
-                boots.insert((&latest.account.0, zone, instance_type), *quantiles);
-            }
-        }
-        let boots = boots.into_iter().flat_map(|((account, zone, kind), quantiles)| {
-            both(quantiles).map(|(percentile, secs)| {
-                let place = [("account", account), ("zone", zone), ("instance_type", kind)];
-                ([place[0], place[1], place[2], ("percentile", percentile)], secs)
+        let boots = self.accounts.iter().flat_map(|(id, account)| {
+            account.boots.iter().flat_map(move |((zone, kind), quantiles)| {
+                both(*quantiles).map(|(percentile, secs)| {
+                    let place = [("account", &*id.0), ("zone", zone), ("instance_type", kind)];
+                    ([place[0], place[1], place[2], ("percentile", percentile)], secs)
+                })
             })
         });
         list.gauge(
@@ -271,7 +266,7 @@ impl Snapshot {
             boots,
         )?;
         let lags = self.latest().flat_map(|(fleet, latest)| {
-            latest.learned.lags.iter().flat_map(move |(signal, quantiles)| {
+            latest.lags.iter().flat_map(move |(signal, quantiles)| {
                 both(*quantiles).map(|(percentile, secs)| {
                     let signal = signal.0.as_str();
                     ([("fleet", fleet), ("signal", signal), ("percentile", percentile)], secs)

@@ -7,8 +7,8 @@ use cloud::{Timestamp, clock};
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::Whose;
-use crate::control::{Counts, Findings, Learned, TickReport};
-use crate::model::{AccountId, AlertKey, Bounds, FleetId, Reason, Sample, SignalName};
+use crate::control::{Counts, Findings, Quantiles, TickReport};
+use crate::model::{AccountId, AlertKey, Bounds, FleetId, Sample, SignalName};
 
 /// One moment.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) struct FleetSeen {
     pub(super) latest: Option<Latest>,
     pub(super) ticks: BTreeMap<&'static str, u64>,
     pub(super) took: Histogram,
-    pub(super) blocked: BTreeMap<String, u64>,
+    pub(super) blocked: BTreeMap<&'static str, u64>,
     pub(super) launches: u64,
     pub(super) removals: u64,
     /// Surveys that failed in a row.
@@ -68,14 +68,16 @@ pub(super) struct Latest {
     /// `None`: missing.
     pub(super) signals: BTreeMap<SignalName, Option<Sample>>,
     pub(super) account: AccountId,
-    pub(super) learned: Learned,
+    pub(super) lags: BTreeMap<SignalName, Quantiles>,
 }
 
-/// What the calls of one account cost.
+/// What the calls of one account cost, and what was learned of it.
 #[derive(Debug, Clone)]
 pub(super) struct AccountSeen {
     pub(super) budget: Vec<ActionBudget>,
     pub(super) calls: Vec<(String, &'static str, u64)>,
+    /// From the accepted launch to Running, by zone and type.
+    pub(super) boots: BTreeMap<(String, String), Quantiles>,
 }
 
 impl Latest {
@@ -92,13 +94,7 @@ impl Latest {
                 .map(|(name, reading)| (name.clone(), reading.as_ref().ok().copied()))
                 .collect(),
             account: report.account.clone(),
-            learned: report.learned.clone(),
+            lags: report.lags.clone(),
         }
     }
-}
-
-/// The kind of a reason, as the journal names it: `cooling_down`.
-pub(super) fn kind_of(reason: &Reason) -> String {
-    let value = serde_json::to_value(reason).unwrap_or_default();
-    value.get("reason").and_then(|kind| kind.as_str()).unwrap_or("other").to_owned()
 }

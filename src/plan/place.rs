@@ -3,7 +3,7 @@
 //! A place that was sold out a short while ago is passed over, and the plan says until when. After
 //! its pause it gets one instance, to see; the others go to the next place meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::Timestamp;
 
@@ -54,7 +54,7 @@ impl Candidates {
                     Place { instance_type: instance_type.clone(), vswitch: vswitch.clone() };
                 match account.place(&place, now) {
                     // A zone whose instances are all silent comes last: it may be down.
-                    Gate::Open if lost.contains(&vswitch.as_str()) => last.push((place, None)),
+                    Gate::Open if lost.contains(vswitch.as_str()) => last.push((place, None)),
                     Gate::Open => candidates.open.push((place, None)),
                     Gate::Probe => candidates.open.push((place, Some(1))),
                     Gate::Closed(cold) => candidates.skipped.push(Skipped {
@@ -99,7 +99,7 @@ impl Candidates {
             // The first of the smallest: candidates stand in the order of preference. A lost zone is
             // empty, and yet the last one to go to.
             let best = free.min_by_key(|(_, (place, _))| {
-                (lost.contains(&place.vswitch.as_str()), sizes.get(&place.vswitch).copied())
+                (lost.contains(place.vswitch.as_str()), sizes.get(&place.vswitch).copied())
             });
             let Some((n, (place, most))) = best else { break };
             *given.entry(n).or_default() += 1;
@@ -136,7 +136,7 @@ fn sizes(launch: &LaunchTemplate, inputs: &Inputs) -> BTreeMap<String, u32> {
 }
 
 /// The vSwitches in which lost zones' instances are.
-fn lost_vswitches(inventory: &Inventory) -> Vec<&str> {
+fn lost_vswitches(inventory: &Inventory) -> BTreeSet<&str> {
     let lost = inventory.members.iter().filter(|m| inventory.lost_zones.contains(&m.instance.zone));
     lost.filter_map(|member| member.instance.vswitch.as_deref()).collect()
 }

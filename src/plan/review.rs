@@ -1,11 +1,11 @@
 //! A second opinion on every plan, written independently of the planner: it looks at the plan and
 //! at the cloud's listing only, not at the decision, and refuses what must never happen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::{InstanceId, Mutation, Status};
 
-use crate::model::{Direction, Fleet, Inputs, Inventory, Phase, Plan, tags};
+use crate::model::{Direction, Fleet, Inputs, Member, Phase, Plan, tags};
 
 /// Why a plan was refused. Nothing of it is executed; it is a defect of this program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,8 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
     if !inventory.doubts.is_empty() && !plan.actions.is_empty() {
         return Err(Objection::InDoubt);
     }
+    let members: BTreeMap<&InstanceId, &Member> =
+        inventory.members.iter().map(|member| (&member.instance.id, member)).collect();
     let mut launches = 0;
     let mut tokens = BTreeSet::new();
     let mut ended: Vec<(&InstanceId, Status)> = Vec::new();
@@ -67,8 +69,7 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
                 };
                 for id in ids {
                     // What never served may be in any state.
-                    let listed = inventory.members.iter().find(|m| m.instance.id == *id);
-                    let now = listed.map(|member| member.instance.status);
+                    let now = members.get(id).map(|member| member.instance.status);
                     ended
                         .push((id, now.filter(|s| never_served(id, *s, inputs)).unwrap_or(wanted)));
                 }
@@ -78,8 +79,7 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
     }
     let ends = |(id, _): &(&InstanceId, Status)| {
         // What a drain began may end.
-        let member = inventory.members.iter().find(|member| member.instance.id == **id);
-        member.is_none_or(|member| member.phase != Phase::Draining)
+        members.get(id).is_none_or(|member| member.phase != Phase::Draining)
     };
     held(inputs, launches > 0, ended.iter().any(ends))?;
     let live = inventory.live();
@@ -92,7 +92,7 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
         if !seen.insert(id) {
             return Err(Objection::Twice { id: id.clone() });
         }
-        if may_end(id, wanted, fleet, inventory)? {
+        if may_end(id, members.get(id).copied(), wanted, fleet)? {
             lost += 1;
         }
     }
@@ -132,11 +132,10 @@ fn held(inputs: &Inputs, out: bool, in_: bool) -> Result<(), Objection> {
 /// Whether ending `id` costs capacity; an objection when it must not be ended at all.
 fn may_end(
     id: &InstanceId,
+    member: Option<&Member>,
     wanted: Status,
     fleet: &Fleet,
-    inventory: &Inventory,
 ) -> Result<bool, Objection> {
-    let member = inventory.members.iter().find(|member| member.instance.id == *id);
     let Some(member) = member else {
         return Err(Objection::NotListed { id: id.clone() });
     };

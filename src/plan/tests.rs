@@ -2,6 +2,7 @@
 
 use cloud::{InstanceId, Mutation, Status, Tags, Terminate, clock};
 use proptest::prelude::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Objection, plan, review};
@@ -105,7 +106,8 @@ fn a_sold_out_place_is_passed_over_until_it_may_be_tried_again() {
         ),
     ] {
         let mut inputs = inputs(fleet(0, 9), inventory(Vec::new()), History::default());
-        inputs.account.cold = cold_places.iter().map(|(t, v, s)| (place(t, v), cold(*s))).collect();
+        Arc::make_mut(&mut inputs.account).cold =
+            cold_places.iter().map(|(t, v, s)| (place(t, v), cold(*s))).collect();
         let plan = planned_with(inputs, 1);
         let got = plan.actions.first().map(|action| match &action.mutation {
             Mutation::Launch(launch) => (launch.instance_type.as_str(), launch.vswitch.as_str()),
@@ -301,7 +303,7 @@ fn sold_out(inputs: &mut Inputs, kind: &str, vswitch: &str, secs: i64) {
     let until = now() + chrono::TimeDelta::seconds(secs);
     let cold = Cold { until, strikes: 1, last: now(), why: "NoStock".into() };
     let place = Place { instance_type: kind.into(), vswitch: vswitch.into() };
-    inputs.account.cold.insert(place, cold);
+    Arc::make_mut(&mut inputs.account).cold.insert(place, cold);
 }
 
 #[test]

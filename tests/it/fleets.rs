@@ -114,3 +114,42 @@ async fn fleets_of_one_account_keep_to_their_own_instances() {
         emulator.instances().iter().map(|view| view.tags["scale-fleet"].clone()).collect();
     assert_eq!(fleets, ["one", "two"]);
 }
+
+#[tokio::test]
+async fn once_told_to_stop_the_daemon_finishes_the_action_under_way_and_begins_no_other() {
+    let clock = ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"));
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let emulator = Emulator::on_loopback(World::default(), shared.clone()).await.expect("up");
+    let minute = Duration::from_secs(60).into();
+    let slow = Fault { delay: minute, ..Fault::on("RunInstances", FaultKind::Slow) };
+    emulator.inject(slow.times(1));
+    // Each fleet's first plan has two launches, one per zone.
+    let text = config(&emulator.url())
+        .replace("min = 1", "min = 2")
+        .replace("[\"vsw-zone-h\"]", "[\"vsw-zone-h\", \"vsw-zone-i\"]\nspread = \"balanced\"");
+    let (one, _) = text.split_once("[fleet.two]").expect("two fleets");
+    let config = config::parse(one, Path::new("test.toml"), &Env::system())
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let keys = Arc::new(KeyPair::new("testid", "testsecret"));
+    let world = control::wire(config, Mode::Live, shared, Some(keys)).await.expect("wired");
+    let world = Arc::new(world);
+    let (stop, stopped) = watch::channel(false);
+    let beat = control::beat(world.clone(), Beat::Forever, Arc::<Ticked>::default(), stopped);
+    let daemon = tokio::spawn(beat);
+
+    let launches =
+        || emulator.transcript().iter().filter(|entry| entry.action == "RunInstances").count();
+    while launches() == 0 {
+        SystemClock.sleep(Duration::from_millis(2)).await;
+    }
+    stop.send_replace(true);
+    while !daemon.is_finished() {
+        SystemClock.sleep(Duration::from_millis(2)).await;
+        clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(launches(), 1, "the second launch is left to the next process");
+    let reader = world.journal.reader();
+    let history = reader.history(&"one".into()).await.expect("it can be read");
+    assert_eq!(history.open.len(), 0, "the first one was awaited and recorded");
+    assert!(control::hourly(&world).await.is_empty(), "no audit begins either");
+}

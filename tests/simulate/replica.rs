@@ -61,7 +61,8 @@ pub(crate) fn start(
     };
     let me = format!("replica-{place}-{life}").as_str().into();
     let lease = LeaseTime(config.daemon.lease.get());
-    let journal = Journal::over(Arc::new(store), clock.clone(), me, lease, Keep::default());
+    let keep = Keep::from(&config.daemon);
+    let journal = Journal::over(Arc::new(store), clock.clone(), me, lease, keep);
     let transport = SteppedCloud {
         replica: place,
         gates: outside.gates.clone(),

@@ -43,7 +43,7 @@ impl Default for Policy {
 pub enum Next {
     /// Wait this long, then try again.
     Wait(Duration),
-    /// It does not get better by repeating.
+    /// It does not get better by repeating, or is repeated by somebody else.
     GiveUp,
     /// It might, but the deadline would pass.
     Deadline,
@@ -82,26 +82,22 @@ impl Schedule {
         if matches!(error.kind, Kind::TokenMismatch { .. }) {
             return Next::GiveUp;
         }
-        let class = error.class;
-        let step = match class {
-            Class::Transient | Class::Ambiguous | Class::Throttled { .. } => self
+        let step = match error.class {
+            Class::Transient | Class::Ambiguous => self
                 .backoff
                 .next_backoff()
                 .expect("without a maximum of elapsed time it never ends"),
-            Class::NoCapacity
+            // When a throttled action may be tried again is not for one operation to say: the rate
+            // limit closes it for all of them.
+            Class::Throttled { .. }
+            | Class::NoCapacity
             | Class::Quota
             | Class::Auth
             | Class::Conflict
             | Class::Gone
             | Class::Permanent => return Next::GiveUp,
         };
-        let wait = match class {
-            // The provider's word is a lower bound; jitter on top keeps callers apart.
-            Class::Throttled { retry_after: Some(after) } => {
-                after + step.mul_f64(jitter.clamp(0.0, 1.0))
-            }
-            _ => step.mul_f64(jitter.clamp(0.0, 1.0)),
-        };
+        let wait = step.mul_f64(jitter.clamp(0.0, 1.0));
         if elapsed.saturating_add(wait) >= self.deadline {
             Next::Deadline
         } else {
@@ -142,6 +138,7 @@ mod tests {
     #[test]
     fn what_does_not_get_better_is_not_repeated() {
         for class in [
+            Class::Throttled { retry_after: None },
             Class::NoCapacity,
             Class::Quota,
             Class::Auth,
@@ -169,16 +166,6 @@ mod tests {
             let mut schedule = Schedule::new(Policy::default());
             assert_eq!(schedule.next(&error, 0.5, Duration::ZERO), next, "{error}");
         }
-    }
-
-    #[test]
-    fn the_providers_word_on_when_to_come_back_is_a_lower_bound() {
-        let mut schedule = Schedule::new(Policy::default());
-        let class = Class::Throttled { retry_after: Some(Duration::from_secs(7)) };
-        let Next::Wait(wait) = schedule.next(&refused(class), 0.5, Duration::ZERO) else {
-            panic!("a wait")
-        };
-        assert_eq!(wait, Duration::from_millis(7_250));
     }
 
     proptest! {

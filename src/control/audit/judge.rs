@@ -142,7 +142,7 @@ pub(super) fn judge(
     findings.extend(ghosts(audited, seen, known.histories, now));
     let rank = |finding: &Finding| finding.what.rank();
     findings.sort_by(|a, b| (rank(a), &a.fleet, &a.id).cmp(&(rank(b), &b.fleet, &b.id)));
-    Findings { at: now, listed: seen.listing.total(), findings }
+    Findings { at: now, listed: seen.listing.total, findings }
 }
 
 fn finding(fleet: &FleetId, instance: &Instance, what: What) -> Finding {

@@ -7,7 +7,8 @@ use super::judge::{Finding, Findings, What};
 use crate::control::world::{Account, World};
 use crate::execute::{self, Errand};
 use crate::model::{
-    AccountId, Action, Bounds, Entropy, Fleet, FleetId, Inputs, IntentId, LaunchTemplate, tags,
+    AccountId, Action, Bounds, Entropy, Fleet, FleetId, History, Inputs, IntentId, LaunchTemplate,
+    tags,
 };
 
 /// DeleteInstances takes 1 to 100 ids per call.
@@ -25,6 +26,9 @@ pub(super) async fn delete(
         findings.findings.iter().filter(|f| may_go(f)).map(|finding| &finding.fleet).collect();
     fleets.dedup();
     for fleet in fleets {
+        if world.stop.is_asked() {
+            return;
+        }
         let ids: Vec<InstanceId> = findings
             .findings
             .iter()
@@ -51,7 +55,7 @@ async fn delete_of(
         return Ok(());
     };
     let unwanted = unwanted(fleet, &like.fleet);
-    let (history, holds) = (known.history, known.holds);
+    let (history, holds) = (History::clone(&known.history), known.holds);
     let inputs = Inputs::to_settle(now, &unwanted, history, known.account, holds, known.spent);
     let entropy = Entropy(world.entropy.draw());
     let batches = ids.chunks(BATCH).zip(0..);
@@ -62,7 +66,7 @@ async fn delete_of(
         })
         .collect();
     let errand = Errand { lease: &lease, inputs: &inputs };
-    for outcome in execute::run(&account.hands, errand, &actions).await? {
+    for outcome in execute::run(&account.hands, errand, &actions, &world.stop).await? {
         tracing::warn!(account.id = %id, fleet.id = %fleet, "strays: {}", outcome.line());
     }
     Ok(())

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::control::{Counts, Finding, Findings, Learned};
+use crate::control::{Counts, Finding, Findings};
 use crate::model::fixtures::now;
 use crate::model::{AlertCode, AlertKey, Bounds, Sample, Span};
 use crate::observe::snapshot::AccountSeen;
 
+const QUANTILES: Quantiles = Quantiles { p50: 30.0, p95: 41.5 };
+
 fn latest() -> Latest {
     let sample = Sample { value: 81.5, measured_at: now(), age: Span::secs(8), reporting: None };
-    let quantiles = Quantiles { p50: 30.0, p95: 41.5 };
     Latest {
         at: now(),
         listed_at: now() - clock::delta(Duration::from_secs(3)),
@@ -21,17 +22,14 @@ fn latest() -> Latest {
         counts: Counts { in_service: 3, booting: 1, ..Counts::default() },
         signals: [("cpu".into(), Some(sample)), ("queue".into(), None)].into(),
         account: "aliyun".into(),
-        learned: Learned {
-            boots: [(("cn-hangzhou-h".into(), "ecs.c7.large".into()), quantiles)].into(),
-            lags: [("cpu".into(), quantiles)].into(),
-        },
+        lags: [("cpu".into(), QUANTILES)].into(),
     }
 }
 
 fn full() -> Snapshot {
     let mut web = FleetSeen { latest: Some(latest()), launches: 2, ..FleetSeen::default() };
     web.ticks.insert("acted", 1);
-    web.blocked.insert("cooling_down".to_owned(), 7);
+    web.blocked.insert("cooling_down", 7);
     web.took.observe(0.4);
     let budget = cloud::limit::ActionBudget {
         action: "RunInstances".to_owned(),
@@ -58,7 +56,11 @@ fn full() -> Snapshot {
         mine: ["web".into()].into(),
         accounts: [(
             "aliyun".into(),
-            AccountSeen { budget: vec![budget], calls: vec![("RunInstances".to_owned(), "ok", 3)] },
+            AccountSeen {
+                budget: vec![budget],
+                calls: vec![("RunInstances".to_owned(), "ok", 3)],
+                boots: [(("cn-hangzhou-h".into(), "ecs.c7.large".into()), QUANTILES)].into(),
+            },
         )]
         .into(),
         journal_up: false,

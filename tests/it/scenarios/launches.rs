@@ -39,6 +39,24 @@ pub(super) async fn partial() -> usize {
     ticks
 }
 
+/// Two launches at once, of which one falls short: the rest is asked for at once, too.
+pub(super) async fn partial_balanced() -> usize {
+    let launch = "spread = \"balanced\"";
+    let more = "[[fleet.web.rule]]\nkind = \"threshold\"\nsignal = \"cpu\"\n\
+                scale_out = { above = 80, samples = 2, by = 4 }";
+    let setup = Setup::settled(Wish { launch, more, ..Wish::default() }).await;
+    drop(tick(&setup, 90.0).await);
+    setup.emulator.inject(Fault::on("RunInstances", FaultKind::PartialLaunch).times(1));
+    let report = tick(&setup, 90.0).await.expect("a tick");
+    assert_eq!((report.plan.actions.len(), on(&setup).len()), (2, 5), "three of four");
+    assert!(report.wants_another_tick());
+    let report = tick(&setup, 90.0).await.expect("a tick");
+    assert_eq!(on(&setup).len(), 6);
+    assert!(!report.wants_another_tick());
+    stays(&setup, 6, 6).await;
+    3
+}
+
 pub(super) async fn answers_lost() -> usize {
     let setup = Setup::settled(Wish::default()).await;
     setup.emulator.inject(Fault::on("RunInstances", FaultKind::CutAfter).times(3));

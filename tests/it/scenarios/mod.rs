@@ -54,6 +54,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     "an instance vanishes", "it vanishes", 5, zones::one_vanishes;
     "the preferred type is sold out", "the load rises", 3, launches::sold_out;
     "half of a launch is to be had", "the load rises", 3, launches::partial;
+    "half of one of two launches is to be had", "the load rises", 3, launches::partial_balanced;
     "answers to a launch are lost, three in a row", "the load rises", 2, launches::answers_lost;
     "no answer to a launch arrives at all", "the load rises", 3, launches::never_answered;
     "listings lag 2 minutes behind", "the load rises", 2, launches::lagging;

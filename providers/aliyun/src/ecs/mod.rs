@@ -11,7 +11,6 @@ mod tag;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cloud::dice::OsDice;
 use cloud::limit::ActionBudget;
 use cloud::{
     Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Meter, Mutate,
@@ -22,7 +21,6 @@ use cloud::{
 use crate::call::{Access, Caller, is_dry_run_success};
 use crate::rpc::Params;
 use crate::settings::{Seams, Settings, SettingsError};
-use crate::transport::Transport;
 
 /// One account in one region.
 #[derive(Debug)]
@@ -38,16 +36,8 @@ impl Ecs {
         Ecs::with_seams(settings, clock, seams)
     }
 
-    /// The same over another transport: a cloud in this process.
-    pub fn with_transport(
-        settings: Settings,
-        clock: Arc<dyn Clock>,
-        transport: Arc<dyn Transport>,
-    ) -> Result<Self, SettingsError> {
-        Ecs::with_seams(settings, clock, Seams { transport, dice: Arc::new(OsDice) })
-    }
-
-    /// The same with other dice as well: equal seeds, equal runs.
+    /// The same over another transport, a cloud in this process, and with other dice: equal seeds,
+    /// equal runs.
     pub fn with_seams(
         settings: Settings,
         clock: Arc<dyn Clock>,

@@ -163,7 +163,8 @@ macro_rules! conforms {
             prune:
                 what_is_too_old_goes_and_ticks_go_first,
                 what_is_too_much_goes_the_oldest_first,
-                what_no_snapshot_covers_stays;
+                what_no_snapshot_covers_stays,
+                what_goes_in_several_parts_goes_completely;
         }
     };
     ($rig:expr; $($group:ident: $($test:ident),+;)+) => {$($(

@@ -96,3 +96,23 @@ pub(crate) async fn what_no_snapshot_covers_stays(rig: &mut dyn Rig) {
     assert_eq!((records.as_str(), inputs.as_str()), ("23", ""));
     assert_eq!(bodies(rig, &web).await, ["2"]);
 }
+
+pub(crate) async fn what_goes_in_several_parts_goes_completely(rig: &mut dyn Rig) {
+    let web = fleet("web");
+    // More than any store removes at once; every third is no tick.
+    let records = (0..12_000).map(|n| NewRecord {
+        at: secs_after_start(n % 1_000),
+        kind: if n % 3 == 0 { "intent" } else { "tick" },
+        ..record(&web, "x")
+    });
+    let seqs = committed(rig, Write { records: records.collect(), ..Write::default() }).await;
+    let last = *seqs.last().expect("records");
+    cover(rig, &web, last).await;
+    let count = async |keep: Retention| left(rig, keep).await.0.len();
+    let ticks = Retention { ticks_from: secs_after_start(900), ..ALL };
+    assert_eq!(count(ticks).await, 4_000 + 800);
+    let old = Retention { all_from: secs_after_start(500), ..ALL };
+    assert_eq!(count(old).await, 2_000 + 800);
+    assert_eq!(count(Retention { bytes: 2_000, ..ALL }).await, 2_000);
+    assert_eq!(count(Retention { bytes: 0, ..ALL }).await, 0);
+}

@@ -1,11 +1,15 @@
 //! Recording, and removing what is past its retention.
 
+mod prune;
+
 use cloud::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 
-use super::{Durability, Held, Retention, Scope, Snapshot, Write, Written, begin};
+use super::{Durability, Held, Scope, Snapshot, Write, Written, begin};
 use crate::journal::store::{NewRecord, Seq, Spend, SpendLimit, What, Whose};
 use crate::model::ReplicaId;
+
+pub(super) use prune::prune;
 
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
@@ -163,47 +167,5 @@ pub(super) async fn save_snapshot(
     .bind(&snapshot.body)
     .execute(&mut *transaction)
     .await?;
-    transaction.commit().await
-}
-
-pub(super) async fn prune(
-    connection: &mut SqliteConnection,
-    keep: Retention,
-) -> Result<(), sqlx::Error> {
-    let mut transaction = begin(connection, Durability::Lazy).await?;
-    // From the newest back: the place at which the sum passes the limit, and all before it.
-    let too_much: i64 = sqlx::query_scalar(
-        "SELECT COALESCE((SELECT seq FROM (
-             SELECT seq, SUM(size) OVER (ORDER BY seq DESC) AS total FROM (
-                 SELECT seq, OCTET_LENGTH(body) AS size FROM records
-                 UNION ALL
-                 SELECT seq, OCTET_LENGTH(body) AS size FROM inputs
-             )
-         ) WHERE total > ? ORDER BY seq DESC LIMIT 1), 0)",
-    )
-    .bind(i64::try_from(keep.bytes).unwrap_or(i64::MAX))
-    .fetch_one(&mut *transaction)
-    .await?;
-    let ticks_from = keep.ticks_from.max(keep.all_from).timestamp_millis();
-    let all_from = keep.all_from.timestamp_millis();
-    sqlx::query(
-        "DELETE FROM records
-         WHERE (at < ? OR (kind = 'tick' AND at < ?) OR seq <= ?)
-         AND seq <= COALESCE((SELECT s.seq FROM snapshots s WHERE s.scope = records.scope), 0)",
-    )
-    .bind(all_from)
-    .bind(ticks_from)
-    .bind(too_much)
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query("DELETE FROM inputs WHERE at < ? OR seq <= ?")
-        .bind(ticks_from)
-        .bind(too_much)
-        .execute(&mut *transaction)
-        .await?;
-    let spend = "DELETE FROM spend WHERE at < ?";
-    sqlx::query(spend).bind(all_from).execute(&mut *transaction).await?;
-    let replicas = "DELETE FROM replicas WHERE alive_until < ?";
-    sqlx::query(replicas).bind(all_from).execute(&mut *transaction).await?;
     transaction.commit().await
 }

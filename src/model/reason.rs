@@ -1,0 +1,438 @@
+//! Why a decision is as it is: one reason each, for people, for records and for counting.
+
+use std::fmt;
+
+use cloud::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::decision::{clock_time, number, plural, sign};
+use super::{Direction, Gap, SignalName, Step};
+
+/// One reason, with the numbers that it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// The run of samples that a rule waits for is complete.
+    Crossed {
+        signal: SignalName,
+        direction: Direction,
+        value: f64,
+        bound: f64,
+        samples: u32,
+        by: Step,
+    },
+    /// The newest value is past the bound, but the run is not complete.
+    RunIncomplete {
+        signal: SignalName,
+        direction: Direction,
+        value: f64,
+        bound: f64,
+        have: u32,
+        need: u32,
+    },
+    /// The newest value is between the bounds.
+    WithinBand {
+        signal: SignalName,
+        value: f64,
+    },
+    /// The signal cannot be read: no opinion, hold.
+    Missing {
+        signal: SignalName,
+        gap: Gap,
+    },
+    /// A cool-down runs.
+    CoolingDown {
+        direction: Direction,
+        until: Timestamp,
+    },
+    /// Since when the records begin, no scale-in is known; one may have happened just before.
+    NoRecordYet {
+        until: Timestamp,
+    },
+    /// An earlier scale-out got only a part of its instances: the rest is looked for elsewhere.
+    Unfinished {
+        target: u32,
+    },
+    /// Instances were lost: they are replaced.
+    Replacing {
+        target: u32,
+    },
+    /// The shortage that the newest value shows has been answered already.
+    Answered {
+        signal: SignalName,
+        /// Instances in service when it was measured.
+        measured_with: u32,
+        capacity: u32,
+    },
+    /// Too few instances report the signal: no opinion on fewer instances.
+    Partial {
+        signal: SignalName,
+        reporting: u32,
+        in_service: u32,
+        min_coverage: f64,
+    },
+    /// A signal is missing and its fallback asks for more.
+    FellBack {
+        signal: SignalName,
+        to: u32,
+    },
+    /// A higher size was recommended a short while ago.
+    Stabilizing {
+        highest: u32,
+        until: Timestamp,
+    },
+    /// An operator's hold.
+    Held {
+        hold: super::Hold,
+    },
+    /// An hourly limit.
+    Braked {
+        direction: Direction,
+        scope: BrakeScope,
+        limit: u32,
+        used: u32,
+    },
+    /// Launches of this spec failed in a row.
+    LaunchesFailed {
+        in_a_row: u32,
+        stopped: bool,
+        until: Timestamp,
+        why: String,
+    },
+    /// Launches stopped for the whole account.
+    AccountStopped {
+        class: cloud::Class,
+        until: Timestamp,
+        why: String,
+    },
+    /// After a pause, one instance is tried.
+    Probing,
+    /// A zone's instances are all silent.
+    ZoneLost {
+        zone: String,
+        instances: u32,
+    },
+    /// Scale-in waits because another rule asks for more instances, or cannot say.
+    Outvoted {
+        signal: SignalName,
+    },
+    RaisedToMin {
+        min: u32,
+    },
+    LoweredToMax {
+        max: u32,
+    },
+    CappedAtMax {
+        max: u32,
+    },
+    FlooredAtMin {
+        min: u32,
+    },
+    /// Failed instances exist and count against `max` until they are gone.
+    FailedCountAgainstMax {
+        failed: u32,
+        max: u32,
+    },
+    /// Instances on their way out exist and count against `max` until they are gone.
+    LeavingCountAgainstMax {
+        leaving: u32,
+        max: u32,
+    },
+    /// The inventory is not to be trusted.
+    Doubt {
+        why: String,
+    },
+    /// A mutation whose outcome is not known is settled first.
+    OutcomeOpen {
+        instances: u32,
+    },
+    /// Nobody knows yet whether these were ended.
+    EndOpen {
+        instances: u32,
+    },
+}
+
+/// Whose hourly limit it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrakeScope {
+    Fleet,
+    Account,
+}
+
+impl Reason {
+    /// One word, as records and metrics name it: `cooling_down`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Reason::Crossed { .. } => "crossed",
+            Reason::RunIncomplete { .. } => "run_incomplete",
+            Reason::WithinBand { .. } => "within_band",
+            Reason::Missing { .. } => "missing",
+            Reason::CoolingDown { .. } => "cooling_down",
+            Reason::NoRecordYet { .. } => "no_record_yet",
+            Reason::Unfinished { .. } => "unfinished",
+            Reason::Replacing { .. } => "replacing",
+            Reason::Answered { .. } => "answered",
+            Reason::Partial { .. } => "partial",
+            Reason::FellBack { .. } => "fell_back",
+            Reason::Stabilizing { .. } => "stabilizing",
+            Reason::Held { .. } => "held",
+            Reason::Braked { .. } => "braked",
+            Reason::LaunchesFailed { .. } => "launches_failed",
+            Reason::AccountStopped { .. } => "account_stopped",
+            Reason::Probing => "probing",
+            Reason::ZoneLost { .. } => "zone_lost",
+            Reason::Outvoted { .. } => "outvoted",
+            Reason::RaisedToMin { .. } => "raised_to_min",
+            Reason::LoweredToMax { .. } => "lowered_to_max",
+            Reason::CappedAtMax { .. } => "capped_at_max",
+            Reason::FlooredAtMin { .. } => "floored_at_min",
+            Reason::FailedCountAgainstMax { .. } => "failed_count_against_max",
+            Reason::LeavingCountAgainstMax { .. } => "leaving_count_against_max",
+            Reason::Doubt { .. } => "doubt",
+            Reason::OutcomeOpen { .. } => "outcome_open",
+            Reason::EndOpen { .. } => "end_open",
+        }
+    }
+
+    /// What it is about: its kind, and the signal, direction and gap where it has them. Compared with
+    /// what is recorded: its form stays as it is.
+    pub(super) fn gist(&self) -> String {
+        let (signal, direction) = self.about();
+        let direction = match direction {
+            Some(Direction::Out) => "out",
+            Some(Direction::In) => "in",
+            None => "",
+        };
+        let gap = if let Reason::Missing { gap, .. } = self { gap.name() } else { "" };
+        format!("{} {} {direction} {gap}", self.kind(), signal.map_or("", |signal| &signal.0))
+    }
+
+    fn about(&self) -> (Option<&SignalName>, Option<Direction>) {
+        match self {
+            Reason::Crossed { signal, direction, .. }
+            | Reason::RunIncomplete { signal, direction, .. } => (Some(signal), Some(*direction)),
+            Reason::WithinBand { signal, .. }
+            | Reason::Missing { signal, .. }
+            | Reason::Answered { signal, .. }
+            | Reason::Partial { signal, .. }
+            | Reason::FellBack { signal, .. }
+            | Reason::Outvoted { signal, .. } => (Some(signal), None),
+            Reason::CoolingDown { direction, .. } | Reason::Braked { direction, .. } => {
+                (None, Some(*direction))
+            }
+            _ => (None, None),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Crossed { signal, direction, value, bound, samples, by } => {
+                let run =
+                    if *samples == 1 { String::new() } else { format!(" for {samples} samples") };
+                let verb = if *direction == Direction::Out { "add" } else { "remove" };
+                write!(
+                    f,
+                    "{signal} = {} {} {}{run}: {verb} {by}",
+                    number(*value),
+                    sign(*direction),
+                    number(*bound),
+                )
+            }
+            Reason::RunIncomplete { signal, direction, value, bound, have, need } => write!(
+                f,
+                "{signal} = {} {} {} for {have} of {need} samples",
+                number(*value),
+                sign(*direction),
+                number(*bound),
+            ),
+            Reason::WithinBand { signal, value } => {
+                write!(f, "{signal} = {} is within its band", number(*value))
+            }
+            Reason::Missing { signal, gap } => write!(f, "{signal} is missing: {gap}"),
+            Reason::CoolingDown { direction, until } => {
+                write!(f, "{direction} cool-down until {}", clock_time(*until))
+            }
+            Reason::NoRecordYet { until } => write!(
+                f,
+                "the records begin here and a scale-in may have just ended: no scale-in until {}",
+                clock_time(*until),
+            ),
+            Reason::Unfinished { target } => {
+                write!(f, "the scale-out to {target} is not complete")
+            }
+            Reason::Replacing { target } => {
+                write!(f, "instances were lost: back to {target}")
+            }
+            Reason::Answered { signal, measured_with, capacity } => write!(
+                f,
+                "{signal} was measured with {measured_with} in service and is answered by the \
+                 {capacity} that there are now or soon",
+            ),
+            Reason::Partial { signal, reporting, in_service, min_coverage } => write!(
+                f,
+                "{signal} is reported by {reporting} of {in_service} instances, below \
+                 min_coverage = {}",
+                number(*min_coverage),
+            ),
+            Reason::FellBack { signal, to } => {
+                write!(f, "{signal} is missing: at least {to} instances until it is back")
+            }
+            Reason::Stabilizing { highest, until } => write!(
+                f,
+                "{highest} were recommended a short while ago: no fewer until {}",
+                clock_time(*until),
+            ),
+            Reason::Held { hold } => write!(f, "{hold}"),
+            Reason::Braked { direction, scope, limit, used } => {
+                let what = match direction {
+                    Direction::Out => "launches",
+                    Direction::In => "removals",
+                };
+                let whose = match scope {
+                    BrakeScope::Fleet => "the fleet",
+                    BrakeScope::Account => "the account",
+                };
+                write!(f, "brake: {whose} had {used} of {limit} {what} within the hour")
+            }
+            Reason::LaunchesFailed { in_a_row, stopped, until, why } => {
+                write!(
+                    f,
+                    "{} in a row failed ({why}): {} until {}",
+                    plural(*in_a_row, "launch"),
+                    if *stopped { "stopped" } else { "the next one waits" },
+                    clock_time(*until),
+                )
+            }
+            Reason::AccountStopped { class, until, why } => write!(
+                f,
+                "launches of the account stopped until {} ({class}): {why}",
+                clock_time(*until),
+            ),
+            Reason::Probing => f.write_str("one instance is tried first"),
+            Reason::ZoneLost { zone, instances } => write!(
+                f,
+                "{} of {zone} {} silent and not counted",
+                plural(*instances, "instance"),
+                if *instances == 1 { "is" } else { "are" },
+            ),
+            Reason::Outvoted { signal } => {
+                write!(f, "{signal} does not agree to a scale-in")
+            }
+            Reason::RaisedToMin { min } => write!(f, "below min = {min}"),
+            Reason::LoweredToMax { max } => write!(f, "above max = {max}"),
+            Reason::CappedAtMax { max } => write!(f, "max = {max} is reached"),
+            Reason::FlooredAtMin { min } => write!(f, "min = {min} is reached"),
+            Reason::FailedCountAgainstMax { failed, max } => write!(
+                f,
+                "{} still {} and count against max = {max}",
+                plural(*failed, "failed instance"),
+                if *failed == 1 { "exists" } else { "exist" },
+            ),
+            Reason::LeavingCountAgainstMax { leaving, max } => write!(
+                f,
+                "{} on the way out still {} against max = {max}",
+                plural(*leaving, "instance"),
+                if *leaving == 1 { "counts" } else { "count" },
+            ),
+            Reason::Doubt { why } => write!(f, "the inventory is in doubt: {why}"),
+            Reason::EndOpen { instances } => write!(
+                f,
+                "it is not known yet whether {} {} ended",
+                plural(*instances, "instance"),
+                if *instances == 1 { "was" } else { "were" },
+            ),
+            Reason::OutcomeOpen { instances } => write!(
+                f,
+                "the outcome of a launch of {} is not known yet",
+                plural(*instances, "instance"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::fixtures::now;
+    use crate::model::{Hold, Span};
+
+    /// One of each kind.
+    fn all() -> Vec<Reason> {
+        let signal = || SignalName::from("cpu");
+        let (direction, until, why) = (Direction::In, now(), "why".to_owned());
+        let hold = Hold {
+            id: uuid::Uuid::nil(),
+            fleet: None,
+            direction: Some(direction),
+            author: "ops".to_owned(),
+            reason: String::new(),
+            placed: now(),
+            until,
+        };
+        let gap = Gap::Stale { age: Span::secs(9), max_age: Span::secs(8) };
+        let (value, bound) = (88.0, 75.0);
+        vec![
+            Reason::Crossed {
+                signal: signal(),
+                direction: Direction::Out,
+                value,
+                bound,
+                samples: 2,
+                by: Step::Count(1),
+            },
+            Reason::RunIncomplete { signal: signal(), direction, value, bound, have: 1, need: 2 },
+            Reason::WithinBand { signal: signal(), value },
+            Reason::Missing { signal: signal(), gap },
+            Reason::CoolingDown { direction, until },
+            Reason::NoRecordYet { until },
+            Reason::Unfinished { target: 3 },
+            Reason::Replacing { target: 3 },
+            Reason::Answered { signal: signal(), measured_with: 2, capacity: 3 },
+            Reason::Partial { signal: signal(), reporting: 1, in_service: 3, min_coverage: 0.6 },
+            Reason::FellBack { signal: signal(), to: 3 },
+            Reason::Stabilizing { highest: 3, until },
+            Reason::Held { hold },
+            Reason::Braked { direction, scope: BrakeScope::Fleet, limit: 1, used: 1 },
+            Reason::LaunchesFailed { in_a_row: 1, stopped: false, until, why: why.clone() },
+            Reason::AccountStopped { class: cloud::Class::Quota, until, why: why.clone() },
+            Reason::Probing,
+            Reason::ZoneLost { zone: "h".to_owned(), instances: 1 },
+            Reason::Outvoted { signal: signal() },
+            Reason::RaisedToMin { min: 1 },
+            Reason::LoweredToMax { max: 1 },
+            Reason::CappedAtMax { max: 1 },
+            Reason::FlooredAtMin { min: 1 },
+            Reason::FailedCountAgainstMax { failed: 1, max: 1 },
+            Reason::LeavingCountAgainstMax { leaving: 1, max: 1 },
+            Reason::Doubt { why },
+            Reason::OutcomeOpen { instances: 1 },
+            Reason::EndOpen { instances: 1 },
+        ]
+    }
+
+    #[test]
+    fn a_kind_is_what_records_call_it_and_a_gist_is_made_of_what_they_hold() {
+        for reason in all() {
+            let value = serde_json::to_value(&reason).expect("JSON");
+            let word = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+            assert_eq!(Some(reason.kind()), word("/reason"));
+            let words = ["/reason", "/signal", "/direction", "/gap/gap"];
+            let words = words.map(|pointer| word(pointer).unwrap_or_default());
+            assert_eq!(reason.gist(), words.join(" "));
+        }
+        // Who meets an unknown kind names all that there are.
+        let error = serde_json::from_value::<Reason>(json!({ "reason": "none" }));
+        let error = error.expect_err("there is no such kind").to_string();
+        let known: BTreeSet<&str> = error.split('`').skip(1).step_by(2).skip(1).collect();
+        let reasons = all();
+        assert_eq!(reasons.iter().map(Reason::kind).collect::<BTreeSet<_>>(), known);
+    }
+}
