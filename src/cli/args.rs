@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::since::Since;
 use crate::model::Span;
 use crate::observe::LogFormat;
 
@@ -135,9 +136,10 @@ pub(super) struct JournalArgs {
     /// Only this fleet, and what people said of it
     #[arg(long, value_name = "FLEET")]
     pub(super) fleet: Option<String>,
-    /// How far back
-    #[arg(long, default_value = "24h", value_name = "DURATION")]
-    pub(super) since: Span,
+    /// How far back: how long ago ("2h", "1w"), the time of the day in UTC ("03:00"), or
+    /// "2026-11-25T03:00:00Z"
+    #[arg(long, default_value = "24h", value_name = "WHEN")]
+    pub(super) since: Since,
     /// Only entries of this kind; may be given several times
     #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
     pub(super) kind: Vec<Kind>,

@@ -18,7 +18,7 @@ use crate::model::{AccountId, plural};
 use crate::signals::Shared;
 
 pub(super) async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
-    let config = match output::load(&args.config) {
+    let config = match output::load(&args.config, Some("audit")) {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };

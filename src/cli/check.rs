@@ -19,15 +19,17 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
     let config = match config::load(&args.config) {
         Ok(config) => config,
         Err(problems) => {
-            output::line(problems.to_string().trim_end());
+            let text = problems.to_string();
+            output::filled(&text, output::COLUMNS).iter().for_each(|line| output::line(line));
             let n = problems.len();
             output::line(&format!("\n{n} {}", if n == 1 { "problem" } else { "problems" }));
+            output::credentials_by_hand(&problems, args.as_command());
             return Ok(Exit::Config);
         }
     };
     output::line(&format!("{}: ok", args.config.display()));
     for fleet in &config.fleets {
-        output::line(&summary(fleet));
+        output::filled(&summary(fleet), output::COLUMNS).iter().for_each(|line| output::line(line));
     }
     if !args.online {
         return Ok(Exit::Ok);
@@ -44,6 +46,12 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
     }
     output::line(&format!("\n{failed} of {} checks failed", rows.len()));
     Ok(Exit::Check)
+}
+
+impl CheckArgs {
+    fn as_command(&self) -> &'static str {
+        if self.online { "check --online" } else { "check" }
+    }
 }
 
 /// `fleet web: 2 to 20 instances on aliyun, 2 types × 2 vSwitches, signals cpu`.
@@ -71,7 +79,10 @@ struct Row {
 impl Row {
     fn text(&self) -> String {
         match &self.result {
-            Ok(found) => format!("  ok    {}: {found}", self.what),
+            Ok(found) => {
+                let lines = output::wrap(&format!("{}: {found}", self.what), 70);
+                format!("  ok    {}", lines.join("\n        "))
+            }
             Err((wrong, todo)) => {
                 let mut out = format!("  FAIL  {}", self.what);
                 for line in output::wrap(wrong, 70) {

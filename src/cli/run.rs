@@ -21,7 +21,7 @@ use crate::observe::{self, Instruments, Served};
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     observe::init(args.log.log_format, &args.log.log)?;
-    let config = match output::load(&args.config) {
+    let config = match output::load(&args.config, args.dry_run.then_some("run --dry-run")) {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };

@@ -2,6 +2,7 @@
 //! types, and what comes back.
 
 mod audit;
+mod beside;
 mod docs;
 mod harness;
 mod hold;
