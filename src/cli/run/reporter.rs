@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cloud::Timestamp;
+use cloud::{Error, Kind, Timestamp};
 
 use crate::cli::args::Format;
 use crate::cli::output;
@@ -117,6 +117,25 @@ impl Reporter {
     }
 }
 
+/// What makes two failures different to a reader: what the cloud was asked and how it refused, but
+/// not the id and the nonce, which are new each time.
+fn gist(error: &TickError) -> String {
+    let TickError::Survey(error) = error else { return error.to_string() };
+    let Error { action, class, kind, .. } = error;
+    let how = match kind {
+        Kind::Refused { code, .. } | Kind::TokenMismatch { code, .. } => code.as_str(),
+        Kind::BadAnswer { what, .. } => what.as_str(),
+        Kind::NoCredentials { why } => why.as_str(),
+        Kind::TooLarge { .. } => "too large",
+        Kind::TimedOut { .. } => "timed out",
+        Kind::NotConnected { .. } => "not connected",
+        Kind::Cut { .. } => "cut",
+        Kind::Deadline { .. } => "deadline",
+        Kind::NotSent { .. } => "not sent",
+    };
+    format!("{action} {class} {how}")
+}
+
 impl Said {
     /// Whether `gist` is news about `fleet`.
     fn is_news(&mut self, fleet: &FleetId, gist: String, at: Timestamp) -> bool {
@@ -182,8 +201,8 @@ impl Sink for Reporter {
                 // Said of the daemon as a whole.
                 TickError::Journal(_) if said.journal.is_some() => true,
                 _ => {
-                    let text = error.to_string();
-                    said.errors.insert(fleet.clone(), text.clone()) == Some(text)
+                    let gist = gist(error);
+                    said.errors.insert(fleet.clone(), gist.clone()) == Some(gist)
                 }
             };
             if known {
@@ -215,5 +234,30 @@ impl Sink for Reporter {
             _ => {}
         }
         said.journal = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud::Class;
+
+    use super::*;
+
+    fn refused(code: &str, id: &str) -> TickError {
+        TickError::Survey(Error {
+            action: "DescribeInstances".to_owned(),
+            class: Class::Auth,
+            kind: Kind::Refused { code: code.to_owned(), message: format!("nonce {id}") },
+            status: Some(403),
+            request_id: Some(id.to_owned()),
+            attempts: 1,
+        })
+    }
+
+    #[test]
+    fn the_same_refusal_is_the_same_whatever_its_nonce() {
+        let first = gist(&refused("SignatureDoesNotMatch", "A"));
+        assert_eq!(first, gist(&refused("SignatureDoesNotMatch", "B")));
+        assert_ne!(first, gist(&refused("Forbidden.RAM", "A")));
     }
 }
