@@ -1,7 +1,7 @@
 //! Opening the file, in three ways: as the daemon, to look, to add an operator's word.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Sqlite {
         refuse_directory(path)?;
         // SQLite says of any file that it cannot open it; the system says why.
         let opened = OpenOptions::new().read(true).write(access != Access::Look).open(path);
-        opened.map(drop).map_err(|error| io(path, &error))?;
+        opened.map(drop).map_err(|error| beside(path, &error))?;
         let options = SqliteConnectOptions::new().read_only(access == Access::Look);
         let mut connection = connect(path, options).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
@@ -90,9 +90,37 @@ fn io(path: &Path, error: &std::io::Error) -> JournalError {
     JournalError::Io { path: path.to_owned(), why: error.to_string() }
 }
 
+/// Why a command cannot open what the daemon made, or would have made.
+fn beside(path: &Path, error: &std::io::Error) -> JournalError {
+    match error.kind() {
+        ErrorKind::NotFound => JournalError::Missing { path: path.to_owned() },
+        ErrorKind::PermissionDenied => {
+            JournalError::Denied { path: path.to_owned(), why: error.to_string() }
+        }
+        _ => io(path, error),
+    }
+}
+
+/// Why the daemon cannot make or open a file in its directory.
+fn as_daemon(path: &Path, error: &std::io::Error) -> JournalError {
+    match error.kind() {
+        ErrorKind::PermissionDenied if path.exists() => {
+            JournalError::Protected { path: path.to_owned() }
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound => {
+            JournalError::Directory { dir: directory(path).to_owned(), why: error.to_string() }
+        }
+        _ => io(path, error),
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes the directory of the file where only that one is missing.
 fn prepare_directory(path: &Path) -> Result<(), JournalError> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = directory(path);
     let wrong = |why: String| JournalError::Directory { dir: dir.to_owned(), why };
     if dir.is_dir() {
         return Ok(());
@@ -111,7 +139,7 @@ fn refuse_directory(path: &Path) -> Result<(), JournalError> {
 /// Takes the lock of `path`, or says who holds it.
 fn lock(path: &Path) -> Result<File, JournalError> {
     let lock_path = lock_path(path);
-    let io = |error: std::io::Error| io(&lock_path, &error);
+    let io = |error: std::io::Error| as_daemon(&lock_path, &error);
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -145,5 +173,25 @@ fn lock_path(path: &Path) -> PathBuf {
 /// The file with mode 0600: it names every instance and the operator's tags.
 fn private(path: &Path) -> Result<(), JournalError> {
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    opened.map(drop).map_err(|error| io(path, &error))
+    opened.map(drop).map_err(|error| as_daemon(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_is_told_with_what_to_do() {
+        let path = Path::new("/nowhere/state.db");
+        let of = |kind: ErrorKind| std::io::Error::from(kind);
+        for (said, wanted) in [
+            (beside(path, &of(ErrorKind::NotFound)), "the daemon has not run yet with this state"),
+            (beside(path, &of(ErrorKind::PermissionDenied)), "as root or as the service's user"),
+            (as_daemon(path, &of(ErrorKind::PermissionDenied)), "writable for the service's user"),
+            (as_daemon(Path::new("/"), &of(ErrorKind::PermissionDenied)), "can be read only"),
+            (beside(path, &of(ErrorKind::IsADirectory)), "/nowhere/state.db cannot be read"),
+        ] {
+            assert!(said.to_string().contains(wanted), "{said}");
+        }
+    }
 }
