@@ -76,7 +76,8 @@ pub(super) enum Format {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With --dry-run the same loop runs, but nothing is changed: each tick prints the
-recommended against the actual size and every call as it would be sent.
+recommended against the actual size and every call as it would be sent. It
+reads the daemon's journal (holds, cool-downs, samples) and does not write it.
 With --once each fleet ticks once; the exit code is 1 if a tick failed.")]
 pub(super) struct RunArgs {
     /// The configuration file

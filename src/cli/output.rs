@@ -8,7 +8,7 @@ use cloud::PlannedCall;
 use crate::config::{self, About, Beside, Config, Problems};
 use crate::control::TickReport;
 use crate::execute::Outcome;
-use crate::model::Span;
+use crate::model::{Reason, Span};
 
 /// The width of a terminal that nobody resized.
 pub(super) const COLUMNS: usize = 80;
@@ -152,7 +152,11 @@ pub(super) fn text(report: &TickReport) -> String {
         row(&mut out, if n == 0 { "because" } else { "and" }, &reason.to_string());
     }
     if let Some(reason) = &decision.blocked_by {
-        row(&mut out, "held by", &reason.to_string());
+        let label = match reason {
+            Reason::Held { .. } => "held by",
+            _ => "waits for",
+        };
+        row(&mut out, label, &reason.to_string());
     }
     for counterfactual in &decision.counterfactuals {
         row(&mut out, "else", &counterfactual.to_string());

@@ -53,6 +53,11 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     });
 
     introduce(&world, mode);
+    if let Some(why) = world.journal.blind() {
+        output::error(&format!(
+            "without the journal: holds, cool-downs and earlier samples are not considered: {why}"
+        ));
+    }
     let reporter =
         Arc::new(Reporter::new(instruments, (args.dry_run || args.once).then_some(args.format)));
     notify(&[NotifyState::Ready, NotifyState::Status(&background::status(&world))]);

@@ -75,6 +75,11 @@ impl Fleets {
         Ok(cell.loaded(store, lease).await?.clone())
     }
 
+    /// What is in memory of `fleet` is not the truth any more: it is read again before it is used.
+    pub(super) async fn stale(&self, fleet: &FleetId) {
+        self.cell(fleet).lock().await.fence = None;
+    }
+
     pub(super) async fn last_known(&self, fleet: &FleetId) -> Option<History> {
         self.cell(fleet).lock().await.history.clone()
     }

@@ -63,16 +63,7 @@ pub struct Recorded {
 impl Reader {
     /// Opens the store at `url` for reading.
     pub async fn open(url: &StateUrl) -> Result<Reader, JournalError> {
-        let store: Arc<dyn Store> = match url {
-            StateUrl::Memory => return Err(JournalError::Forgetful),
-            StateUrl::Sqlite { path } => {
-                Arc::new(store::Sqlite::open_read_only(path, codec::VERSION).await?)
-            }
-            StateUrl::Postgres { url, password } => {
-                Arc::new(to_database(url, password, store::Access::Look)?)
-            }
-        };
-        Ok(Reader { store })
+        open_to_look(url).await.map(Reader::over)
     }
 
     /// Reads from `store`.
@@ -166,6 +157,19 @@ fn read(record: Record) -> Entry {
         Scope::Operator => codec::operator_event(v, &body).map(Said::Operator),
     };
     Entry { seq, at, scope, kind, v, body, said }
+}
+
+/// A store through which nothing can be changed.
+pub(super) async fn open_to_look(url: &StateUrl) -> Result<Arc<dyn Store>, JournalError> {
+    Ok(match url {
+        StateUrl::Memory => return Err(JournalError::Forgetful),
+        StateUrl::Sqlite { path } => {
+            Arc::new(store::Sqlite::open_read_only(path, codec::VERSION).await?)
+        }
+        StateUrl::Postgres { url, password } => {
+            Arc::new(to_database(url, password, store::Access::Look)?)
+        }
+    })
 }
 
 /// A store that takes what people say, beside a running daemon.

@@ -4,6 +4,7 @@
 mod audit;
 mod beside;
 mod docs;
+mod dry;
 mod harness;
 mod hold;
 mod http;
