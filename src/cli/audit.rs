@@ -11,7 +11,7 @@ use super::args::AuditArgs;
 use super::output::wrap;
 use super::{Exit, output};
 use crate::config::{Config, Provider};
-use crate::control::{Audited, Finding, Findings, What, audit, clouds, roll};
+use crate::control::{AuditError, Audited, Finding, Findings, What, audit, clouds, roll};
 use crate::inventory::Region;
 use crate::journal::Reader;
 use crate::model::{AccountId, plural};
@@ -59,6 +59,11 @@ async fn all(args: &AuditArgs, config: &Config, reader: &Reader) -> anyhow::Resu
             }
             Err(error) => {
                 output::error(&format!("account `{name}` cannot be audited: {error}"));
+                if let AuditError::Cloud(error) = &error
+                    && matches!(error.kind, cloud::Kind::NoCredentials { .. })
+                {
+                    output::by_hand("audit", &config.path, &output::KEY_PAIR);
+                }
                 failed = true;
             }
         }

@@ -103,6 +103,9 @@ pub(super) fn credentials_by_hand(problems: &Problems, command: &str) {
     }
 }
 
+/// The credentials that the unit shows.
+pub(super) const KEY_PAIR: [&str; 2] = ["access_key_id", "access_key_secret"];
+
 /// How a command gets the credentials that the service has.
 pub(super) fn by_hand(command: &str, config: &Path, credentials: &[&str]) {
     let mut stderr = std::io::stderr().lock();

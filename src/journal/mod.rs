@@ -36,7 +36,7 @@ pub use leases::{Lease, LeaseTime, Standing};
 pub(crate) use shared::BRAKE_WINDOW;
 use shared::Shared;
 use store::{Retention, Scope, Spend, SpendLimit, Store};
-pub use view::{Entry, Look, Reader, Recorded, Said};
+pub use view::{Entry, Examined, Look, Reader, Recorded, Said, examine};
 
 /// What of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -159,6 +159,47 @@ fn read(record: Record) -> Entry {
     Entry { seq, at, scope, kind, v, body, said }
 }
 
+/// What became of a journal that is only looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Examined {
+    Usable,
+    /// A daemon uses it; `holder` is its process in parentheses, where that is known.
+    InUse {
+        holder: String,
+    },
+    /// The daemon can make it.
+    NotYet,
+    /// The daemon can carry it over to this version.
+    Older,
+    /// Nothing is kept.
+    Forgotten,
+}
+
+/// Whether a daemon can use the journal at `url`.
+///
+/// # Errors
+/// When it cannot, because it is damaged, say, or nobody may write there.
+pub async fn examine(url: &StateUrl) -> Result<Examined, JournalError> {
+    let examined = match url {
+        StateUrl::Memory => return Ok(Examined::Forgotten),
+        StateUrl::Sqlite { path } => store::Sqlite::examine(path, codec::VERSION).await,
+        StateUrl::Postgres { .. } => {
+            async {
+                let store = open_to_look(url).await?;
+                let read = store.load(&Scope::Operator).await;
+                store.close().await;
+                read.map(|_| Examined::Usable)
+            }
+            .await
+        }
+    };
+    match examined {
+        Err(JournalError::Older { .. }) => Ok(Examined::Older),
+        Err(JournalError::Absent { .. }) => Ok(Examined::NotYet),
+        other => other,
+    }
+}
+
 /// A store through which nothing can be changed.
 pub(super) async fn open_to_look(url: &StateUrl) -> Result<Arc<dyn Store>, JournalError> {
     Ok(match url {

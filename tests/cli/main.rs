@@ -3,6 +3,7 @@
 
 mod audit;
 mod beside;
+mod check;
 mod docs;
 mod dry;
 mod harness;

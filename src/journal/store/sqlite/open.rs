@@ -6,15 +6,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
 use super::{Access, JournalError, Opened, Sqlite, failure, versions};
+use crate::journal::Examined;
 
 /// An operator's command or an sqlite3 shell may write beside the daemon. Their writes take
 /// milliseconds; five seconds is as long as a person waits, and less than a tick.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
+
+/// Whoever only looks at the lock has it for microseconds: a daemon that starts just then waits.
+const LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Sqlite {
     /// Opens `path` as the daemon, the only one, and makes it when there is none. Tables of older
@@ -49,6 +54,24 @@ impl Sqlite {
     /// Opens `path` to record what an operator says, and nothing else, also while a daemon has it.
     pub async fn open_for_operator(path: &Path, known_v: i64) -> Result<Sqlite, JournalError> {
         Sqlite::open_beside(path, Access::OperatorsWord, known_v).await
+    }
+
+    /// Looks whether a daemon can use `path`, or does; makes nothing.
+    pub async fn examine(path: &Path, known_v: i64) -> Result<Examined, JournalError> {
+        if !path.exists() {
+            refuse_protected_directory(path)?;
+            return Ok(Examined::NotYet);
+        }
+        let holder = holder(path);
+        refuse_directory(path)?;
+        File::open(path).map(drop).map_err(|error| beside(path, &error))?;
+        let mut connection = connect(path, SqliteConnectOptions::new().read_only(true)).await?;
+        versions::refuse_damaged(path, &mut connection).await?;
+        versions::refuse_newer(path, &mut connection, known_v).await?;
+        versions::refuse_older(path, &mut connection).await?;
+        let closed = connection.close().await;
+        closed.map_err(|error| failure::of(path, &error))?;
+        Ok(holder.map_or(Examined::Usable, |holder| Examined::InUse { holder }))
     }
 
     async fn open_beside(
@@ -137,6 +160,7 @@ fn refuse_directory(path: &Path) -> Result<(), JournalError> {
 }
 
 /// Takes the lock of `path`, or says who holds it.
+#[expect(clippy::disallowed_methods, reason = "another process has the lock, on the real clock")]
 fn lock(path: &Path) -> Result<File, JournalError> {
     let lock_path = lock_path(path);
     let io = |error: std::io::Error| as_daemon(&lock_path, &error);
@@ -147,13 +171,18 @@ fn lock(path: &Path) -> Result<File, JournalError> {
         .truncate(false)
         .open(&lock_path)
         .map_err(io)?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..LOOKS {
+        if !matches!(locked, Err(std::fs::TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(LOOK);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let read = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
-            let holder = if read { format!(" (process {})", pid.trim()) } else { String::new() };
-            return Err(JournalError::InUse { path: path.to_owned(), holder });
+            return Err(JournalError::InUse { path: path.to_owned(), holder: named(&mut file) });
         }
         Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
     }
@@ -161,6 +190,34 @@ fn lock(path: &Path) -> Result<File, JournalError> {
     file.rewind().map_err(io)?;
     writeln!(file, "{}", std::process::id()).map_err(io)?;
     Ok(file)
+}
+
+/// ` (process 7)`: who wrote itself into the file.
+fn named(file: &mut File) -> String {
+    let mut pid = String::new();
+    let read = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+    if read { format!(" (process {})", pid.trim()) } else { String::new() }
+}
+
+/// Who uses `path`, if anybody does. The lock is shared and given back at once.
+fn holder(path: &Path) -> Option<String> {
+    let mut file = File::open(lock_path(path)).ok()?;
+    match file.try_lock_shared() {
+        Err(std::fs::TryLockError::WouldBlock) => Some(named(&mut file)),
+        _ => None,
+    }
+}
+
+/// Refuses a directory in which the daemon could not make the file, by this process's rights.
+fn refuse_protected_directory(path: &Path) -> Result<(), JournalError> {
+    let dir = directory(path);
+    // The daemon makes the last one.
+    let there = if dir.is_dir() { dir } else { directory(dir) };
+    // Only an attempt tells: modes, read-only mounts and name spaces all have a say.
+    let probe = there.join(format!(".fleetscaler-check-{}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe);
+    made.and_then(|_| std::fs::remove_file(&probe))
+        .map_err(|error| JournalError::Directory { dir: dir.to_owned(), why: error.to_string() })
 }
 
 /// The file beside the database that says which process uses it.
