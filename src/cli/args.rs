@@ -302,7 +302,7 @@ fn hold_time(text: &str) -> Result<Span, String> {
 The daemon, its HTTP calls and their signatures are the real ones; only the
 cloud and the service under load are simulated, in this process, on loopback.")]
 pub(super) struct DemoArgs {
-    /// End after this long
+    /// End after this long, "30s" at least
     #[arg(long = "for", default_value = "2m", value_name = "DURATION")]
     pub(super) duration: Span,
     /// Print lines instead of the live view

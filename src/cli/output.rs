@@ -8,6 +8,7 @@ use cloud::PlannedCall;
 use crate::config::{self, About, Beside, Config, Problems};
 use crate::control::TickReport;
 use crate::execute::Outcome;
+pub(super) use crate::model::wrap;
 use crate::model::{Reason, Span};
 
 /// The width of a terminal that nobody resized.
@@ -206,23 +207,6 @@ fn planned(call: &PlannedCall) -> String {
     table("query", &call.query);
     table("form", &call.form);
     out
-}
-
-/// `text` in lines of at most `width` characters, broken at spaces.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last_mut().expect("there is always a line");
-        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            if !last.is_empty() {
-                last.push(' ');
-            }
-            last.push_str(word);
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
