@@ -25,11 +25,11 @@ pub enum Mode {
 
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    #[error("provider `{name}`: {source}")]
+    #[error("provider `{name}`")]
     Provider { name: String, source: aliyun::SettingsError },
-    #[error("provider `{name}`: {source}")]
+    #[error("provider `{name}`")]
     Credentials { name: String, source: CredentialsError },
-    #[error("fleet `{fleet}`, signal `{signal}`: {source}")]
+    #[error("fleet `{fleet}`, signal `{signal}`")]
     Source { fleet: String, signal: SignalName, source: SourceError },
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -100,3 +100,15 @@ async fn what_would_be_refused_for_the_same_reason_is_told_once() {
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(err.contains("-p LoadCredential=access_key_id:/etc/credstore"), "{err}");
 }
+
+#[test]
+fn an_emulator_whose_port_is_taken_says_so_once() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fleetscaler"));
+    command.args(["emulator", "--listen", &address]).stdin(Stdio::null());
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(err.matches("Address already in use").count(), 1, "{err}");
+}
