@@ -15,7 +15,7 @@ use crate::journal::{Reader, say};
 use crate::model::{Direction, FleetId, Hold, OperatorEvent, Span};
 
 pub(super) async fn place(args: HoldArgs) -> anyhow::Result<Exit> {
-    let (config, fleet) = match given(&args.config, &args.which) {
+    let (config, fleet) = match given(&args.config, &args.which, "hold") {
         Ok(given) => given,
         Err(exit) => return Ok(exit),
     };
@@ -49,7 +49,7 @@ pub(super) async fn place(args: HoldArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) async fn lift(args: ResumeArgs) -> anyhow::Result<Exit> {
-    let (config, fleet) = match given(&args.config, &args.which) {
+    let (config, fleet) = match given(&args.config, &args.which, "resume") {
         Ok(given) => given,
         Err(exit) => return Ok(exit),
     };
@@ -90,7 +90,7 @@ pub(super) async fn lift(args: ResumeArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) async fn list(args: HoldsArgs) -> anyhow::Result<Exit> {
-    let config = match output::load_beside(&args.config) {
+    let config = match output::load_beside(&args.config, "holds") {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
@@ -105,8 +105,12 @@ pub(super) async fn list(args: HoldsArgs) -> anyhow::Result<Exit> {
 }
 
 /// The configuration, and the fleet that is meant; `None`: all.
-fn given(path: &std::path::Path, which: &WhichArgs) -> Result<(Beside, Option<FleetId>), Exit> {
-    let config = output::load_beside(path)?;
+fn given(
+    path: &std::path::Path,
+    which: &WhichArgs,
+    command: &str,
+) -> Result<(Beside, Option<FleetId>), Exit> {
+    let config = output::load_beside(path, command)?;
     let Some(name) = &which.fleet else { return Ok((config, None)) };
     let fleet = FleetId(name.clone());
     if config.fleets.contains(&fleet) {

@@ -21,7 +21,7 @@ use crate::journal::{Entry, Look, Reader, Said};
 use crate::model::{Event, FleetId, OperatorEvent};
 
 pub(super) async fn run(args: JournalArgs) -> anyhow::Result<Exit> {
-    let config = match output::load_beside(&args.config) {
+    let config = match output::load_beside(&args.config, "journal") {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };

@@ -55,6 +55,11 @@ pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Whether the process belongs to a terminal.
+pub(super) fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
+}
+
 /// The configuration at `path`, or every problem of it on stderr.
 /// `command` is what would be run by hand with the service's credentials.
 pub(super) fn load(path: &Path, command: Option<&str>) -> Result<Config, super::Exit> {
@@ -63,8 +68,8 @@ pub(super) fn load(path: &Path, command: Option<&str>) -> Result<Config, super::
 
 /// What a command beside the daemon needs of the configuration at `path`. What is wrong with the
 /// rest of it does not matter, but is said.
-pub(super) fn load_beside(path: &Path) -> Result<Beside, super::Exit> {
-    let beside = config::load_beside(path).map_err(|problems| refused(&problems, None))?;
+pub(super) fn load_beside(path: &Path, command: &str) -> Result<Beside, super::Exit> {
+    let beside = config::load_beside(path).map_err(|problems| refused(&problems, Some(command)))?;
     if let Some(problems) = &beside.problems {
         let first = problems.iter().next().expect("at least one");
         let more = match problems.len() {
@@ -116,7 +121,10 @@ pub(super) fn by_hand(command: &str, config: &Path, credentials: &[&str]) {
     for name in credentials {
         line(format!("    -p LoadCredential={name}:/etc/credstore/fleetscaler/{name} \\"));
     }
-    line(format!("    fleetscaler {command} --config {}", config.display()));
+    // It runs in another directory.
+    let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
+    let more = if ["hold", "resume", "replay"].contains(&command) { " …" } else { "" };
+    line(format!("    fleetscaler {command} --config {}{more}", config.display()));
 }
 
 /// A tick as one JSON object on one line.

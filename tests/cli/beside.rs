@@ -75,5 +75,21 @@ async fn a_state_that_cannot_be_told_is_an_error() {
         let said = world.run(&["journal"]).await;
         assert_eq!(said.code, Some(3), "{said:?}");
         assert!(said.err.contains(wanted), "{said:?}");
+        let by_hand = "-p LoadCredential=password:/etc/credstore/fleetscaler/password";
+        assert_eq!(said.err.contains(by_hand), state.contains("credential:"), "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_dry_run_without_credentials_says_how_to_get_the_services() {
+    let world = World::new().await;
+    let mut command = world.command(&["run", "--dry-run", "--once", "--log", "error"]);
+    command.env_remove("ALIBABA_CLOUD_ACCESS_KEY_ID").env("HOME", "/nonexistent");
+    command.env_remove("ALIBABA_CLOUD_ACCESS_KEY_SECRET");
+    command.env("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
+    let output = output.expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(err.contains("fleetscaler run --dry-run --config"), "{err}");
 }

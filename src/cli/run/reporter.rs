@@ -1,6 +1,7 @@
 //! What is said of ticks: printed where it was asked for, logged when it is news.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const SAY_AGAIN: Duration = Duration::from_secs(600);
 pub(super) struct Reporter {
     instruments: Arc<Instruments>,
     printed: Option<Format>,
+    /// The configuration of a dry run: a person watches it.
+    dry: Option<PathBuf>,
     said: Mutex<Said>,
 }
 
@@ -38,8 +41,12 @@ struct Said {
 }
 
 impl Reporter {
-    pub(super) fn new(instruments: Arc<Instruments>, printed: Option<Format>) -> Reporter {
-        Reporter { instruments, printed, said: Mutex::default() }
+    pub(super) fn new(
+        instruments: Arc<Instruments>,
+        printed: Option<Format>,
+        dry: Option<PathBuf>,
+    ) -> Reporter {
+        Reporter { instruments, printed, dry, said: Mutex::default() }
     }
 
     /// An audit of `account` was made.
@@ -205,6 +212,11 @@ impl Sink for Reporter {
                     said.errors.insert(fleet.clone(), gist.clone()) == Some(gist)
                 }
             };
+            let lacks_credentials =
+                matches!(error, TickError::Survey(Error { kind: Kind::NoCredentials { .. }, .. }));
+            if let (false, true, Some(config)) = (known, lacks_credentials, &self.dry) {
+                output::by_hand("run --dry-run", config, &output::KEY_PAIR);
+            }
             if known {
                 tracing::debug!(fleet.id = %fleet, "fleet `{fleet}`: {error}");
             } else {
