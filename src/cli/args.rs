@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::since::Since;
 use crate::model::Span;
 use crate::observe::LogFormat;
 
@@ -75,7 +76,8 @@ pub(super) enum Format {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With --dry-run the same loop runs, but nothing is changed: each tick prints the
-recommended against the actual size and every call as it would be sent.
+recommended against the actual size and every call as it would be sent. It
+reads the daemon's journal (holds, cool-downs, samples) and does not write it.
 With --once each fleet ticks once; the exit code is 1 if a tick failed.")]
 pub(super) struct RunArgs {
     /// The configuration file
@@ -135,9 +137,10 @@ pub(super) struct JournalArgs {
     /// Only this fleet, and what people said of it
     #[arg(long, value_name = "FLEET")]
     pub(super) fleet: Option<String>,
-    /// How far back
-    #[arg(long, default_value = "24h", value_name = "DURATION")]
-    pub(super) since: Span,
+    /// How far back: how long ago ("2h", "1w"), the time of the day in UTC ("03:00"), or
+    /// "2026-11-25T03:00:00Z"
+    #[arg(long, default_value = "24h", value_name = "WHEN")]
+    pub(super) since: Since,
     /// Only entries of this kind; may be given several times
     #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
     pub(super) kind: Vec<Kind>,
@@ -299,7 +302,7 @@ fn hold_time(text: &str) -> Result<Span, String> {
 The daemon, its HTTP calls and their signatures are the real ones; only the
 cloud and the service under load are simulated, in this process, on loopback.")]
 pub(super) struct DemoArgs {
-    /// End after this long
+    /// End after this long, "30s" at least
     #[arg(long = "for", default_value = "2m", value_name = "DURATION")]
     pub(super) duration: Span,
     /// Print lines instead of the live view

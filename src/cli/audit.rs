@@ -11,14 +11,14 @@ use super::args::AuditArgs;
 use super::output::wrap;
 use super::{Exit, output};
 use crate::config::{Config, Provider};
-use crate::control::{Audited, Finding, Findings, What, audit, clouds, roll};
+use crate::control::{AuditError, Audited, Finding, Findings, What, audit, clouds, roll};
 use crate::inventory::Region;
 use crate::journal::Reader;
 use crate::model::{AccountId, plural};
 use crate::signals::Shared;
 
 pub(super) async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
-    let config = match output::load(&args.config) {
+    let config = match output::load(&args.config, Some("audit")) {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
@@ -59,6 +59,11 @@ async fn all(args: &AuditArgs, config: &Config, reader: &Reader) -> anyhow::Resu
             }
             Err(error) => {
                 output::error(&format!("account `{name}` cannot be audited: {error}"));
+                if let AuditError::Cloud(error) = &error
+                    && matches!(error.kind, cloud::Kind::NoCredentials { .. })
+                {
+                    output::by_hand("audit", &config.path, &output::KEY_PAIR);
+                }
                 failed = true;
             }
         }

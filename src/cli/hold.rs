@@ -10,12 +10,12 @@ use super::args::{AuthorArgs, HoldArgs, HoldsArgs, ResumeArgs, WhichArgs};
 use super::journal::short;
 use super::output::wrap;
 use super::{Exit, output};
-use crate::config::{self, Config, StateUrl};
+use crate::config::{self, Beside, StateUrl};
 use crate::journal::{Reader, say};
 use crate::model::{Direction, FleetId, Hold, OperatorEvent, Span};
 
 pub(super) async fn place(args: HoldArgs) -> anyhow::Result<Exit> {
-    let (config, fleet) = match given(&args.config, &args.which) {
+    let (config, fleet) = match given(&args.config, &args.which, "hold") {
         Ok(given) => given,
         Err(exit) => return Ok(exit),
     };
@@ -49,7 +49,7 @@ pub(super) async fn place(args: HoldArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) async fn lift(args: ResumeArgs) -> anyhow::Result<Exit> {
-    let (config, fleet) = match given(&args.config, &args.which) {
+    let (config, fleet) = match given(&args.config, &args.which, "resume") {
         Ok(given) => given,
         Err(exit) => return Ok(exit),
     };
@@ -60,7 +60,12 @@ pub(super) async fn lift(args: ResumeArgs) -> anyhow::Result<Exit> {
     let (lifted, rest): (Vec<Hold>, Vec<Hold>) =
         holds.into_iter().partition(|hold| fleet.is_none() || hold.fleet == fleet);
     for hold in &lifted {
-        let event = OperatorEvent::Lifted { at: now, id: hold.id, author: author.clone() };
+        let event = OperatorEvent::Lifted {
+            at: now,
+            id: hold.id,
+            author: author.clone(),
+            hold: Some(hold.clone()),
+        };
         say(&config.daemon.state, &event).await.context("the hold is not lifted")?;
         output::line("lifted:");
         print(hold, now);
@@ -85,7 +90,7 @@ pub(super) async fn lift(args: ResumeArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) async fn list(args: HoldsArgs) -> anyhow::Result<Exit> {
-    let config = match output::load(&args.config) {
+    let config = match output::load_beside(&args.config, "holds") {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
@@ -100,14 +105,18 @@ pub(super) async fn list(args: HoldsArgs) -> anyhow::Result<Exit> {
 }
 
 /// The configuration, and the fleet that is meant; `None`: all.
-fn given(path: &std::path::Path, which: &WhichArgs) -> Result<(Config, Option<FleetId>), Exit> {
-    let config = output::load(path)?;
+fn given(
+    path: &std::path::Path,
+    which: &WhichArgs,
+    command: &str,
+) -> Result<(Beside, Option<FleetId>), Exit> {
+    let config = output::load_beside(path, command)?;
     let Some(name) = &which.fleet else { return Ok((config, None)) };
     let fleet = FleetId(name.clone());
-    if config.fleets.iter().any(|member| member.fleet.id == fleet) {
+    if config.fleets.contains(&fleet) {
         return Ok((config, Some(fleet)));
     }
-    let names = config.fleets.iter().map(|member| member.fleet.id.0.as_str());
+    let names = config.fleets.iter().map(|fleet| fleet.0.as_str());
     let hint = config::hint(name, names, "there are");
     output::error(&format!("no fleet is called `{name}`: {hint}"));
     Err(Exit::Usage)
@@ -140,10 +149,8 @@ async fn in_force(state: &StateUrl, now: Timestamp) -> anyhow::Result<Vec<Hold>>
 }
 
 /// When the next tick is.
-fn soon(config: &Config) -> String {
-    let intervals = config.fleets.iter().map(|fleet| fleet.interval);
-    let longest = intervals.map(|interval| interval.unwrap_or(config.daemon.interval)).max();
-    format!("within {}, if the daemon runs", longest.unwrap_or(config.daemon.interval))
+fn soon(config: &Beside) -> String {
+    format!("within {}, if the daemon runs", config.interval)
 }
 
 fn print(hold: &Hold, now: Timestamp) {

@@ -5,8 +5,8 @@ mod page;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use anyhow::{Context, bail};
-use cloud::{Clock, SystemClock, clock};
+use anyhow::Context;
+use cloud::{Clock, SystemClock};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,28 +16,31 @@ use self::line::Teller;
 use self::page::Line;
 use super::args::JournalArgs;
 use super::{Exit, output};
-use crate::config::{self, Config};
+use crate::config::{self, Beside};
 use crate::journal::{Entry, Look, Reader, Said};
 use crate::model::{Event, FleetId, OperatorEvent};
 
 pub(super) async fn run(args: JournalArgs) -> anyhow::Result<Exit> {
-    let config = match output::load(&args.config) {
+    let config = match output::load_beside(&args.config, "journal") {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
     let reader = Reader::open(&config.daemon.state).await.context("the journal cannot be read")?;
     let result = show(&args, &config, &reader).await;
     reader.close().await;
-    result.map(|()| Exit::Ok)
+    result
 }
 
-async fn show(args: &JournalArgs, config: &Config, reader: &Reader) -> anyhow::Result<()> {
+async fn show(args: &JournalArgs, config: &Beside, reader: &Reader) -> anyhow::Result<Exit> {
     let fleet = match &args.fleet {
-        Some(name) => Some(fleet(name, config, reader).await?),
+        Some(name) => match fleet(name, config, reader).await? {
+            Some(fleet) => Some(fleet),
+            None => return Ok(Exit::Usage),
+        },
         None => None,
     };
     let now = SystemClock.now();
-    let since = now.checked_sub_signed(clock::delta(args.since.get()));
+    let since = args.since.before(now);
     let look = Look { fleet: fleet.clone(), since, ..Look::default() };
     // Said of the fleet, but not by its ticks.
     let said: Vec<Entry> = match &fleet {
@@ -62,32 +65,34 @@ async fn show(args: &JournalArgs, config: &Config, reader: &Reader) -> anyhow::R
     }
     if args.json {
         wanted.shown.iter().for_each(|shown| output::line(&shown.json));
-        return Ok(());
+        return Ok(Exit::Ok);
     }
     let lines: Vec<Line> = wanted.shown.into_iter().map(|shown| shown.line).collect();
     if lines.is_empty() {
         let of = fleet.map(|fleet| format!(" of fleet `{fleet}`")).unwrap_or_default();
         output::line(&format!(
-            "nothing{of} within {}; --since looks farther back{}",
-            args.since,
+            "nothing{of} {}; --since looks farther back{}",
+            args.since.in_words(),
             if args.all { "" } else { ", --all shows quiet ticks" },
         ));
     }
     page::page(&lines).iter().for_each(|line| output::line(line));
-    Ok(())
+    Ok(Exit::Ok)
 }
 
-/// The fleet of that name: it is configured, or was.
-async fn fleet(name: &str, config: &Config, reader: &Reader) -> anyhow::Result<FleetId> {
-    let mut known: Vec<FleetId> = config.fleets.iter().map(|f| f.fleet.id.clone()).collect();
+/// The fleet of that name: it is configured, or was. `None`: neither, which has been said.
+async fn fleet(name: &str, config: &Beside, reader: &Reader) -> anyhow::Result<Option<FleetId>> {
+    let mut known: Vec<FleetId> = config.fleets.clone();
     known.extend(reader.fleets().await?);
     known.sort();
     known.dedup();
     match known.iter().find(|fleet| fleet.0 == name) {
-        Some(fleet) => Ok(fleet.clone()),
+        Some(fleet) => Ok(Some(fleet.clone())),
         None => {
             let names = known.iter().map(|fleet| fleet.0.as_str());
-            bail!("no fleet is called `{name}`: {}", config::hint(name, names, "there are"))
+            let hint = config::hint(name, names, "there are");
+            output::error(&format!("no fleet is called `{name}`: {hint}"));
+            Ok(None)
         }
     }
 }
@@ -102,6 +107,9 @@ fn concerns(entry: &Entry, fleet: &FleetId, others: &mut BTreeSet<Uuid>) -> bool
                 others.insert(hold.id);
             }
             is_ours
+        }
+        Ok(Said::Operator(OperatorEvent::Lifted { hold: Some(hold), .. })) => {
+            hold.fleet.as_ref().is_none_or(|held| held == fleet)
         }
         Ok(Said::Operator(OperatorEvent::Lifted { id, .. })) => !others.contains(id),
         _ => true,

@@ -10,6 +10,7 @@ mod journal;
 mod output;
 mod replay;
 mod run;
+mod since;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

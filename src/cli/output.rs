@@ -1,21 +1,49 @@
 //! What is printed, in one place: tick reports as text or JSON, errors.
 
-#![expect(clippy::print_stderr, reason = "the command line's own errors")]
-
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use cloud::PlannedCall;
 use cloud::text::printable;
 
-use crate::config::{self, Config};
+use crate::config::{self, About, Beside, Config, Problems};
 use crate::control::TickReport;
 use crate::execute::Outcome;
-use crate::model::Span;
+pub(super) use crate::model::wrap;
+use crate::model::{Reason, Span};
 
-/// One line on stderr.
+/// The width of a terminal that nobody resized.
+pub(super) const COLUMNS: usize = 80;
+
+/// A message on stderr: wrapped where a person reads it, a line as it is in a log. A reader that
+/// went away is no failure.
 pub(super) fn error(message: &str) {
-    eprintln!("fleetscaler: {}", printable(message));
+    let message = format!("fleetscaler: {}", printable(message));
+    let mut stderr = std::io::stderr().lock();
+    if !stderr.is_terminal() {
+        drop(writeln!(stderr, "{message}"));
+        return;
+    }
+    let columns =
+        ratatui::crossterm::terminal::size().map_or(COLUMNS, |(columns, _)| columns.into());
+    for line in filled(&message, columns.max(COLUMNS / 2)) {
+        drop(writeln!(stderr, "{line}"));
+    }
+}
+
+/// `text` in lines of at most `width` characters; what goes on is indented by two more than its
+/// beginning.
+pub(super) fn filled(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let words = line.trim_start_matches(' ');
+        let indent = line.len() - words.len();
+        for (n, part) in wrap(words, width.saturating_sub(indent + 2)).into_iter().enumerate() {
+            let indent = if n == 0 { indent } else { indent + 2 };
+            lines.push(format!("{:indent$}{part}", ""));
+        }
+    }
+    lines
 }
 
 /// One line on stdout. A reader that went away (`| head`) is no failure.
@@ -28,12 +56,76 @@ pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Whether the process belongs to a terminal.
+pub(super) fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
+}
+
 /// The configuration at `path`, or every problem of it on stderr.
-pub(super) fn load(path: &Path) -> Result<Config, super::Exit> {
-    config::load(path).map_err(|problems| {
-        error(&format!("the configuration has problems\n{problems}"));
-        super::Exit::Config
-    })
+/// `command` is what would be run by hand with the service's credentials.
+pub(super) fn load(path: &Path, command: Option<&str>) -> Result<Config, super::Exit> {
+    config::load(path).map_err(|problems| refused(&problems, command))
+}
+
+/// What a command beside the daemon needs of the configuration at `path`. What is wrong with the
+/// rest of it does not matter, but is said.
+pub(super) fn load_beside(path: &Path, command: &str) -> Result<Beside, super::Exit> {
+    let beside = config::load_beside(path).map_err(|problems| refused(&problems, Some(command)))?;
+    if let Some(problems) = &beside.problems {
+        let first = problems.iter().next().expect("at least one");
+        let more = match problems.len() {
+            1 => String::new(),
+            n => format!(" (and {} more: `fleetscaler check` lists them)", n - 1),
+        };
+        let line = first.line;
+        error(&format!(
+            "warning: not needed here: {}:{line}: {}{more}",
+            path.display(),
+            first.problem
+        ));
+    }
+    Ok(beside)
+}
+
+fn refused(problems: &Problems, command: Option<&str>) -> super::Exit {
+    error(&format!("the configuration has problems\n{problems}"));
+    if let Some(command) = command {
+        credentials_by_hand(problems, command);
+    }
+    super::Exit::Config
+}
+
+/// Where credentials are missing that the service has: how `command` gets them.
+pub(super) fn credentials_by_hand(problems: &Problems, command: &str) {
+    let credentials: Vec<&str> = problems
+        .iter()
+        .filter_map(|problem| match &problem.about {
+            About::Credential(name) => Some(name.as_str()),
+            About::Text => None,
+        })
+        .collect();
+    if !credentials.is_empty() {
+        let path = problems.iter().next().map_or(Path::new(""), |problem| &problem.file);
+        by_hand(command, path, &credentials);
+    }
+}
+
+/// The credentials that the unit shows.
+pub(super) const KEY_PAIR: [&str; 2] = ["access_key_id", "access_key_secret"];
+
+/// How a command gets the credentials that the service has.
+pub(super) fn by_hand(command: &str, config: &Path, credentials: &[&str]) {
+    let mut stderr = std::io::stderr().lock();
+    let mut line = |text: String| drop(writeln!(stderr, "{text}"));
+    line("with the credentials of the service, as its drop-in names them:".to_owned());
+    line("  sudo systemd-run --pipe --wait --collect \\".to_owned());
+    for name in credentials {
+        line(format!("    -p LoadCredential={name}:/etc/credstore/fleetscaler/{name} \\"));
+    }
+    // It runs in another directory.
+    let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
+    let more = if ["hold", "resume", "replay"].contains(&command) { " …" } else { "" };
+    line(format!("    fleetscaler {command} --config {}{more}", config.display()));
 }
 
 /// A tick as one JSON object on one line.
@@ -73,7 +165,11 @@ pub(super) fn text(report: &TickReport) -> String {
         row(&mut out, if n == 0 { "because" } else { "and" }, &reason.to_string());
     }
     if let Some(reason) = &decision.blocked_by {
-        row(&mut out, "held by", &reason.to_string());
+        let label = match reason {
+            Reason::Held { .. } => "held by",
+            _ => "waits for",
+        };
+        row(&mut out, label, &reason.to_string());
     }
     for counterfactual in &decision.counterfactuals {
         row(&mut out, "else", &counterfactual.to_string());
@@ -122,19 +218,22 @@ fn planned(call: &PlannedCall) -> String {
     out
 }
 
-/// `text` in lines of at most `width` characters, broken at spaces.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.last_mut().expect("there is always a line");
-        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            if !last.is_empty() {
-                last.push(' ');
-            }
-            last.push_str(word);
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_wrapped_below_its_own_beginning() {
+        let hint = format!("  hint: {}", ["word"; 30].join(" "));
+        let lines = filled(&format!("a short line\n{hint}"), 80);
+        assert_eq!(lines[0], "a short line");
+        assert!(
+            lines[1].starts_with("  hint: word") && lines[2].starts_with("    word"),
+            "{lines:?}"
+        );
+        assert!(
+            lines.len() == 4 && lines.iter().all(|line| line.chars().count() <= 80),
+            "{lines:?}"
+        );
     }
-    lines
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use cloud::{Clock, SystemClock};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use self::background::Background;
@@ -21,7 +21,7 @@ use crate::observe::{self, Instruments, Served};
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     observe::init(args.log.log_format, &args.log.log)?;
-    let config = match output::load(&args.config) {
+    let config = match output::load(&args.config, args.dry_run.then_some("run --dry-run")) {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
@@ -52,9 +52,21 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         stop.send_replace(true);
     });
 
+    // On a terminal it means that the terminal is gone, and ends the process as it ends any other.
+    if is_daemon && !output::has_terminal() {
+        let hangup = signal(SignalKind::hangup()).context("cannot handle SIGHUP")?;
+        tokio::spawn(refuse_reload(hangup));
+    }
+
     introduce(&world, mode);
-    let reporter =
-        Arc::new(Reporter::new(instruments, (args.dry_run || args.once).then_some(args.format)));
+    if let Some(why) = world.journal.blind() {
+        output::error(&format!(
+            "without the journal: holds, cool-downs and earlier samples are not considered: {why}"
+        ));
+    }
+    let printed = (args.dry_run || args.once).then_some(args.format);
+    let dry = args.dry_run.then(|| args.config.clone());
+    let reporter = Arc::new(Reporter::new(instruments, printed, dry));
     notify(&[NotifyState::Ready, NotifyState::Status(&background::status(&world))]);
     let background = Background::start(&world, &reporter, &stopped, is_daemon);
     let ok = beat(world.clone(), pace, reporter, stopped).await;
@@ -63,6 +75,15 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     tracing::info!("stopped");
     // A daemon that was told to stop has done its job, whatever its last tick met.
     Ok(if ok || pace == Beat::Forever { Exit::Ok } else { Exit::Failed })
+}
+
+/// Many a daemon reads its configuration anew at this signal. This one says how, and goes on.
+async fn refuse_reload(mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        tracing::warn!(
+            "SIGHUP: restart to read a changed configuration; nothing is changed by this"
+        );
+    }
 }
 
 async fn serve(

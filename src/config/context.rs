@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::env::Env;
-use super::problem::{Lines, Problem};
+use super::problem::{About, Lines, Problem};
 
 /// The keys of each table, by the table's path (`fleet.NAME.launch`), in the order of reading.
 pub(super) type KnownKeys = BTreeMap<String, Vec<&'static str>>;
@@ -41,6 +41,10 @@ impl<'a> Context<'a> {
 
     /// Records a problem at the byte offset `at`.
     pub(super) fn problem(&self, at: usize, problem: String, hint: String) {
+        self.problem_about(About::Text, at, problem, hint);
+    }
+
+    pub(super) fn problem_about(&self, about: About, at: usize, problem: String, hint: String) {
         let (line, column) = self.lines.position(at);
         self.problems.borrow_mut().push(Problem {
             file: self.file.to_owned(),
@@ -48,6 +52,7 @@ impl<'a> Context<'a> {
             column,
             problem,
             hint,
+            about,
         });
     }
 

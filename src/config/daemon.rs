@@ -29,25 +29,35 @@ const KEEPS: std::ops::RangeInclusive<Span> = Span::secs(3600)..=Span::secs(3650
 const KEEP_MIB: u32 = 256;
 const KEEP_MIB_MAX: u32 = 1024 * 1024;
 
+/// `None`: where the state is kept cannot be told.
 pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
     let interval = table.or("interval", INTERVAL, duration(INTERVAL_RANGE));
     let password = password(table);
-    let state = table.or("state", default_state(table), |value| state(value, password.clone()));
-    if password.is_some() && !matches!(state, StateUrl::Postgres { .. }) {
+    let state = match table.get("state") {
+        Some(value) => state(&value, password.clone()),
+        None => Some(default_state(table)),
+    };
+    let is_postgres = matches!(state, Some(StateUrl::Postgres { .. }));
+    if password.is_some() && state.is_some() && !is_postgres {
         table.problem_at(
             "state_password_file",
             "there is a password for `state`, which is no PostgreSQL server".to_owned(),
             "remove it, or write state = \"postgres://fleetscaler@host/database\"",
         );
     }
-    Some(Daemon {
+    // One that was named and cannot be had is no reason to knock without it.
+    let lacks_password = is_postgres
+        && password.is_none()
+        && (table.has("state_password_file") || table.has("state_password_env"));
+    let daemon = Daemon {
         interval,
-        state,
+        state: state.clone().unwrap_or(StateUrl::Memory),
         lease: table.or("lease", LEASE, duration(LEASES)),
         keep: table.or("keep", KEEP, duration(KEEPS)),
         keep_mib: table.or("keep_mib", KEEP_MIB, count(1..=KEEP_MIB_MAX)),
         listen: table.optional("listen", listen),
-    })
+    };
+    state.filter(|_| !lacks_password).map(|_| daemon)
 }
 
 /// Without a `[daemon]`.

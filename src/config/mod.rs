@@ -37,10 +37,10 @@ use toml::de::DeTable;
 use self::context::{Context, KnownKeys};
 pub use self::env::Env;
 use self::problem::Lines;
-pub use self::problem::{Problem, Problems};
+pub use self::problem::{About, Problem, Problems};
 pub(crate) use self::suggest::hint;
 use self::table::Table;
-use crate::model::{Brakes, Fleet, SignalName, Span};
+use crate::model::{Brakes, Fleet, FleetId, SignalName, Span};
 use crate::signals::{SourceSpec, UpSpec};
 
 /// A configuration without a problem.
@@ -158,6 +158,10 @@ const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Every problem of the file; when it cannot be read or is not TOML, that one alone.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let env = Env::system();
+    parse(&text_of(path, &env)?, path, &env)
+}
+
+fn text_of(path: &Path, env: &Env) -> Result<String, Problem> {
     let refuse = |problem, hint| Problem::of_file(path, problem, hint);
     let bytes = env.read(path, FILE_BYTES_MAX).map_err(|why| {
         refuse(
@@ -165,9 +169,8 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
             "name an existing file with --config; config.example.toml shows what goes into it",
         )
     })?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| refuse("the file is not UTF-8 text".to_owned(), "save it as UTF-8"))?;
-    parse(&text, path, &env)
+    String::from_utf8(bytes)
+        .map_err(|_| refuse("the file is not UTF-8 text".to_owned(), "save it as UTF-8"))
 }
 
 /// Reads a configuration from `text`, which stands in (or as if in) the file `path`.
@@ -180,11 +183,55 @@ pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
     let parts = Table::document(&cx, Some(document.get_ref()), read);
     let problems = cx.into_problems();
     match parts {
-        Some((daemon, providers, fleets)) if problems.is_empty() => {
+        Some((Some(daemon), providers, fleets)) if problems.is_empty() => {
             Ok(Config { path: path.to_owned(), daemon, providers, fleets })
         }
         _ => Err(Problems::new(problems)),
     }
+}
+
+/// What a command beside the daemon needs of a configuration: where the journal is, and which fleets
+/// there are. What else is wrong with it, and secrets that only the service is given, do not matter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beside {
+    pub daemon: Daemon,
+    pub fleets: Vec<FleetId>,
+    /// The longest interval between two ticks of a fleet.
+    pub interval: Span,
+    /// What is wrong elsewhere.
+    pub problems: Option<Problems>,
+}
+
+/// Reads of the configuration at `path` what a command beside the daemon needs.
+///
+/// # Errors
+/// Every problem of the file, when it cannot be read, is not TOML, or its state cannot be told.
+pub fn load_beside(path: &Path) -> Result<Beside, Problems> {
+    let env = Env::system();
+    parse_beside(&text_of(path, &env)?, path, &env)
+}
+
+/// The same, from `text`.
+///
+/// # Errors
+/// See [`load_beside`].
+pub fn parse_beside(text: &str, path: &Path, env: &Env) -> Result<Beside, Problems> {
+    let document = DeTable::parse(text).map_err(|error| not_toml(path, text, &error))?;
+    let cx = Context::new(path, text, env);
+    let mut fleets = Vec::new();
+    let parts = Table::document(&cx, Some(document.get_ref()), |document| {
+        fleets = document.names("fleet").into_iter().map(FleetId).collect();
+        read(document)
+    });
+    let problems = cx.into_problems();
+    let problems = (!problems.is_empty()).then(|| Problems::new(problems));
+    let (daemon, configured) = match (parts, problems.clone()) {
+        (Some((Some(daemon), _, configured)), _) => (daemon, configured),
+        (_, problems) => return Err(problems.expect("what is not there was reported")),
+    };
+    let intervals = configured.iter().map(|fleet| fleet.interval.unwrap_or(daemon.interval));
+    let interval = intervals.max().unwrap_or(daemon.interval);
+    Ok(Beside { daemon, fleets, interval, problems })
 }
 
 /// Every key that a configuration may have, by its table: `fleet.NAME.launch` → `image_id`, …
@@ -196,7 +243,8 @@ pub fn known_keys() -> KnownKeys {
     cx.into_known()
 }
 
-type Parts = (Daemon, BTreeMap<String, Provider>, Vec<FleetConfig>);
+/// `None` for a daemon whose state cannot be told.
+type Parts = (Option<Daemon>, BTreeMap<String, Provider>, Vec<FleetConfig>);
 
 fn read(document: &Table<'_>) -> Option<Parts> {
     let daemon = document.table("daemon", daemon::read);
@@ -223,7 +271,11 @@ fn read(document: &Table<'_>) -> Option<Parts> {
             fleet.fleet.account_brakes = provider.brakes;
         }
     }
-    Some((daemon.unwrap_or_else(|| daemon::default(document)), providers, fleets))
+    let daemon = match document.has("daemon") {
+        true => daemon,
+        false => Some(daemon::default(document)),
+    };
+    Some((daemon, providers, fleets))
 }
 
 /// A provider that no fleet uses is more likely a fleet that is missing. Not checked when a fleet's
@@ -259,5 +311,6 @@ fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> Problem {
         column,
         problem: format!("this is not TOML: {message}"),
         hint: hint.to_owned(),
+        about: About::Text,
     }
 }

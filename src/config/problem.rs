@@ -15,12 +15,30 @@ pub struct Problem {
     pub problem: String,
     /// What to do about it.
     pub hint: String,
+    pub about: About,
+}
+
+/// What a problem is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// What stands in the file.
+    Text,
+    /// A systemd credential of this name, which this process was not given: the service may well
+    /// have it.
+    Credential(String),
 }
 
 impl Problem {
     /// A problem with the file as a whole.
     pub(super) fn of_file(file: &Path, problem: String, hint: &str) -> Problem {
-        Problem { file: file.to_owned(), line: 0, column: 0, problem, hint: hint.to_owned() }
+        Problem {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            problem,
+            hint: hint.to_owned(),
+            about: About::Text,
+        }
     }
 }
 

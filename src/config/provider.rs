@@ -96,7 +96,7 @@ fn region(value: &Value<'_>) -> Option<String> {
 /// of temporary credentials) only on this machine, unless it is allowed in so many words.
 fn endpoint(allow_plain_http: bool) -> impl Fn(&Value<'_>) -> Option<String> {
     move |value| {
-        let url = url::base("https://ecs.cn-hangzhou.aliyuncs.com")(value)?;
+        let url = url::base("https://ecs-cn-hangzhou.aliyuncs.com")(value)?;
         if url.path() != "/" {
             return value.problem(
                 format!("`endpoint` has the path {}", url.path()),

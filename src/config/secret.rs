@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cloud::Secret;
 
+use super::problem::About;
 use super::value::{Value, word};
 
 /// The prefix of a path that names a systemd credential of this service.
@@ -25,11 +26,22 @@ pub(super) fn path(value: &Value<'_>) -> Option<PathBuf> {
     }
     match value.cx.env.var("CREDENTIALS_DIRECTORY") {
         Some(directory) => Some(PathBuf::from(directory).join(name)),
-        None => value.problem(
-            format!("`{}` needs a systemd credential, but there are none", value.key),
-            format!("add LoadCredential={name}:/path/to/file to the service, or write a path"),
-        ),
+        None => {
+            value.cx.problem_about(
+                About::Credential(name.to_owned()),
+                value.at(),
+                format!("`{}` needs a systemd credential, but there are none", value.key),
+                format!("add LoadCredential={name}:/path/to/file to the service, or write a path"),
+            );
+            None
+        }
     }
+}
+
+/// Whether `path` is a file that systemd would provide.
+fn is_credential(value: &Value<'_>, path: &Path) -> bool {
+    let directory = value.cx.env.var("CREDENTIALS_DIRECTORY");
+    directory.is_some_and(|directory| path.parent() == Some(Path::new(&directory)))
 }
 
 /// 64 KiB: no password, token or key is near it, so more means the wrong file.
@@ -81,6 +93,16 @@ pub(super) fn contents(value: &Value<'_>, path: &Path, limit: usize) -> Option<S
             format!("{shown}, named by `{}`, is not UTF-8 text", value.key),
             "save it as UTF-8",
         ),
+        Err(why) if is_credential(value, path) => {
+            let name = path.file_name().unwrap_or_default().display();
+            value.problem(
+                format!("{shown}, named by `{}`, cannot be read: {why}", value.key),
+                format!(
+                    "the service has no credential of that name: LoadCredential={name}:/path/to/file \
+                     must spell it as `{CREDENTIAL}{name}` does"
+                ),
+            )
+        }
         Err(why) => value.problem(
             format!("{shown}, named by `{}`, cannot be read: {why}", value.key),
             "paths are relative to the directory of this configuration; see to the path and its owner",

@@ -46,11 +46,11 @@ fn surroundings() -> Env {
             ("/etc/f/ca.pem", "-----BEGIN CERTIFICATE-----\n"),
             ("/etc/ssl/private-ca.pem", "-----BEGIN CERTIFICATE-----\n"),
             ("/run/credentials/key-secret", "key-secret-value\n"),
-            ("/run/credentials/access-key-id", "LTAIexample\n"),
-            ("/run/credentials/access-key-secret", "key-secret-value\n"),
-            ("/run/credentials/prometheus-token", "sesame\n"),
-            ("/run/credentials/state-password", "open sesame\n"),
-            ("/run/credentials/prometheus-password", "hunter2\n"),
+            ("/run/credentials/access_key_id", "LTAIexample\n"),
+            ("/run/credentials/access_key_secret", "key-secret-value\n"),
+            ("/run/credentials/prometheus_token", "sesame\n"),
+            ("/run/credentials/state_password", "open sesame\n"),
+            ("/run/credentials/prometheus_password", "hunter2\n"),
         ],
     )
 }
@@ -345,4 +345,42 @@ fn every_key_is_documented_in_the_section_of_its_table_and_no_other_is() {
         assert!(documented.contains(&row), "`{key}` of [{table}] is not documented");
     }
     assert_eq!(documented.len(), keys.len(), "a documented key does not exist");
+}
+
+#[test]
+fn a_credential_that_the_service_does_not_have_is_told_apart_from_a_wrong_path() {
+    let aliyun = "[provider.aliyun]\naccess_key_id_file = \"credential:access-key-id\"\n";
+    let text = MINIMAL.replace("[provider.aliyun]\n", aliyun);
+    let of = |env: &Env| {
+        let problems = parse(&text, Path::new("/etc/f/config.toml"), env).expect_err("refused");
+        problems
+            .iter()
+            .find(|problem| {
+                problem.problem.contains("access_key_id_file`,")
+                    || problem.problem.contains("needs a systemd")
+            })
+            .cloned()
+            .expect("it")
+    };
+    let given = of(&surroundings());
+    assert_eq!(given.about, About::Text);
+    assert!(given.hint.contains("LoadCredential=access-key-id:/path/to/file"), "{given}");
+    assert!(given.hint.contains("spell"), "{given}");
+    let by_hand = of(&bare());
+    assert_eq!(by_hand.about, About::Credential("access-key-id".to_owned()));
+}
+
+#[test]
+fn what_a_command_beside_the_daemon_needs_is_read_in_spite_of_the_rest() {
+    let path = Path::new("/etc/f/config.toml");
+    let text = FULL.replace("state = \"memory:\"", "state = \"sqlite:state.db\"");
+    let beside = parse_beside(&text, path, &bare()).expect("read");
+    assert_eq!(beside.daemon.state, StateUrl::Sqlite { path: "/etc/f/state.db".into() });
+    assert_eq!(beside.fleets, ["batch".into(), "web".into()]);
+    assert_eq!(beside.interval, Span::secs(30));
+    assert!(beside.problems.is_some(), "secrets are missing");
+    let beside = parse_beside(MINIMAL, path, &bare()).expect("read");
+    assert_eq!(beside.problems, None);
+    let refused = parse_beside("[daemon]\nstate = \"x\"\n[fleet.web]\n", path, &bare());
+    assert!(refused.expect_err("refused").to_string().contains("`state` is no place"));
 }

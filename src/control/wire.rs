@@ -8,9 +8,7 @@ use cloud::credentials::{CredentialSource, CredentialsError};
 use cloud::{Clock, Meter, Mutate, Observe, Preview};
 
 use super::world::{self, Account, Member, OsRandom, World};
-use crate::config::{
-    AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature, StateUrl,
-};
+use crate::config::{AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature};
 use crate::execute::{Hands, Live, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::{Journal, JournalError, Keep, LeaseTime};
@@ -21,17 +19,17 @@ use crate::signals::{Prometheus, Roll, Shared, Source, SourceError, SourceSpec, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Live,
-    /// No journal on disk, no provider that can write, no permit.
+    /// A journal that is only read, no provider that can write, no permit.
     DryRun,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    #[error("provider `{name}`: {source}")]
+    #[error("provider `{name}`")]
     Provider { name: String, source: aliyun::SettingsError },
-    #[error("provider `{name}`: {source}")]
+    #[error("provider `{name}`")]
     Credentials { name: String, source: CredentialsError },
-    #[error("fleet `{fleet}`, signal `{signal}`: {source}")]
+    #[error("fleet `{fleet}`, signal `{signal}`")]
     Source { fleet: String, signal: SignalName, source: SourceError },
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -45,16 +43,15 @@ pub async fn wire(
     clock: Arc<dyn Clock>,
     keys: Option<Arc<dyn CredentialSource>>,
 ) -> Result<World, WireError> {
-    // A dry run reads and writes no journal: it can run beside the daemon, and what it does not do
-    // must not become history.
-    let state = match mode {
-        Mode::Live => config.daemon.state.clone(),
-        Mode::DryRun => StateUrl::Memory,
-    };
     let clouds = clouds(&config.providers, &clock, keys.as_ref())?;
     let lease = LeaseTime(config.daemon.lease.get());
     let keep = Keep::from(&config.daemon);
-    let journal = Journal::open(&state, clock.clone(), lease, keep).await?;
+    let state = &config.daemon.state;
+    let journal = match mode {
+        Mode::Live => Journal::open(state, clock.clone(), lease, keep).await?,
+        // It can run beside the daemon, and what it does not do must not become history.
+        Mode::DryRun => Journal::dry(state, clock.clone(), lease, keep).await,
+    };
     // Half an interval: a fleet never gets the answer of its own previous tick, and fleets that
     // tick at different moments of one interval still share one.
     let window = config.daemon.interval.get() / 2;

@@ -100,7 +100,7 @@ pub async fn run(
             story.observe(elapsed, &emulator, &metrics, clock.now());
             match &mut screen {
                 Some(screen) => screen.draw(&story).map_err(DemoError::Terminal)?,
-                None => told.tell(&story, print),
+                None => told.tell(&story).iter().for_each(|line| print(line)),
             }
         }
         let left = duration.saturating_sub(elapsed);

@@ -193,7 +193,8 @@ impl Story {
         let order = if oldest_first { "the oldest first" } else { "not in order of age" };
         format!(
             "\
-launched {} instances, peak {} serving, removed {} ({order}), {running} serve now
+launched {} instances, at most {} at once, removed {} ({order}),
+{running} serve now
 {} API calls, each signed with HMAC-SHA1 and verified by the emulator
 {refused} refused, {} mistakes noted by the emulator
 next: fleetscaler check --config config.toml, then run --dry-run",

@@ -13,10 +13,11 @@ use ratatui::crossterm::terminal::{
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::prelude::{Color, Frame, Line, Modifier, Span, Style};
 use ratatui::symbols::Marker;
-use ratatui::widgets::{Axis, Block, BorderType, Chart, Dataset, GraphType, Paragraph};
+use ratatui::widgets::{Axis, Block, BorderType, Chart, Dataset, GraphType, Paragraph, Wrap};
 
 use super::plain::time;
 use super::story::{Seen, Story};
+use crate::model::wrap;
 
 /// Quiet colours of the terminal's own palette, which suit dark and light themes.
 const CPU: Color = Color::Cyan;
@@ -74,13 +75,13 @@ fn restore() {
 /// Draws everything; 80 × 24 is enough, more shows more.
 fn render(frame: &mut Frame<'_>, story: &Story) {
     let area = frame.area();
-    let calls = if area.height >= 28 { 5 } else { 3 };
+    let is_tall = area.height >= 28;
     let [head, charts, instances, decisions, calls_area, foot] = Layout::vertical([
-        Constraint::Length(2),
+        Constraint::Length(3),
         Constraint::Min(8),
         Constraint::Length(4),
-        Constraint::Length(if area.height >= 28 { 6 } else { 4 }),
-        Constraint::Length(calls),
+        Constraint::Length(if is_tall { 7 } else { 5 }),
+        Constraint::Length(if is_tall { 5 } else { 3 }),
         Constraint::Length(1),
     ])
     .areas(area);
@@ -92,7 +93,7 @@ fn render(frame: &mut Frame<'_>, story: &Story) {
     fleet(frame, instances, story);
     lines(frame, decisions, story);
     call_list(frame, calls_area, story);
-    let quit = "q quits · the daemon is the real one, cloud and load are simulated in this process";
+    let quit = "q quits · a real daemon; cloud and load are simulated in this process";
     frame.render_widget(Paragraph::new(quit).style(QUIET), foot);
 }
 
@@ -114,12 +115,14 @@ fn header(frame: &mut Frame<'_>, area: Rect, story: &Story) {
         Span::styled(format!(" {}", time(story.duration)), QUIET),
     ]);
     let now = Line::from(vec![
-        Span::raw(" "),
         Span::styled(story.now.clone(), bold),
         Span::raw("  "),
         Span::raw(story.because.clone()),
     ]);
-    frame.render_widget(Paragraph::new(vec![title, now]), area);
+    let [first, rest] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
+    frame.render_widget(Paragraph::new(title), first);
+    let rest = Rect { x: rest.x + 1, width: rest.width.saturating_sub(2), ..rest };
+    frame.render_widget(Paragraph::new(now).wrap(Wrap { trim: true }), rest);
 }
 
 fn framed(title: &str) -> Block<'_> {
@@ -225,19 +228,16 @@ fn fleet(frame: &mut Frame<'_>, area: Rect, story: &Story) {
 
 fn lines(frame: &mut Frame<'_>, area: Rect, story: &Story) {
     let room = usize::from(area.height.saturating_sub(2));
-    let newest: Vec<Line<'_>> = story
-        .decisions
-        .iter()
-        .rev()
-        .take(room)
-        .map(|line| {
-            let style = if line.acts { Style::new().add_modifier(Modifier::BOLD) } else { QUIET };
-            Line::from(vec![
-                Span::styled(format!(" {} ", time(line.elapsed)), QUIET),
-                Span::styled(line.text.clone(), style),
-            ])
-        })
-        .collect();
+    // ` 1:05 `, and the frame.
+    let width = usize::from(area.width.saturating_sub(2 + 6)).max(20);
+    let mut newest: Vec<Line<'_>> = Vec::new();
+    for line in story.decisions.iter().rev().take(room) {
+        let style = if line.acts { Style::new().add_modifier(Modifier::BOLD) } else { QUIET };
+        for (n, part) in wrap(&line.text, width).into_iter().enumerate() {
+            let when = if n == 0 { format!("{} ", time(line.elapsed)) } else { " ".repeat(6) };
+            newest.push(Line::from(vec![Span::styled(when, QUIET), Span::styled(part, style)]));
+        }
+    }
     frame.render_widget(Paragraph::new(newest).block(framed("what it decides, and why")), area);
 }
 
@@ -268,7 +268,9 @@ mod tests {
         let mut story = Story::new(Duration::from_secs(120));
         story.elapsed = Duration::from_secs(42);
         story.now = "scaling out 4 → 6".to_owned();
-        story.because = "cpu = 88 > 75 for 2 samples: add 2".to_owned();
+        story.because = "cpu = 88 > 75 for 2 samples: add 2; max = 6 is reached; cpu was measured \
+                         with 4 in service and is answered"
+            .to_owned();
         story.points = (0..42)
             .map(|n| Point { secs: f64::from(n), load: 40.0, cpu: 88.0, serving: 4, booting: 2 })
             .collect();
@@ -278,7 +280,9 @@ mod tests {
             zone: "cn-hangzhou-h".to_owned(),
             age: Duration::from_secs(17),
         }];
-        let line = Line { elapsed: story.elapsed, text: "4 → 6: cpu".to_owned(), acts: true };
+        let long = "stays at 4 (recommended 6): cpu was measured with 4 in service and is answered \
+                    by the 6 of now";
+        let line = Line { elapsed: story.elapsed, text: long.to_owned(), acts: true };
         story.decisions.push_back(line);
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
         terminal.draw(|frame| render(frame, &story)).expect("drawn");
@@ -291,7 +295,10 @@ mod tests {
             "4 serving, 2 booting",
             "7 █",
             "17s",
-            "4 → 6: cpu",
+            "and is answered ",
+            "0:42 stays at 4",
+            "by the 6 of now",
+            "simulated in this process",
             "signed ECS calls",
         ] {
             assert!(screen.contains(text), "{text}:\n{screen}");

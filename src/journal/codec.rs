@@ -243,6 +243,16 @@ mod tests {
     }
 
     #[test]
+    fn a_lift_is_read_whether_or_not_it_says_what_was_lifted() {
+        let id = "abcdef01-0000-4000-8000-000000000000";
+        let at = "2026-01-02T12:00:00Z";
+        let old = format!(r#"{{"event":"lifted","at":"{at}","id":"{id}","author":"bob"}}"#);
+        let read = operator_event(VERSION, &old).expect("read");
+        assert!(matches!(&read, OperatorEvent::Lifted { hold: None, .. }), "{read:?}");
+        assert_eq!(text(&read), old, "written as it was");
+    }
+
+    #[test]
     fn inputs_are_read_back_to_the_last_bit() {
         let mut inputs =
             fixtures::inputs(fixtures::fleet(1, 9), fixtures::running(3), History::default());

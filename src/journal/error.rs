@@ -8,12 +8,13 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
     #[error(
-        "the state directory {dir} cannot be used: {why}; create it and let the service write there"
+        "the state directory {dir} cannot be used: {why}; create it and make it writable for the \
+         service's user"
     )]
     Directory { dir: PathBuf, why: String },
     #[error(
-        "{path} is used by another fleetscaler{holder}: two processes must not control the same \
-         fleets; stop the other one, or give this one a state of its own"
+        "{path} is used by another fleetscaler{holder}, and two must not control the same fleets: \
+         stop the other one (only for other fleets does this one need a state of its own)"
     )]
     InUse { path: PathBuf, holder: String },
     #[error(
@@ -39,8 +40,17 @@ pub enum JournalError {
          an sqlite3 shell in a transaction"
     )]
     Locked { path: PathBuf, secs: u64 },
-    #[error("{path} can be read only: let the service write the file and its directory")]
+    #[error(
+        "{path} can be read only: make the file and its directory writable for the service's user"
+    )]
     Protected { path: PathBuf },
+    #[error("{path} cannot be opened: {why}; run this as root or as the service's user")]
+    Denied { path: PathBuf, why: String },
+    #[error(
+        "{path} does not exist: the daemon has not run yet with this state; start it once, or \
+         correct [daemon] state"
+    )]
+    Missing { path: PathBuf },
     #[error("{path} cannot be read or written: {why}")]
     Io { path: PathBuf, why: String },
     #[error(

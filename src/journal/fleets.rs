@@ -81,6 +81,11 @@ impl Fleets {
         Ok(history.clone())
     }
 
+    /// What is in memory of `fleet` is not the truth any more: it is read again before it is used.
+    pub(super) async fn stale(&self, fleet: &FleetId) {
+        self.cell(fleet).lock().await.fence = None;
+    }
+
     pub(super) async fn last_known(&self, fleet: &FleetId) -> Option<Arc<History>> {
         self.cell(fleet).lock().await.history.clone()
     }

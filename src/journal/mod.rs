@@ -35,8 +35,8 @@ use fleets::Fleets;
 pub use leases::{Lease, LeaseTime, Standing};
 pub(crate) use shared::BRAKE_WINDOW;
 use shared::Shared;
-use store::{Retention, Spend, SpendLimit, Store};
-pub use view::{Entry, Look, Reader, Recorded, Said};
+use store::{Retention, Scope, Spend, SpendLimit, Store};
+pub use view::{Entry, Examined, Look, Reader, Recorded, Said, examine};
 
 /// What of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,10 @@ pub struct Journal {
     fleets: Fleets,
     shared: Shared,
     keep: Keep,
+    /// Of a dry run: the recorded journal that it goes on from.
+    beside: Option<Arc<store::Beside>>,
+    /// Of a dry run: why it goes on from nothing.
+    blind: Option<JournalError>,
 }
 
 impl Journal {
@@ -114,7 +118,42 @@ impl Journal {
             store,
             clock,
             keep,
+            beside: None,
+            blind: None,
         }
+    }
+
+    /// The journal of a dry run: it goes on from what is recorded at `url`, reads there what a
+    /// daemon and people add, and writes nothing. Where that cannot be read it begins with nothing,
+    /// and [`Journal::blind`] says why.
+    pub async fn dry(
+        url: &StateUrl,
+        clock: Arc<dyn Clock>,
+        lease: LeaseTime,
+        keep: Keep,
+    ) -> Journal {
+        let recorded = async {
+            let store = view::open_to_look(url).await?;
+            // A database is not asked before it is used.
+            match store.load(&Scope::Operator).await {
+                Ok(_) => Ok(Arc::new(store::Beside::over(store))),
+                Err(error) => {
+                    store.close().await;
+                    Err(error)
+                }
+            }
+        };
+        let over = |store| Journal::over(store, clock, new_replica(), lease, keep);
+        match recorded.await {
+            Ok(beside) => Journal { beside: Some(beside.clone()), ..over(beside) },
+            Err(why) => Journal { blind: Some(why), ..over(Arc::new(store::Memory::forgetful())) },
+        }
+    }
+
+    /// Why nothing is known of the past, where a dry run could not read it.
+    #[must_use]
+    pub fn blind(&self) -> Option<&JournalError> {
+        self.blind.as_ref()
     }
 
     #[must_use]
@@ -159,6 +198,11 @@ impl Journal {
     /// All that is known of the fleet of `lease`.
     pub async fn known(&self, lease: &Lease, account: &AccountId) -> Result<Known, JournalError> {
         let now = self.clock.now();
+        if let Some(beside) = &self.beside
+            && beside.has_news(&lease.fleet).await?
+        {
+            self.fleets.stale(&lease.fleet).await;
+        }
         Ok(Known {
             history: self.fleets.history(&*self.store, lease, now).await?,
             account: self.shared.account(&*self.store, account, now).await?,

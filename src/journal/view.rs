@@ -63,16 +63,7 @@ pub struct Recorded {
 impl Reader {
     /// Opens the store at `url` for reading.
     pub async fn open(url: &StateUrl) -> Result<Reader, JournalError> {
-        let store: Arc<dyn Store> = match url {
-            StateUrl::Memory => return Err(JournalError::Forgetful),
-            StateUrl::Sqlite { path } => {
-                Arc::new(store::Sqlite::open_read_only(path, codec::VERSION).await?)
-            }
-            StateUrl::Postgres { url, password } => {
-                Arc::new(to_database(url, password, store::Access::Look)?)
-            }
-        };
-        Ok(Reader { store })
+        open_to_look(url).await.map(Reader::over)
     }
 
     /// Reads from `store`.
@@ -166,6 +157,60 @@ fn read(record: Record) -> Entry {
         Scope::Operator => codec::operator_event(v, &body).map(Said::Operator),
     };
     Entry { seq, at, scope, kind, v, body, said }
+}
+
+/// What became of a journal that is only looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Examined {
+    Usable,
+    /// A daemon uses it; `holder` is its process in parentheses, where that is known.
+    InUse {
+        holder: String,
+    },
+    /// The daemon can make it.
+    NotYet,
+    /// The daemon can carry it over to this version.
+    Older,
+    /// Nothing is kept.
+    Forgotten,
+}
+
+/// Whether a daemon can use the journal at `url`.
+///
+/// # Errors
+/// When it cannot, because it is damaged, say, or nobody may write there.
+pub async fn examine(url: &StateUrl) -> Result<Examined, JournalError> {
+    let examined = match url {
+        StateUrl::Memory => return Ok(Examined::Forgotten),
+        StateUrl::Sqlite { path } => store::Sqlite::examine(path, codec::VERSION).await,
+        StateUrl::Postgres { .. } => {
+            async {
+                let store = open_to_look(url).await?;
+                let read = store.load(&Scope::Operator).await;
+                store.close().await;
+                read.map(|_| Examined::Usable)
+            }
+            .await
+        }
+    };
+    match examined {
+        Err(JournalError::Older { .. }) => Ok(Examined::Older),
+        Err(JournalError::Absent { .. }) => Ok(Examined::NotYet),
+        other => other,
+    }
+}
+
+/// A store through which nothing can be changed.
+pub(super) async fn open_to_look(url: &StateUrl) -> Result<Arc<dyn Store>, JournalError> {
+    Ok(match url {
+        StateUrl::Memory => return Err(JournalError::Forgetful),
+        StateUrl::Sqlite { path } => {
+            Arc::new(store::Sqlite::open_read_only(path, codec::VERSION).await?)
+        }
+        StateUrl::Postgres { url, password } => {
+            Arc::new(to_database(url, password, store::Access::Look)?)
+        }
+    })
 }
 
 /// A store that takes what people say, beside a running daemon.

@@ -10,8 +10,18 @@ use super::{Direction, FleetId, clock_time};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum OperatorEvent {
-    Held { at: Timestamp, hold: Hold },
-    Lifted { at: Timestamp, id: Uuid, author: String },
+    Held {
+        at: Timestamp,
+        hold: Hold,
+    },
+    Lifted {
+        at: Timestamp,
+        id: Uuid,
+        author: String,
+        /// What was lifted; absent in records of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hold: Option<Hold>,
+    },
 }
 
 /// A fleet keeps its size in a direction until the hold ends or is lifted.

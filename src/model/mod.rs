@@ -25,6 +25,7 @@ mod ring;
 mod samples;
 mod signal;
 mod span;
+mod text;
 
 pub use account::{Account, AccountEvent, Cold, Gate, Stop};
 pub use alert::{Alert, AlertCode, AlertKey};
@@ -52,6 +53,7 @@ pub(crate) use samples::SAMPLES_KEPT;
 pub use samples::{Measured, SampleWindow, SignalMemory};
 pub use signal::{Gap, Reading, Reduce, Sample, Signals};
 pub use span::Span;
+pub(crate) use text::wrap;
 
 /// The tag keys that mark an instance as ours. Renaming one orphans every running instance.
 pub mod tags {

@@ -85,8 +85,14 @@ async fn a_session_can_be_read_line_by_line_and_a_decision_made_once_more() {
     let both = entries(&world, &["--kind", "intent", "--kind", "settlement"]).await;
     assert_eq!(both.len(), 6);
     let unknown = world.run(&["journal", "--fleet", "wbe"]).await;
-    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(unknown.err.contains("did you mean `web`?"), "{unknown:?}");
+
+    assert_eq!(entries(&world, &["--kind", "intent", "--since", "1w"]).await, intents);
+    let none = world.run(&["journal", "--kind", "alert"]).await;
+    assert!(none.out.starts_with("nothing within 24h; --since looks"), "{none:?}");
+    let none = world.run(&["journal", "--kind", "alert", "--since", "2026-01-02T03:00:00Z"]).await;
+    assert!(none.out.starts_with("nothing since 2026-01-02T03:00:00Z;"), "{none:?}");
 
     let decisions = entries(&world, &["--kind", "decision"]).await;
     for decision in &decisions {
@@ -134,7 +140,7 @@ async fn what_keeps_nothing_or_is_not_there_yet_is_said() {
     let world = World::new().await;
     let said = world.run(&["journal"]).await;
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("No such file"), "{said:?}");
+    assert!(said.err.contains("the daemon has not run yet with this state"), "{said:?}");
     world.configure("state = \"memory:\"", "web");
     for command in [
         &["journal"][..],

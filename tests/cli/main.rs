@@ -2,7 +2,10 @@
 //! types, and what comes back.
 
 mod audit;
+mod beside;
+mod check;
 mod docs;
+mod dry;
 mod harness;
 mod hold;
 mod http;

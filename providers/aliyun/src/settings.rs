@@ -57,7 +57,7 @@ impl Default for Timeouts {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     #[error(
-        "the endpoint {endpoint:?} is not a URL such as https://ecs.cn-hangzhou.aliyuncs.com: {why}"
+        "the endpoint {endpoint:?} is not a URL such as https://ecs-cn-hangzhou.aliyuncs.com: {why}"
     )]
     Endpoint { endpoint: String, why: String },
     #[error(

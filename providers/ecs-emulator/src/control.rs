@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::request::RawRequest;
 use crate::serve::{RawResponse, plain, respond};
 use crate::state::State;
-use crate::{Fault, Shared, time};
+use crate::{Fault, FaultKind, Shared, time};
 
 const HELP: &str = "\
 GET    /_emulator/transcript[?after=SEQ]   every call, its parameters and outcome
@@ -28,14 +28,6 @@ GET    /_emulator/faults                   the faults in force
 POST   /_emulator/faults [{\"kind\": \"cut_after\", \"action\": \"RunInstances\", \"times\": 1}]
 DELETE /_emulator/faults                   no faults any more
 ";
-
-/// A list, or one alone.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore<T> {
-    More(Vec<T>),
-    One(T),
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,19 +128,40 @@ pub(crate) fn answer(shared: &Shared, request: &RawRequest, what: &str) -> RawRe
             json_of(&json!({ "now": state.now() }))
         }),
         ("GET", "faults") => json_of(&state.faults.list()),
-        ("POST", "faults") => with(body, |faults: OneOrMore<Fault>| {
-            match faults {
-                OneOrMore::One(fault) => state.faults.add(fault),
-                OneOrMore::More(faults) => faults.into_iter().for_each(|f| state.faults.add(f)),
+        ("POST", "faults") => with(body, |faults: Value| match faults_of(faults) {
+            Ok(faults) => {
+                faults.into_iter().for_each(|fault| state.faults.add(fault));
+                json_of(&state.faults.list())
             }
-            json_of(&state.faults.list())
+            Err(error) => plain(400, &format!("that is no fault: {error}\n{}", kinds())),
         }),
         ("DELETE", "faults") => {
             state.faults.clear();
             json_of(&state.faults.list())
         }
-        _ => plain(404, HELP),
+        _ => plain(404, &format!("{HELP}\n{}", kinds())),
     }
+}
+
+/// A list, or one alone.
+fn faults_of(body: Value) -> Result<Vec<Fault>, serde_json::Error> {
+    match body {
+        Value::Array(faults) => faults.into_iter().map(serde_json::from_value).collect(),
+        fault => Ok(vec![serde_json::from_value(fault)?]),
+    }
+}
+
+/// Every kind of fault, for 80 columns.
+fn kinds() -> String {
+    let mut lines = vec!["kinds of faults:".to_owned()];
+    for kind in FaultKind::ALL {
+        let name = kind.name();
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + name.len() <= 78 => line.push_str(&format!(" {name}")),
+            _ => lines.push(format!("  {name}")),
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The world without its keys: they are secrets even here.
@@ -178,5 +191,23 @@ fn with<T: for<'de> Deserialize<'de>>(
     match serde_json::from_slice(body) {
         Ok(value) => then(value),
         Err(error) => plain(400, &format!("the body is not usable: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_an_unknown_kind_is_told_all_that_there_are() {
+        let error = faults_of(json!([{ "kind": "cut" }])).expect_err("unknown").to_string();
+        for kind in FaultKind::ALL {
+            assert!(error.contains(&format!("`{}`", kind.name())), "{error}");
+            assert!(kinds().split_whitespace().any(|name| name == kind.name()), "{}", kinds());
+        }
+        let counted = error.matches('`').count() / 2 - 1;
+        assert_eq!(counted, FaultKind::ALL.len(), "none is left out: {error}");
+        assert!(kinds().lines().all(|line| line.len() <= 80), "{}", kinds());
+        assert_eq!(faults_of(json!({ "kind": "slow" })).expect("one alone").len(), 1);
     }
 }

@@ -120,6 +120,48 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Every kind.
+    pub const ALL: [FaultKind; 29] = [
+        FaultKind::Throttle,
+        FaultKind::ErrorBefore,
+        FaultKind::ErrorAfter,
+        FaultKind::CutBefore,
+        FaultKind::CutAfter,
+        FaultKind::Slow,
+        FaultKind::EmptyListing,
+        FaultKind::PartialListing,
+        FaultKind::SoldOut,
+        FaultKind::NeverBoots,
+        FaultKind::Vanishes,
+        FaultKind::BadCredentials,
+        FaultKind::Html,
+        FaultKind::EmptyBody,
+        FaultKind::Truncated,
+        FaultKind::Huge,
+        FaultKind::FailingOk,
+        FaultKind::QuotaExceeded,
+        FaultKind::NoBalance,
+        FaultKind::Forbidden,
+        FaultKind::TokenProcessing,
+        FaultKind::CreatingConflict,
+        FaultKind::ThrottleResource,
+        FaultKind::PartialLaunch,
+        FaultKind::Initializing,
+        FaultKind::Protected,
+        FaultKind::BadBatch,
+        FaultKind::TagRefused,
+        FaultKind::Delayed,
+    ];
+
+    /// As it is written in JSON.
+    #[must_use]
+    pub fn name(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            _ => String::new(),
+        }
+    }
+
     /// Whether it can hit a call of `action` that names `several` instances.
     fn concerns(self, action: &str, several: bool) -> bool {
         let launches = action == "RunInstances";

@@ -73,7 +73,7 @@ pub enum StartError {
         "it listens on loopback only, and {0} is not: anybody could buy instances in its world"
     )]
     NotLoopback(SocketAddr),
-    #[error("cannot listen on {addr}: {source}")]
+    #[error("cannot listen on {addr}")]
     Listen { addr: SocketAddr, source: std::io::Error },
 }
 

@@ -131,8 +131,8 @@ impl Teller {
                 self.holds.insert(hold.id, hold.clone());
                 (whose(hold), format!("hold {}: {}", short(hold.id), held(hold)))
             }
-            OperatorEvent::Lifted { id, author, .. } => {
-                let hold = self.holds.get(id);
+            OperatorEvent::Lifted { id, author, hold, .. } => {
+                let hold = hold.as_ref().or_else(|| self.holds.get(id));
                 let of = hold.map(|hold| format!(": {}", held(hold))).unwrap_or_default();
                 let whose = hold.map_or_else(|| "operator".to_owned(), whose);
                 (whose, format!("hold {} lifted by {author}{of}", short(id)))

@@ -1,10 +1,11 @@
 //! What is said of ticks: printed where it was asked for, logged when it is news.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cloud::Timestamp;
+use cloud::{Error, Kind, Timestamp};
 
 use crate::cli::args::Format;
 use crate::cli::output;
@@ -21,6 +22,8 @@ const SAY_AGAIN: Duration = Duration::from_secs(600);
 pub(super) struct Reporter {
     instruments: Arc<Instruments>,
     printed: Option<Format>,
+    /// The configuration of a dry run: a person watches it.
+    dry: Option<PathBuf>,
     said: Mutex<Said>,
 }
 
@@ -38,8 +41,12 @@ struct Said {
 }
 
 impl Reporter {
-    pub(super) fn new(instruments: Arc<Instruments>, printed: Option<Format>) -> Reporter {
-        Reporter { instruments, printed, said: Mutex::default() }
+    pub(super) fn new(
+        instruments: Arc<Instruments>,
+        printed: Option<Format>,
+        dry: Option<PathBuf>,
+    ) -> Reporter {
+        Reporter { instruments, printed, dry, said: Mutex::default() }
     }
 
     /// An audit of `account` was made.
@@ -117,6 +124,25 @@ impl Reporter {
     }
 }
 
+/// What makes two failures different to a reader: what the cloud was asked and how it refused, but
+/// not the id and the nonce, which are new each time.
+fn gist(error: &TickError) -> String {
+    let TickError::Survey(error) = error else { return error.to_string() };
+    let Error { action, class, kind, .. } = error;
+    let how = match kind {
+        Kind::Refused { code, .. } | Kind::TokenMismatch { code, .. } => code.as_str(),
+        Kind::BadAnswer { what, .. } => what.as_str(),
+        Kind::NoCredentials { why } => why.as_str(),
+        Kind::TooLarge { .. } => "too large",
+        Kind::TimedOut { .. } => "timed out",
+        Kind::NotConnected { .. } => "not connected",
+        Kind::Cut { .. } => "cut",
+        Kind::Deadline { .. } => "deadline",
+        Kind::NotSent { .. } => "not sent",
+    };
+    format!("{action} {class} {how}")
+}
+
 impl Said {
     /// Whether `gist` is news about `fleet`.
     fn is_news(&mut self, fleet: &FleetId, gist: String, at: Timestamp) -> bool {
@@ -182,10 +208,15 @@ impl Sink for Reporter {
                 // Said of the daemon as a whole.
                 TickError::Journal(_) if said.journal.is_some() => true,
                 _ => {
-                    let text = error.to_string();
-                    said.errors.insert(fleet.clone(), text.clone()) == Some(text)
+                    let gist = gist(error);
+                    said.errors.insert(fleet.clone(), gist.clone()) == Some(gist)
                 }
             };
+            let lacks_credentials =
+                matches!(error, TickError::Survey(Error { kind: Kind::NoCredentials { .. }, .. }));
+            if let (false, true, Some(config)) = (known, lacks_credentials, &self.dry) {
+                output::by_hand("run --dry-run", config, &output::KEY_PAIR);
+            }
             if known {
                 tracing::debug!(fleet.id = %fleet, "fleet `{fleet}`: {error}");
             } else {
@@ -215,5 +246,30 @@ impl Sink for Reporter {
             _ => {}
         }
         said.journal = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud::Class;
+
+    use super::*;
+
+    fn refused(code: &str, id: &str) -> TickError {
+        TickError::Survey(Error {
+            action: "DescribeInstances".to_owned(),
+            class: Class::Auth,
+            kind: Kind::Refused { code: code.to_owned(), message: format!("nonce {id}") },
+            status: Some(403),
+            request_id: Some(id.to_owned()),
+            attempts: 1,
+        })
+    }
+
+    #[test]
+    fn the_same_refusal_is_the_same_whatever_its_nonce() {
+        let first = gist(&refused("SignatureDoesNotMatch", "A"));
+        assert_eq!(first, gist(&refused("SignatureDoesNotMatch", "B")));
+        assert_ne!(first, gist(&refused("Forbidden.RAM", "A")));
     }
 }

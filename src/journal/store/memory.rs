@@ -75,6 +75,12 @@ impl Memory {
         Memory { kept: self.kept.clone(), closed: AtomicBool::new(false) }
     }
 
+    /// Forgets everything about `scope` but its lease.
+    pub(super) fn forget(&self, scope: &Scope) -> Result<(), JournalError> {
+        self.kept()?.streams.remove(scope);
+        Ok(())
+    }
+
     fn kept(&self) -> Result<MutexGuard<'_, Kept>, JournalError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(JournalError::Closed);

@@ -9,6 +9,7 @@
 //! kept of a time is exact to the millisecond at least.
 
 mod access;
+mod beside;
 mod memory;
 mod postgres;
 mod sqlite;
@@ -27,6 +28,7 @@ use super::JournalError;
 use crate::model::{AccountId, FleetId, ReplicaId};
 
 pub use access::Access;
+pub use beside::Beside;
 pub use memory::Memory;
 pub use postgres::{Postgres, PostgresOptions};
 pub use sqlite::Sqlite;

@@ -148,7 +148,7 @@ impl Driver {
 
     pub(super) fn lift(&mut self, fleet: usize) {
         let (at, id) = (self.now(), Uuid::from_u128(fleet as u128 + 1));
-        self.operator(&OperatorEvent::Lifted { at, id, author: "ann".into() });
+        self.operator(&OperatorEvent::Lifted { at, id, author: "ann".into(), hold: None });
     }
 
     /// What an operator's command records, beside the replicas.

@@ -119,11 +119,15 @@ fn text(value: &Value, upper: &str, lower: &str) -> Option<String> {
     }
 }
 
-/// A refusal's message on one line. `SignatureDoesNotMatch` quotes the whole string to sign: its
-/// beginning tells enough.
+/// A refusal's message on one line. `SignatureDoesNotMatch` quotes the whole string to sign, which
+/// is new with each request and tells nothing to a person.
 fn shorten(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line = printable(&line);
+    let line = match line.find("server string to sign is") {
+        Some(at) => line[..at].trim_end_matches([' ', ',', ';']),
+        None => line.as_str(),
+    };
+    let line = printable(line);
     if line.chars().count() <= 400 {
         return line.into_owned();
     }
@@ -143,5 +147,18 @@ fn what_is(body: &[u8]) -> &'static str {
         "JSON that ends too early or is malformed"
     } else {
         "neither JSON nor HTML"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_string_to_sign_is_not_repeated() {
+        let message = "Specified signature does not match our calculation. server string to sign \
+                       is:POST&%2F&AccessKeyId%3Dtestid";
+        assert_eq!(shorten(message), "Specified signature does not match our calculation.");
+        assert_eq!(shorten("one\n  two"), "one two");
     }
 }

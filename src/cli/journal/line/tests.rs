@@ -182,8 +182,20 @@ fn a_lifted_hold_says_which_one_it_was() {
         until: at() + chrono::TimeDelta::hours(2),
     };
     let said = |event| entry(Scope::Operator, Ok(Said::Operator(event)));
-    let lifted = || said(OperatorEvent::Lifted { at: at(), id, author: "bob".to_owned() });
+    let lifted =
+        || said(OperatorEvent::Lifted { at: at(), id, author: "bob".to_owned(), hold: None });
     let held = "scale-in held by ann until 2026-01-02 14:00:00Z: migration";
+    let whole = said(OperatorEvent::Lifted {
+        at: at(),
+        id,
+        author: "bob".to_owned(),
+        hold: Some(hold.clone()),
+    });
+    assert_eq!(
+        told(vec![whole]),
+        [format!("web: hold abcdef01 lifted by bob: {held}")],
+        "the hold lies before what was read"
+    );
     assert_eq!(
         told(vec![said(OperatorEvent::Held { at: at(), hold }), lifted()]),
         [

@@ -1,20 +1,25 @@
 //! Opening the file, in three ways: as the daemon, to look, to add an operator's word.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
 use super::{Access, JournalError, Link, Opened, Sqlite, failure, versions};
+use crate::journal::Examined;
 
 /// An operator's command or an sqlite3 shell may write beside the daemon. Their writes take
 /// milliseconds; five seconds is as long as a person waits, and less than a tick.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
+
+/// Whoever only looks at the lock has it for microseconds: a daemon that starts just then waits.
+const LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Sqlite {
     /// Opens `path` as the daemon, the only one, and makes it when there is none. Tables of older
@@ -51,6 +56,24 @@ impl Sqlite {
         Sqlite::open_beside(path, Access::OperatorsWord, known_v).await
     }
 
+    /// Looks whether a daemon can use `path`, or does; makes nothing.
+    pub async fn examine(path: &Path, known_v: i64) -> Result<Examined, JournalError> {
+        if !path.exists() {
+            refuse_protected_directory(path)?;
+            return Ok(Examined::NotYet);
+        }
+        let holder = holder(path);
+        refuse_directory(path)?;
+        File::open(path).map(drop).map_err(|error| beside(path, &error))?;
+        let mut connection = connect(path, SqliteConnectOptions::new().read_only(true)).await?;
+        versions::refuse_damaged(path, &mut connection).await?;
+        versions::refuse_newer(path, &mut connection, known_v).await?;
+        versions::refuse_older(path, &mut connection).await?;
+        let closed = connection.close().await;
+        closed.map_err(|error| failure::of(path, &error))?;
+        Ok(holder.map_or(Examined::Usable, |holder| Examined::InUse { holder }))
+    }
+
     async fn open_beside(
         path: &Path,
         access: Access,
@@ -59,7 +82,7 @@ impl Sqlite {
         refuse_directory(path)?;
         // SQLite says of any file that it cannot open it; the system says why.
         let opened = OpenOptions::new().read(true).write(access != Access::Look).open(path);
-        opened.map(drop).map_err(|error| io(path, &error))?;
+        opened.map(drop).map_err(|error| beside(path, &error))?;
         let mut connection = connect(path, options(access)).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
         versions::refuse_older(path, &mut connection).await?;
@@ -120,9 +143,37 @@ fn io(path: &Path, error: &std::io::Error) -> JournalError {
     JournalError::Io { path: path.to_owned(), why: error.to_string() }
 }
 
+/// Why a command cannot open what the daemon made, or would have made.
+fn beside(path: &Path, error: &std::io::Error) -> JournalError {
+    match error.kind() {
+        ErrorKind::NotFound => JournalError::Missing { path: path.to_owned() },
+        ErrorKind::PermissionDenied => {
+            JournalError::Denied { path: path.to_owned(), why: error.to_string() }
+        }
+        _ => io(path, error),
+    }
+}
+
+/// Why the daemon cannot make or open a file in its directory.
+fn as_daemon(path: &Path, error: &std::io::Error) -> JournalError {
+    match error.kind() {
+        ErrorKind::PermissionDenied if path.exists() => {
+            JournalError::Protected { path: path.to_owned() }
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound => {
+            JournalError::Directory { dir: directory(path).to_owned(), why: error.to_string() }
+        }
+        _ => io(path, error),
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes the directory of the file where only that one is missing.
 fn prepare_directory(path: &Path) -> Result<(), JournalError> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = directory(path);
     let wrong = |why: String| JournalError::Directory { dir: dir.to_owned(), why };
     if dir.is_dir() {
         return Ok(());
@@ -139,9 +190,10 @@ fn refuse_directory(path: &Path) -> Result<(), JournalError> {
 }
 
 /// Takes the lock of `path`, or says who holds it.
+#[expect(clippy::disallowed_methods, reason = "another process has the lock, on the real clock")]
 fn lock(path: &Path) -> Result<File, JournalError> {
     let lock_path = lock_path(path);
-    let io = |error: std::io::Error| io(&lock_path, &error);
+    let io = |error: std::io::Error| as_daemon(&lock_path, &error);
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -149,13 +201,18 @@ fn lock(path: &Path) -> Result<File, JournalError> {
         .truncate(false)
         .open(&lock_path)
         .map_err(io)?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..LOOKS {
+        if !matches!(locked, Err(std::fs::TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(LOOK);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let read = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
-            let holder = if read { format!(" (process {})", pid.trim()) } else { String::new() };
-            return Err(JournalError::InUse { path: path.to_owned(), holder });
+            return Err(JournalError::InUse { path: path.to_owned(), holder: named(&mut file) });
         }
         Err(std::fs::TryLockError::Error(error)) => return Err(io(error)),
     }
@@ -163,6 +220,34 @@ fn lock(path: &Path) -> Result<File, JournalError> {
     file.rewind().map_err(io)?;
     writeln!(file, "{}", std::process::id()).map_err(io)?;
     Ok(file)
+}
+
+/// ` (process 7)`: who wrote itself into the file.
+fn named(file: &mut File) -> String {
+    let mut pid = String::new();
+    let read = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+    if read { format!(" (process {})", pid.trim()) } else { String::new() }
+}
+
+/// Who uses `path`, if anybody does. The lock is shared and given back at once.
+fn holder(path: &Path) -> Option<String> {
+    let mut file = File::open(lock_path(path)).ok()?;
+    match file.try_lock_shared() {
+        Err(std::fs::TryLockError::WouldBlock) => Some(named(&mut file)),
+        _ => None,
+    }
+}
+
+/// Refuses a directory in which the daemon could not make the file, by this process's rights.
+fn refuse_protected_directory(path: &Path) -> Result<(), JournalError> {
+    let dir = directory(path);
+    // The daemon makes the last one.
+    let there = if dir.is_dir() { dir } else { directory(dir) };
+    // Only an attempt tells: modes, read-only mounts and name spaces all have a say.
+    let probe = there.join(format!(".fleetscaler-check-{}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe);
+    made.and_then(|_| std::fs::remove_file(&probe))
+        .map_err(|error| JournalError::Directory { dir: dir.to_owned(), why: error.to_string() })
 }
 
 /// The file beside the database that says which process uses it.
@@ -177,5 +262,25 @@ fn private(path: &Path) -> Result<(), JournalError> {
     let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     // One that was copied here may have come with another mode.
     let made = opened.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
-    made.map_err(|error| io(path, &error))
+    made.map_err(|error| as_daemon(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_is_told_with_what_to_do() {
+        let path = Path::new("/nowhere/state.db");
+        let of = |kind: ErrorKind| std::io::Error::from(kind);
+        for (said, wanted) in [
+            (beside(path, &of(ErrorKind::NotFound)), "the daemon has not run yet with this state"),
+            (beside(path, &of(ErrorKind::PermissionDenied)), "as root or as the service's user"),
+            (as_daemon(path, &of(ErrorKind::PermissionDenied)), "writable for the service's user"),
+            (as_daemon(Path::new("/"), &of(ErrorKind::PermissionDenied)), "can be read only"),
+            (beside(path, &of(ErrorKind::IsADirectory)), "/nowhere/state.db cannot be read"),
+        ] {
+            assert!(said.to_string().contains(wanted), "{said}");
+        }
+    }
 }

@@ -156,6 +156,7 @@ async fn a_second_process_is_refused_and_told_who_holds_it() {
     let error = refusal(&rig.path()).await;
     assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
     assert!(error.contains("used by another fleetscaler"), "{error}");
+    assert!(error.contains("stop the other one (only for other fleets"), "{error}");
     rig.store.close().await;
     Sqlite::open(&rig.path(), KNOWN_V).await.expect("the first has left");
 }
@@ -190,7 +191,7 @@ async fn what_is_not_a_journal_is_refused_with_the_way_out() {
         Sqlite::open_for_operator(&dir.path().join("missing.db"), KNOWN_V).await,
     ] {
         let error = opened.expect_err("refused").to_string();
-        assert!(error.contains("No such file"), "{error}");
+        assert!(error.contains("the daemon has not run yet with this state"), "{error}");
     }
 }
 

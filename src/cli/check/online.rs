@@ -1,0 +1,268 @@
+//! What `check --online` asks, and what it says of the answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cloud::{Class, ClientToken, Clock, Error, InstanceId, Kind, Observe, SystemClock};
+
+use crate::cli::output;
+use crate::config::{Config, FleetConfig, StateUrl};
+use crate::control::{clouds, sources};
+use crate::journal::{Examined, examine};
+use crate::model::{IntentId, Place, Span, number, plural};
+use crate::{plan, signals};
+
+/// A fleet may have many types and zones; the first 12 places tell enough, and each costs a call.
+const PLACES_ASKED: usize = 12;
+
+/// What came of all checks.
+pub(super) struct Asked {
+    pub(super) rows: Vec<Row>,
+    /// Whether a provider has no credentials at all.
+    pub(super) lacks_credentials: bool,
+}
+
+/// One check: what was asked, and what was found.
+pub(super) struct Row {
+    pub(super) what: String,
+    pub(super) found: Found,
+}
+
+pub(super) enum Found {
+    Fine(String),
+    /// What is wrong, and what to do where the first does not say it.
+    Wrong {
+        wrong: String,
+        todo: Option<String>,
+    },
+    /// Not asked, since it would only fail as an earlier one did.
+    Skipped(String),
+}
+
+impl Row {
+    fn new(what: String, found: Found) -> Row {
+        Row { what, found }
+    }
+
+    /// For 80 columns.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let (label, texts) = match &self.found {
+            Found::Fine(found) => ("ok", vec![format!("{}: {found}", self.what)]),
+            Found::Skipped(why) => ("skip", vec![format!("{}: {why}", self.what)]),
+            Found::Wrong { wrong, todo } => {
+                let todo = todo.as_ref().map(|todo| format!("→ {todo}"));
+                ("FAIL", [self.what.clone(), wrong.clone()].into_iter().chain(todo).collect())
+            }
+        };
+        let lines = texts.iter().flat_map(|text| output::wrap(text, 70)).enumerate();
+        lines.map(|(n, line)| format!("  {:<5} {line}", if n == 0 { label } else { "" })).collect()
+    }
+}
+
+/// Asks everything, and changes nothing.
+pub(super) async fn ask(config: &Config) -> anyhow::Result<Asked> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clouds = clouds(&config.providers, &clock, None)?;
+    let shared = Arc::new(signals::Shared::new(clock.clone(), config.daemon.interval.get() / 2));
+    let mut rows = vec![state(&config.daemon.state).await];
+    let mut refused = BTreeMap::new();
+    let mut lacks_credentials = false;
+    for (name, cloud) in &clouds {
+        let answer = cloud.probe_list().await;
+        if let Err(error) = &answer
+            && error.class == Class::Auth
+        {
+            lacks_credentials |= matches!(error.kind, Kind::NoCredentials { .. });
+            refused.insert(name.clone(), 0);
+        }
+        let what = format!("provider {name}: credentials, and permission to list");
+        rows.push(Row::new(what, found(answer, "accepted")));
+    }
+    // Providers that refuse launches for a reason that is the same for each.
+    let mut refuses_launches = BTreeSet::new();
+    for fleet in &config.fleets {
+        let places = places(fleet);
+        let base = fleet.fleet.base.as_ref().map(|base| &base.ids).filter(|ids| !ids.is_empty());
+        if let Some(skipped) = refused.get_mut(&fleet.provider) {
+            *skipped += places.len() + usize::from(base.is_some());
+        } else {
+            let cloud = clouds.get(&fleet.provider).expect("fleets name known providers");
+            if let Some(ids) = base {
+                rows.push(self::base(fleet, &**cloud, ids).await);
+            }
+            let mut skipped = 0;
+            for place in &places {
+                if refuses_launches.contains(&fleet.provider) {
+                    skipped += 1;
+                    continue;
+                }
+                let answer = launch(fleet, &**cloud, place, &*clock).await;
+                if answer.as_ref().is_err_and(|error| error.class == Class::Auth) {
+                    refuses_launches.insert(fleet.provider.clone());
+                }
+                let what = format!("fleet {}: launch {place}", fleet.fleet.id);
+                rows.push(Row::new(what, found(answer, "would be accepted (asked with DryRun)")));
+            }
+            if skipped > 0 {
+                let what = format!("fleet {}: {} more", fleet.fleet.id, launches(skipped));
+                rows.push(Row::new(
+                    what,
+                    Found::Skipped("not asked, they would be refused as the first one".to_owned()),
+                ));
+            }
+        }
+        for (name, reading) in signals::observe(&sources(fleet, &shared)?).await {
+            let what = format!("fleet {}: signal {name}", fleet.fleet.id);
+            rows.push(Row::new(what, signal(reading)));
+        }
+    }
+    for (name, skipped) in refused.into_iter().filter(|(_, skipped)| *skipped > 0) {
+        let what = format!("provider {name}: {skipped} more");
+        let why = "not asked, they would be refused as the first one".to_owned();
+        rows.push(Row::new(what, Found::Skipped(why)));
+    }
+    Ok(Asked { rows, lacks_credentials })
+}
+
+fn launches(count: u32) -> String {
+    if count == 1 { "1 launch".to_owned() } else { format!("{count} launches") }
+}
+
+fn places(fleet: &FleetConfig) -> Vec<Place> {
+    let launch = &fleet.fleet.launch;
+    let places = launch.instance_types.iter().flat_map(|instance_type| {
+        launch.vswitches.iter().map(move |vswitch| Place {
+            instance_type: instance_type.clone(),
+            vswitch: vswitch.clone(),
+        })
+    });
+    places.take(PLACES_ASKED).collect()
+}
+
+/// Whether the journal can be used, or will be.
+async fn state(url: &StateUrl) -> Row {
+    let what = match url {
+        StateUrl::Sqlite { path } => format!("state {}", path.display()),
+        StateUrl::Postgres { .. } => "state in the database".to_owned(),
+        StateUrl::Memory => "state in memory".to_owned(),
+    };
+    let found = match examine(url).await {
+        Ok(Examined::Usable) => Found::Fine("can be read".to_owned()),
+        Ok(Examined::InUse { holder }) => {
+            Found::Fine(format!("can be read, a daemon uses it{holder}"))
+        }
+        Ok(Examined::NotYet) => {
+            Found::Fine("not there yet, the daemon makes it when it starts".to_owned())
+        }
+        Ok(Examined::Older) => {
+            Found::Fine("of an older version, the daemon adapts it when it starts".to_owned())
+        }
+        Ok(Examined::Forgotten) => Found::Fine("everything is forgotten at the end".to_owned()),
+        Err(error) => Found::Wrong { wrong: error.to_string(), todo: None },
+    };
+    Row::new(what, found)
+}
+
+/// Whether the base instances that are named exist.
+async fn base(fleet: &FleetConfig, cloud: &dyn Observe, ids: &BTreeSet<InstanceId>) -> Row {
+    let named: Vec<InstanceId> = ids.iter().cloned().collect();
+    let found = match cloud.instances_by_ids(&named).await {
+        Ok(listed) => {
+            let missing: Vec<&str> = named
+                .iter()
+                .filter(|id| !listed.iter().any(|instance| instance.id == **id))
+                .map(|id| id.0.as_str())
+                .collect();
+            if missing.is_empty() {
+                let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
+                Found::Fine(format!("{} found", plural(count, "instance")))
+            } else {
+                Found::Wrong {
+                    wrong: format!("not found: {}", missing.join(", ")),
+                    todo: Some(
+                        "correct `ids` in [fleet.….base], and see whether `region` and the account \
+                         are the instances' own"
+                            .to_owned(),
+                    ),
+                }
+            }
+        }
+        Err(error) => self::found(Err(error), ""),
+    };
+    Row::new(format!("fleet {}: base instances", fleet.fleet.id), found)
+}
+
+/// Asks for one instance at `place`, with every parameter and tag that a real launch would have.
+async fn launch(
+    fleet: &FleetConfig,
+    cloud: &dyn Observe,
+    place: &Place,
+    clock: &dyn Clock,
+) -> Result<(), Error> {
+    let intent = IntentId(uuid::Uuid::new_v4());
+    let token: ClientToken = uuid::Uuid::new_v4().into();
+    let launch = plan::launch_of(&fleet.fleet, place, 1, intent, token, clock.now());
+    cloud.probe_launch(&launch).await
+}
+
+fn signal(reading: crate::model::Reading) -> Found {
+    match reading {
+        Ok(sample) => Found::Fine(format!(
+            "{}, {} old{}",
+            number(sample.value),
+            Span::secs(sample.age.get().as_secs()),
+            match sample.reporting {
+                Some(1) => ", reported by 1 instance".to_owned(),
+                Some(count) => format!(", reported by {count} instances"),
+                None => String::new(),
+            },
+        )),
+        Err(gap) => Found::Wrong {
+            wrong: gap.to_string(),
+            todo: Some(
+                "try the query in the source's own console; until it answers, the fleet keeps its \
+                 size"
+                    .to_owned(),
+            ),
+        },
+    }
+}
+
+fn found(result: Result<(), Error>, fine: &str) -> Found {
+    match result {
+        Ok(()) => Found::Fine(fine.to_owned()),
+        Err(error) => {
+            Found::Wrong { wrong: error.to_string(), todo: Some(todo(&error).to_owned()) }
+        }
+    }
+}
+
+/// What a person does about a failed probe.
+fn todo(error: &Error) -> &'static str {
+    let code = error.code().unwrap_or_default();
+    match error.class {
+        Class::Auth if matches!(error.kind, Kind::NoCredentials { .. }) => {
+            "give it credentials: a RAM role, systemd's LoadCredential, or the environment \
+             (docs/operating.md, Install)"
+        }
+        Class::Auth
+            if ["Forb", "NoPermission", "RegionUnauth"].iter().any(|s| code.starts_with(s)) =>
+        {
+            "the key pair is known, but may not do this: see the RAM policy (docs/operating.md has \
+             one to copy)"
+        }
+        Class::Auth => "check the key pair: whether id and secret belong together and are enabled",
+        Class::NoCapacity => {
+            "this type is sold out in this zone now; the daemon would try the next place, list \
+             more types or vSwitches"
+        }
+        Class::Quota => "raise the quota or top up the balance in the vendor's console",
+        Class::Throttled { .. } => "the account's API quota is used up for this minute; try again",
+        Class::Transient | Class::Ambiguous => {
+            "check the endpoint and the way there (DNS, proxy, firewall), then try again"
+        }
+        Class::Permanent | Class::Conflict | Class::Gone => {
+            "correct what the message names in [fleet.….launch]"
+        }
+    }
+}
