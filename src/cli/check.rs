@@ -35,12 +35,13 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
     if lacks_credentials {
         output::by_hand(args.as_command(), &args.config, &output::KEY_PAIR);
     }
+    let asked = rows.iter().filter(|row| !matches!(row.found, Found::Skipped(_))).count();
     let failed = rows.iter().filter(|row| matches!(row.found, Found::Wrong { .. })).count();
     if failed == 0 {
         output::line("\nready: `fleetscaler run --dry-run` shows what it would do");
         return Ok(Exit::Ok);
     }
-    output::line(&format!("\n{failed} of {} checks failed", rows.len()));
+    output::line(&format!("\n{failed} of {asked} checks failed"));
     Ok(Exit::Check)
 }
 

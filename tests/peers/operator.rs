@@ -101,6 +101,9 @@ async fn the_daemon_starts_without_its_database_and_everything_works_once_it_is_
     let (code, said) = site.run(&["journal"]).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("cannot be reached"), "{said}");
+    let dry = ["run", "--dry-run", "--once", "--log", "error"];
+    let (_, said) = site.run(&dry).await;
+    assert!(said.contains("without the journal: ") && said.contains("cannot be reached"), "{said}");
     assert_eq!(site.emulator.instances().len(), 0, "nothing is changed");
 
     server.resume();
@@ -109,6 +112,11 @@ async fn the_daemon_starts_without_its_database_and_everything_works_once_it_is_
     until("two instances", 30, async || (site.emulator.instances().len() == 2).then_some(())).await;
     let (code, said) = site.run(&["hold", "--fleet", "web", "--for", "1h", "--reason", "x"]).await;
     assert_eq!(code, Some(0), "{said}");
+    let (code, said) = site.run(&dry).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("without the journal"), "{said}");
+    let (_, said) = site.run(&["check", "--online"]).await;
+    assert!(said.contains("ok    state in the database: can be read"), "{said}");
     let (_, said) = site.run(&["holds"]).await;
     assert!(said.contains("scaling held by ann"), "{said}");
     let (code, said) = site.run(&["journal", "--fleet", "web"]).await;

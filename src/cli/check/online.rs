@@ -117,7 +117,7 @@ pub(super) async fn ask(config: &Config) -> anyhow::Result<Asked> {
         }
     }
     for (name, skipped) in refused.into_iter().filter(|(_, skipped)| *skipped > 0) {
-        let what = format!("provider {name}: {skipped} more");
+        let what = format!("provider {name}: {skipped} more checks");
         let why = "not asked, they would be refused as the first one".to_owned();
         rows.push(Row::new(what, Found::Skipped(why)));
     }
