@@ -12,6 +12,7 @@ mod access;
 mod memory;
 mod postgres;
 mod sqlite;
+mod tables;
 
 #[cfg(test)]
 mod conformance;
