@@ -13,6 +13,7 @@ mod beside;
 mod memory;
 mod postgres;
 mod sqlite;
+mod tables;
 
 #[cfg(test)]
 mod conformance;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 
-use super::{Held, Scope, read};
+use super::{Held, Scope};
+use crate::journal::store::tables;
 use crate::model::ReplicaId;
 
 /// A century is for ever, and the server can add it to its time.
@@ -49,7 +50,7 @@ pub(super) async fn held(
     .fetch_all(connection)
     .await?;
     let held = rows.iter().map(|row| {
-        Ok(Held { scope: read::scope(row.try_get("scope")?)?, fence: row.try_get("fence")? })
+        Ok(Held { scope: tables::scope(row.try_get("scope")?)?, fence: row.try_get("fence")? })
     });
     let mut held = held.collect::<Result<Vec<Held>, sqlx::Error>>()?;
     held.sort_unstable_by(|one, other| one.scope.cmp(&other.scope));

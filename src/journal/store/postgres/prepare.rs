@@ -4,6 +4,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 
 use super::{Access, JournalError, Postgres, failure};
+use crate::journal::store::tables::{self, Versions};
 
 /// The tables, version by version. Replicas that start at once wait for each other here.
 static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/store/migrations/postgres");
@@ -48,20 +49,14 @@ impl Postgres {
         let tables = found(connection).await.map_err(failed)?;
         let records = "SELECT COALESCE(MAX(v), 0) FROM records";
         let records = if_there(connection, "records", records).await.map_err(failed)?;
-        let (what, found, known) = if tables > known() {
-            ("tables", tables, known())
-        } else if records > self.known_v {
-            ("records", records, self.known_v)
-        } else {
-            return Ok(());
-        };
+        let known = Versions { tables: known(), records: self.known_v };
+        let Some(beyond) = (Versions { tables, records }).beyond(known) else { return Ok(()) };
         let writer: Option<String> =
             sqlx::query_scalar("SELECT value FROM meta WHERE key = 'writer'")
                 .fetch_optional(connection)
                 .await
                 .map_err(failed)?;
-        let writer = writer.unwrap_or_else(|| "of an unknown version".to_owned());
-        Err(JournalError::Newer { place: self.place(), writer, what, found, known })
+        Err(tables::newer(self.place(), writer, beyond))
     }
 
     /// Refuses tables that only a daemon may make or change.

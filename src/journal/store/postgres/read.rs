@@ -7,7 +7,8 @@ use sqlx::{Connection, Postgres as Driver, QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::{Query, Record, Scope, Seq, Snapshot, Spent};
-use crate::model::{AccountId, FleetId};
+use crate::journal::store::tables;
+use crate::model::AccountId;
 
 pub(super) async fn load(
     connection: &mut PgConnection,
@@ -91,11 +92,7 @@ pub(super) async fn scopes(connection: &mut PgConnection) -> Result<Vec<Scope>, 
     )
     .fetch_all(connection)
     .await?;
-    let scopes = names.into_iter().map(scope).collect::<Result<Vec<Scope>, sqlx::Error>>();
-    scopes.map(|mut scopes| {
-        scopes.sort_unstable();
-        scopes
-    })
+    tables::scopes(names)
 }
 
 pub(super) async fn inputs(
@@ -122,15 +119,9 @@ pub(super) async fn spent(
     .bind(stored(since))
     .fetch_all(connection)
     .await?;
-    let count = |row: &PgRow, name: &str| -> Result<u32, sqlx::Error> {
-        Ok(u32::try_from(row.try_get::<i64, _>(name)?).unwrap_or(u32::MAX))
-    };
     let spent = rows.iter().map(|row| {
-        Ok(Spent {
-            fleet: FleetId(row.try_get("fleet")?),
-            launches: count(row, "launches")?,
-            removals: count(row, "removals")?,
-        })
+        let (fleet, launches) = (row.try_get("fleet")?, row.try_get("launches")?);
+        Ok(tables::spent(fleet, launches, row.try_get("removals")?))
     });
     spent.collect()
 }
@@ -138,7 +129,7 @@ pub(super) async fn spent(
 fn record(row: &PgRow) -> Result<Record, sqlx::Error> {
     Ok(Record {
         seq: row.try_get("seq")?,
-        scope: scope(row.try_get("scope")?)?,
+        scope: tables::scope(row.try_get("scope")?)?,
         at: row.try_get("at")?,
         kind: row.try_get("kind")?,
         v: row.try_get("v")?,
@@ -151,10 +142,4 @@ pub(super) fn stored(at: Timestamp) -> Timestamp {
     let first = Utc.with_ymd_and_hms(1, 1, 1, 0, 0, 0).single();
     let last = Utc.with_ymd_and_hms(9999, 1, 1, 0, 0, 0).single();
     at.clamp(first.unwrap_or(at), last.unwrap_or(at))
-}
-
-/// The scope of that name.
-pub(super) fn scope(name: String) -> Result<Scope, sqlx::Error> {
-    let unknown = || sqlx::Error::Decode(format!("`{name}` is no scope").into());
-    Scope::of(&name).ok_or_else(unknown)
 }

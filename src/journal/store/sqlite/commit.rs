@@ -1,6 +1,6 @@
 //! Recording, and removing what is past its retention.
 
-mod prune;
+pub(super) mod pruning;
 
 use cloud::Timestamp;
 use sqlx::sqlite::SqliteConnection;
@@ -9,7 +9,7 @@ use super::{Durability, Held, Scope, Snapshot, Write, Written, begin};
 use crate::journal::store::{NewRecord, Seq, Spend, SpendLimit, What, Whose};
 use crate::model::ReplicaId;
 
-pub(super) use prune::prune;
+pub(super) use pruning::prune;
 
 pub(super) async fn commit(
     connection: &mut SqliteConnection,

@@ -7,8 +7,8 @@ use cloud::{Timestamp, clock};
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
-use super::{Durability, Held, Scope, begin, millis, read};
-use crate::journal::store::Fence;
+use super::{Durability, Held, Scope, begin, millis};
+use crate::journal::store::{Fence, tables};
 use crate::model::ReplicaId;
 
 pub(super) async fn heartbeat(
@@ -45,7 +45,7 @@ pub(super) async fn held(
     .fetch_all(connection)
     .await?;
     let held = rows.iter().map(|row| {
-        Ok(Held { scope: read::scope(row.try_get("scope")?)?, fence: row.try_get("fence")? })
+        Ok(Held { scope: tables::scope(row.try_get("scope")?)?, fence: row.try_get("fence")? })
     });
     let mut held = held.collect::<Result<Vec<Held>, sqlx::Error>>()?;
     held.sort_unstable_by(|one, other| one.scope.cmp(&other.scope));

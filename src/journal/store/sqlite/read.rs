@@ -6,7 +6,8 @@ use sqlx::{Connection, QueryBuilder, Row, Sqlite as Driver};
 use uuid::Uuid;
 
 use super::{Query, Record, Scope, Seq, Snapshot, Spent};
-use crate::model::{AccountId, FleetId};
+use crate::journal::store::tables;
+use crate::model::AccountId;
 
 pub(super) async fn load(
     connection: &mut SqliteConnection,
@@ -92,11 +93,7 @@ pub(super) async fn scopes(connection: &mut SqliteConnection) -> Result<Vec<Scop
     )
     .fetch_all(connection)
     .await?;
-    let scopes = names.into_iter().map(scope).collect::<Result<Vec<Scope>, sqlx::Error>>();
-    scopes.map(|mut scopes| {
-        scopes.sort_unstable();
-        scopes
-    })
+    tables::scopes(names)
 }
 
 pub(super) async fn inputs(
@@ -123,15 +120,9 @@ pub(super) async fn spent(
     .bind(since.timestamp_millis())
     .fetch_all(connection)
     .await?;
-    let count = |row: &SqliteRow, name: &str| -> Result<u32, sqlx::Error> {
-        Ok(u32::try_from(row.try_get::<i64, _>(name)?).unwrap_or(u32::MAX))
-    };
     let spent = rows.iter().map(|row| {
-        Ok(Spent {
-            fleet: FleetId(row.try_get("fleet")?),
-            launches: count(row, "launches")?,
-            removals: count(row, "removals")?,
-        })
+        let (fleet, launches) = (row.try_get("fleet")?, row.try_get("launches")?);
+        Ok(tables::spent(fleet, launches, row.try_get("removals")?))
     });
     spent.collect()
 }
@@ -143,16 +134,10 @@ fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
         .ok_or_else(|| sqlx::Error::Decode(format!("record {seq} has no time").into()))?;
     Ok(Record {
         seq,
-        scope: scope(row.try_get("scope")?)?,
+        scope: tables::scope(row.try_get("scope")?)?,
         at,
         kind: row.try_get("kind")?,
         v: row.try_get("v")?,
         body: row.try_get("body")?,
     })
-}
-
-/// The scope of that name.
-pub(super) fn scope(name: String) -> Result<Scope, sqlx::Error> {
-    let unknown = || sqlx::Error::Decode(format!("`{name}` is no scope").into());
-    Scope::of(&name).ok_or_else(unknown)
 }

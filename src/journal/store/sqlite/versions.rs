@@ -7,6 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{JournalError, failure};
+use crate::journal::store::tables::{self, Versions};
 
 /// The tables, version by version. The first two are what was before there were versions.
 static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/store/migrations/sqlite");
@@ -39,16 +40,10 @@ pub(super) async fn refuse_newer(
     let failed = |error: sqlx::Error| failure::of(path, &error);
     let tables = found(connection).await.map_err(failed)?;
     let records = newest_record(connection).await.map_err(failed)?;
-    let (what, found, known) = if tables > known() {
-        ("tables", tables, known())
-    } else if records > known_v {
-        ("records", records, known_v)
-    } else {
-        return Ok(());
-    };
+    let known = Versions { tables: known(), records: known_v };
+    let Some(beyond) = (Versions { tables, records }).beyond(known) else { return Ok(()) };
     let writer = writer(connection).await.map_err(failed)?;
-    let writer = writer.unwrap_or_else(|| "of an unknown version".to_owned());
-    Err(JournalError::Newer { place: path.display().to_string(), writer, what, found, known })
+    Err(tables::newer(path.display().to_string(), writer, beyond))
 }
 
 /// Refuses tables that [`carry_over`] would change.

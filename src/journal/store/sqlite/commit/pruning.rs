@@ -15,7 +15,7 @@ const INPUTS_PART: u32 = PART / 20;
 
 /// What is to be removed, and how far that has come.
 #[derive(Debug)]
-struct Pruning {
+pub(in super::super) struct Pruning {
     keep: Retention,
     next: Step,
 }
@@ -50,13 +50,24 @@ pub(in super::super) async fn prune(
     connection: &mut SqliteConnection,
     keep: Retention,
 ) -> Result<(), sqlx::Error> {
-    let mut pruning = Pruning { keep, next: Step::Begin };
-    while pruning.part(connection).await? {}
+    let mut pruning = Pruning::of(keep);
+    while part(connection, &mut pruning).await? {}
     Ok(())
 }
 
+/// Does the next part, and returns whether there are more.
+pub(in super::super) async fn part(
+    connection: &mut SqliteConnection,
+    pruning: &mut Pruning,
+) -> Result<bool, sqlx::Error> {
+    pruning.part(connection).await
+}
+
 impl Pruning {
-    /// Does one part, and returns whether there are more.
+    pub(in super::super) fn of(keep: Retention) -> Pruning {
+        Pruning { keep, next: Step::Begin }
+    }
+
     async fn part(&mut self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
         let Retention { bytes, .. } = self.keep;
         let all_from = self.keep.all_from.timestamp_millis();
