@@ -55,6 +55,16 @@ pub(super) fn alerts(inputs: &Inputs, decision: &Decision, plan: &Plan) -> Vec<A
     {
         alerts.push(Alert::new(AlertCode::NoPlace, "", why));
     }
+    let there = inventory.capacity();
+    if there < fleet.bounds.min
+        && inventory.doubts.is_empty()
+        && !plan.actions.iter().any(launches)
+    {
+        let why = decision.reasons.last().map_or_else(String::new, |why| format!(": {why}"));
+        let min = fleet.bounds.min;
+        let message = format!("{there} of min = {min} are there, and nothing is launched{why}");
+        alerts.push(Alert::new(AlertCode::BelowMin, "", message));
+    }
     for reason in &decision.reasons {
         if let Reason::Braked { direction, .. } = reason {
             let about = direction.to_string();

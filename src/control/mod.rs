@@ -45,7 +45,7 @@ pub enum TickError {
 
 /// One pass over one fleet: settle, survey, observe, decide, plan, review, record, execute.
 pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, TickError> {
-    let now = world.clock.now(); // the only clock read
+    let now = world.clock.now(); // the only time that the decision knows
     let lease = match world.journal.turn(&member.fleet.id).await {
         Standing::Mine(lease) => lease,
         Standing::Elsewhere => return Err(TickError::Elsewhere),

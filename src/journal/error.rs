@@ -19,13 +19,13 @@ pub enum JournalError {
     InUse { path: PathBuf, holder: String },
     #[error(
         "{path} is damaged or not a journal: {why}; move it away and start again (managed instances \
-         are found by their tags, cool-downs begin anew)"
+         are found by their tags, holds must be placed again)"
     )]
     Corrupt { path: PathBuf, why: String },
     #[error(
         "the database {database} is damaged, or its schema fleetscaler is not a journal: {why}; \
          restore it, or drop that schema and start again (managed instances are found by their \
-         tags, cool-downs begin anew)"
+         tags, holds must be placed again)"
     )]
     CorruptDatabase { database: String, why: String },
     #[error(

@@ -23,6 +23,8 @@ pub enum AlertCode {
     LaunchFailures,
     /// Every place is sold out.
     NoPlace,
+    /// The fleet is below `min`, and nothing is launched.
+    BelowMin,
     /// An hourly limit keeps the fleet from its size.
     Brake,
     /// An instance refuses to be deleted.
@@ -53,6 +55,7 @@ impl AlertCode {
         AlertCode::AccountStopped,
         AlertCode::LaunchFailures,
         AlertCode::NoPlace,
+        AlertCode::BelowMin,
         AlertCode::Brake,
         AlertCode::DeletionRefused,
         AlertCode::ZoneLost,
@@ -75,6 +78,7 @@ impl AlertCode {
             AlertCode::AccountStopped => "account_stopped",
             AlertCode::LaunchFailures => "launch_failures",
             AlertCode::NoPlace => "no_place",
+            AlertCode::BelowMin => "below_min",
             AlertCode::Brake => "brake",
             AlertCode::DeletionRefused => "deletion_refused",
             AlertCode::ZoneLost => "zone_lost",

@@ -20,6 +20,9 @@ pub enum Reason {
         bound: f64,
         samples: u32,
         by: Step,
+        /// The instances that the step is counted from, where those are not what there is now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<u32>,
     },
     /// The newest value is past the bound, but the run is not complete.
     RunIncomplete {
@@ -230,7 +233,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Crossed { signal, direction, value, bound, samples, by } => {
+            Reason::Crossed { signal, direction, value, bound, samples, by, from } => {
                 let run =
                     if *samples == 1 { String::new() } else { format!(" for {samples} samples") };
                 let verb = if *direction == Direction::Out { "add" } else { "remove" };
@@ -240,8 +243,20 @@ impl fmt::Display for Reason {
                     number(*value),
                     sign(*direction),
                     number(*bound),
-                )
+                )?;
+                match from {
+                    Some(from) => write!(f, ", counted from the {from} that it was measured with"),
+                    None => Ok(()),
+                }
             }
+            // The newest sample is past the bound and does not count: it shows no effect of an action.
+            Reason::RunIncomplete { signal, direction, value, bound, have: 0, .. } => write!(
+                f,
+                "{signal} = {} {} {}, measured before the last action ended",
+                number(*value),
+                sign(*direction),
+                number(*bound),
+            ),
             Reason::RunIncomplete { signal, direction, value, bound, have, need } => write!(
                 f,
                 "{signal} = {} {} {} for {have} of {need} samples",
@@ -267,6 +282,10 @@ impl fmt::Display for Reason {
             Reason::Replacing { target } => {
                 write!(f, "instances were lost: back to {target}")
             }
+            Reason::Answered { signal, measured_with, capacity } if capacity < measured_with => write!(
+                f,
+                "{signal} was measured with {measured_with} in service, of which {capacity} are left",
+            ),
             Reason::Answered { signal, measured_with, capacity } => write!(
                 f,
                 "{signal} was measured with {measured_with} in service and is answered by the \
@@ -328,9 +347,9 @@ impl fmt::Display for Reason {
             Reason::FlooredAtMin { min } => write!(f, "min = {min} is reached"),
             Reason::FailedCountAgainstMax { failed, max } => write!(
                 f,
-                "{} still {} and count against max = {max}",
+                "{} still {} against max = {max}",
                 plural(*failed, "failed instance"),
-                if *failed == 1 { "exists" } else { "exist" },
+                if *failed == 1 { "exists and counts" } else { "exist and count" },
             ),
             Reason::LeavingCountAgainstMax { leaving, max } => write!(
                 f,
@@ -387,6 +406,7 @@ mod tests {
                 bound,
                 samples: 2,
                 by: Step::Count(1),
+                from: Some(3),
             },
             Reason::RunIncomplete { signal: signal(), direction, value, bound, have: 1, need: 2 },
             Reason::WithinBand { signal: signal(), value },

@@ -93,7 +93,7 @@ impl Snapshot {
         list.gauge("fleetscaler_instances", "Instances by what they are doing", phases)?;
         list.counter(
             "fleetscaler_launches",
-            "Instances whose launch was accepted at once",
+            "Instances whose launch was accepted",
             self.counted(|_, fleet| fleet.launches as f64),
         )?;
         list.counter(

@@ -157,6 +157,10 @@ impl Side {
                 ..blank
             };
         }
+        let counted_from = match self.direction {
+            Direction::Out => from,
+            Direction::In => from.max(situation.current),
+        };
         let reason = Reason::Crossed {
             signal,
             direction: self.direction,
@@ -164,6 +168,7 @@ impl Side {
             bound: self.bound,
             samples: self.samples,
             by: self.by,
+            from: Some(counted_from).filter(|from| *from != situation.current),
         };
         let cooling = situation.cooling(self.direction, self.cooldown);
         let counterfactuals = match &cooling {

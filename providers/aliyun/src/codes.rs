@@ -10,6 +10,9 @@ const CODES: &[(&str, Class)] = &[
     // Asking too often is refused before anything happens.
     ("Throttling", Class::Throttled { retry_after: None }),
     ("Rejected.Throttling", Class::Throttled { retry_after: None }),
+    // What a dry run says of a request that would succeed.
+    ("DryRunOperation", Class::Permanent),
+    ("DRYRUN.SUCCESS", Class::Permanent),
     // The provider failed. A write may have happened: see `classify`.
     ("InternalError", Class::Transient),
     ("Mayi.InternalError", Class::Transient),
