@@ -8,8 +8,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::begin;
 use crate::journal::store::{Durability, Retention, Seq};
 
-/// Rows that one part looks at: some 20 ms of work.
-const PART: u32 = 5_000;
+/// Rows that one part looks at: some 30 ms of work where all of them go.
+const PART: u32 = 2_000;
 /// Inputs are twenty times as large as records.
 const INPUTS_PART: u32 = PART / 20;
 
