@@ -56,9 +56,7 @@ pub(super) fn alerts(inputs: &Inputs, decision: &Decision, plan: &Plan) -> Vec<A
         alerts.push(Alert::new(AlertCode::NoPlace, "", why));
     }
     let there = inventory.capacity();
-    if there < fleet.bounds.min
-        && inventory.doubts.is_empty()
-        && !plan.actions.iter().any(launches)
+    if there < fleet.bounds.min && inventory.doubts.is_empty() && !plan.actions.iter().any(launches)
     {
         let why = decision.reasons.last().map_or_else(String::new, |why| format!(": {why}"));
         let min = fleet.bounds.min;

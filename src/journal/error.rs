@@ -97,6 +97,8 @@ pub enum JournalError {
     Expired,
     #[error("`state = \"memory:\"` keeps nothing: there is nothing to read")]
     Forgetful,
+    #[error("{count} decisions begin with {id}: give more of the id, such as of {ids}")]
+    Several { id: String, count: usize, ids: String },
     #[error("the journal is closed: the process is stopping")]
     Closed,
 }

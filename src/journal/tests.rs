@@ -413,4 +413,17 @@ async fn a_decision_is_read_back_with_its_inputs_by_the_beginning_of_its_id() {
     assert_eq!(recorded.decided, decided);
     assert_eq!(recorded.inputs, Some(inputs));
     assert!(reader.decision("ffffffff").await.expect("read").is_none());
+
+    // Another one that begins alike.
+    let like = id.0.as_u128() ^ 1;
+    let other = crate::model::Decided { id: DecisionId(uuid::Uuid::from_u128(like)), ..decided };
+    let event = Event::Decided(Box::new(other));
+    journal.append(&held, vec![event], None).await.expect("taken");
+    journal.flush().await.expect("written");
+    let error = reader.decision(&id.to_string()[..8]).await.expect_err("which one?").to_string();
+    assert!(
+        error.starts_with("2 decisions begin with") && error.contains(&id.to_string()),
+        "{error}"
+    );
+    assert!(reader.decision(&id.to_string()).await.expect("read").is_some());
 }

@@ -1,5 +1,6 @@
 //! Reading the journal, for tools: beside a running daemon, without its leases.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cloud::Timestamp;
@@ -89,24 +90,28 @@ impl Reader {
         Ok(self.store.find(&query).await?.into_iter().map(read))
     }
 
-    /// The recorded decision whose id begins with `id`. Of several the newest.
+    /// The recorded decision whose id begins with `id`; an error where several do.
     pub async fn decision(&self, id: &str) -> Result<Option<Recorded>, JournalError> {
         let query = Query { kinds: vec!["decision".to_owned()], ..Query::default() };
         let id = id.to_ascii_lowercase();
-        let found =
-            self.store.find(&query).await?.into_iter().rev().find_map(|record| {
-                match read(record).said {
-                    Ok(Said::Fleet(Event::Decided(decided)))
-                        if decided.id.to_string().starts_with(&id) =>
-                    {
-                        Some(*decided)
-                    }
-                    _ => None,
-                }
-            });
-        let Some(decided) = found else { return Ok(None) };
+        let mut found: BTreeMap<DecisionId, Box<Decided>> = BTreeMap::new();
+        // A quotation mark and the beginning of the id: what does not hold that need not be read.
+        let holds = format!("\"{id}");
+        let records = self.store.find(&query).await?;
+        for record in records.into_iter().filter(|record| record.body.contains(&holds)) {
+            if let Ok(Said::Fleet(Event::Decided(decided))) = read(record).said
+                && decided.id.to_string().starts_with(&id)
+            {
+                found.insert(decided.id, decided);
+            }
+        }
+        if found.len() > 1 {
+            let ids = found.keys().take(5).map(DecisionId::to_string).collect::<Vec<_>>();
+            return Err(JournalError::Several { id, count: found.len(), ids: ids.join(", ") });
+        }
+        let Some((_, decided)) = found.pop_first() else { return Ok(None) };
         let inputs = self.inputs(decided.id).await?;
-        Ok(Some(Recorded { decided, inputs }))
+        Ok(Some(Recorded { decided: *decided, inputs }))
     }
 
     async fn inputs(&self, id: DecisionId) -> Result<Option<Inputs>, JournalError> {

@@ -282,10 +282,12 @@ impl fmt::Display for Reason {
             Reason::Replacing { target } => {
                 write!(f, "instances were lost: back to {target}")
             }
-            Reason::Answered { signal, measured_with, capacity } if capacity < measured_with => write!(
-                f,
-                "{signal} was measured with {measured_with} in service, of which {capacity} are left",
-            ),
+            Reason::Answered { signal, measured_with, capacity } if capacity < measured_with => {
+                write!(
+                    f,
+                    "{signal} was measured with {measured_with} in service, of which {capacity} are left",
+                )
+            }
             Reason::Answered { signal, measured_with, capacity } => write!(
                 f,
                 "{signal} was measured with {measured_with} in service and is answered by the \

@@ -9,8 +9,6 @@ use super::{Durability, Held, Scope, Snapshot, Write, Written, begin};
 use crate::journal::store::{NewRecord, Seq, Spend, SpendLimit, What, Whose};
 use crate::model::ReplicaId;
 
-pub(super) use pruning::prune;
-
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     me: &ReplicaId,

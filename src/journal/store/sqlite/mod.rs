@@ -29,6 +29,7 @@ use sqlx::{Connection, Sqlite as Driver, Transaction};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use uuid::Uuid;
 
+use self::commit::pruning::{self, Pruning};
 use super::{
     Access, Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent,
     Store, Write, Written,
@@ -232,7 +233,10 @@ impl Store for Sqlite {
 
     async fn prune(&self, keep: Retention) -> Result<(), JournalError> {
         self.as_daemon()?;
-        run!(self, commit::prune, keep)
+        // The connection is given back between the parts.
+        let mut pruning = Pruning::of(keep);
+        while run!(self, pruning::part, &mut pruning)? {}
+        Ok(())
     }
 
     async fn close(&self) {

@@ -45,16 +45,6 @@ enum Step {
     Done,
 }
 
-/// Removes everything that goes.
-pub(in super::super) async fn prune(
-    connection: &mut SqliteConnection,
-    keep: Retention,
-) -> Result<(), sqlx::Error> {
-    let mut pruning = Pruning::of(keep);
-    while part(connection, &mut pruning).await? {}
-    Ok(())
-}
-
 /// Does the next part, and returns whether there are more.
 pub(in super::super) async fn part(
     connection: &mut SqliteConnection,
