@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use cloud::{Clock, ManualClock, Mutation, Timestamp, clock};
+use cloud::{Clock, ManualClock, Mutation, Terminate, Timestamp, clock};
 use ecs_emulator::Emulator;
 use fleetscaler::control::TickReport;
 use fleetscaler::model::{Direction, Reason};
@@ -31,6 +31,8 @@ struct Seen {
     seq: u64,
     /// Instances that launches created, with their fleet.
     ours: BTreeMap<String, usize>,
+    /// Instances that ever ran.
+    ran: BTreeSet<String>,
     /// Client tokens that created something.
     tokens: BTreeSet<String>,
     /// Instances that somebody protected, since when.
@@ -128,6 +130,9 @@ impl Checks {
             }
         }
         for view in &views {
+            if view.status == "Running" {
+                seen.ran.insert(view.id.clone());
+            }
             if !seen.ours.contains_key(&view.id) && view.tags.contains_key("scale-intent") {
                 let fleet = (0..self.shape.fleets.len()).find(|n| truth::is_of(view, *n));
                 if let Some(fleet) = fleet {
@@ -194,12 +199,14 @@ impl Checks {
         if decision.remove > 0 && !lowered && !cooled(launched, COOLDOWN_IN) {
             wrong.push(format!("a scale-in within the cool-down of a scale-out: {decision}"));
         }
-        let (adds, ends) = planned(report);
+        let Planned { adds, ends } = planned(report);
         if adds > decision.add {
             wrong.push(format!("{adds} planned where {} were decided", decision.add));
         }
-        if ends && decision.remove == 0 && adds > decision.add {
-            wrong.push(format!("ends without a decision: {decision}"));
+        // What never ran may be cleared away whatever was decided.
+        let ended = ends.iter().filter(|id| self.seen().ran.contains(*id)).count();
+        if ended > decision.remove as usize {
+            wrong.push(format!("{ended} end where {} were decided: {decision}", decision.remove));
         }
         for what in wrong {
             self.fail(format!("{} at {}: {what}", report.fleet, report.at));
@@ -220,16 +227,26 @@ fn is_sent(outcome: &fleetscaler::execute::Outcome) -> bool {
     matches!(outcome, fleetscaler::execute::Outcome::Sent { .. })
 }
 
-/// Instances that the plan launches, and whether it ends any.
-fn planned(report: &TickReport) -> (u32, bool) {
-    let mut adds = 0;
-    let mut ends = false;
+/// What a plan comes to.
+#[derive(Default)]
+struct Planned {
+    /// Instances that it launches.
+    adds: u32,
+    /// Instances that it stops, or deletes without having stopped them before.
+    ends: Vec<String>,
+}
+
+fn planned(report: &TickReport) -> Planned {
+    let mut planned = Planned::default();
     for action in &report.plan.actions {
         match &action.mutation {
-            Mutation::Launch(launch) => adds += launch.amount,
-            Mutation::Stop { .. } | Mutation::Delete { .. } => ends = true,
-            _ => {}
+            Mutation::Launch(launch) => planned.adds += launch.amount,
+            Mutation::Delete { how: Terminate::StopThenDelete, .. } => {}
+            Mutation::Stop { ids } | Mutation::Delete { ids, .. } => {
+                planned.ends.extend(ids.iter().map(|id| id.0.clone()));
+            }
+            Mutation::Tag { .. } | Mutation::Start { .. } => {}
         }
     }
-    (adds, ends)
+    planned
 }
