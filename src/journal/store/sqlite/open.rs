@@ -28,6 +28,13 @@ impl Sqlite {
         prepare_directory(path)?;
         refuse_directory(path)?;
         let lock = lock(path)?;
+        if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
+            // Not with the daemon's options, which would change it.
+            let mut connection = connect(path, options(Access::OperatorsWord)).await?;
+            let refused = versions::refuse_foreign(path, &mut connection).await;
+            connection.close().await.map_err(|error| failure::of(path, &error))?;
+            refused?;
+        }
         private(path)?;
         let mut connection = connect(path, options(Access::Everything)).await?;
         // Nothing is changed in a file that is refused.
@@ -35,8 +42,7 @@ impl Sqlite {
         versions::refuse_newer(path, &mut connection, known_v).await?;
         versions::carry_over(path, &mut connection).await?;
         // The lock says that nobody else lives: a restart need not wait until the life of the
-        // process before it runs out.
-        // And a clock that went wrong while it lived is no reason to wait either.
+        // process before it runs out, nor for a clock that was wrong while it lived.
         sqlx::raw_sql(
             "DELETE FROM replicas; UPDATE leases SET free_since = NULL WHERE holder IS NULL",
         )

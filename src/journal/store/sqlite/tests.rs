@@ -180,6 +180,13 @@ async fn what_is_not_a_journal_is_refused_with_the_way_out() {
     assert!(refusal(&file).await.contains("damaged or not a journal"));
     assert_eq!(std::fs::read_to_string(&file).expect("readable"), text, "it is left as it was");
 
+    let other = dir.path().join("other.db");
+    let options = SqliteConnectOptions::new().filename(&other).create_if_missing(true);
+    let mut shell = options.connect().await.expect("a shell");
+    sqlx::query("CREATE TABLE accounts (a)").execute(&mut shell).await.expect("made");
+    shell.close().await.expect("closed");
+    assert!(refusal(&other).await.contains("`accounts` in it"));
+
     let missing = dir.path().join("no/such/dir/state.db");
     assert!(refusal(&missing).await.contains("cannot be used"));
     assert!(refusal(dir.path()).await.contains("it is a directory"));

@@ -31,6 +31,27 @@ pub(super) async fn refuse_damaged(
     }
 }
 
+/// Refuses a database of something else: it would be written into.
+pub(super) async fn refuse_foreign(
+    path: &Path,
+    connection: &mut SqliteConnection,
+) -> Result<(), JournalError> {
+    let failed = |error: sqlx::Error| failure::of(path, &error);
+    if found(connection).await.map_err(failed)? > 0 {
+        return Ok(());
+    }
+    let other = "SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' LIMIT 1";
+    let other: Option<String> =
+        sqlx::query_scalar(other).fetch_optional(connection).await.map_err(failed)?;
+    match other {
+        None => Ok(()),
+        Some(name) => {
+            let why = format!("it is a database of something else, with `{name}` in it");
+            Err(JournalError::Corrupt { path: path.to_owned(), why })
+        }
+    }
+}
+
 /// Refuses what a newer program wrote.
 pub(super) async fn refuse_newer(
     path: &Path,
@@ -52,14 +73,12 @@ pub(super) async fn refuse_older(
     connection: &mut SqliteConnection,
 ) -> Result<(), JournalError> {
     let found = found(connection).await.map_err(|error| failure::of(path, &error))?;
-    if found < known() {
-        return Err(JournalError::Older {
-            place: path.display().to_string(),
-            found,
-            known: known(),
-        });
+    let place = path.display().to_string();
+    match found {
+        0 => Err(JournalError::Absent { place }),
+        found if found < known() => Err(JournalError::Older { place, found, known: known() }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Makes the tables those of this version, and notes who did.
