@@ -103,7 +103,7 @@ fn endpoint(allow_plain_http: bool) -> impl Fn(&Value<'_>) -> Option<String> {
                 "write scheme and host only",
             );
         }
-        if url.scheme() == "http" && !url::is_loopback(&url) && !allow_plain_http {
+        if url.scheme() == "http" && !cloud::http::is_loopback(&url) && !allow_plain_http {
             return value.problem(
                 "`endpoint` is plain http to another machine".to_owned(),
                 "use https, or set allow_plain_http = true if that network may see the requests",

@@ -1,7 +1,5 @@
 //! URLs that the daemon will call: http or https, a host, and no secret inside.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
 
 use super::value::{Value, word};
@@ -31,13 +29,6 @@ pub(super) fn base(example: &'static str) -> impl Fn(&Value<'_>) -> Option<Url> 
         }
         Some(url)
     }
-}
-
-/// Whether what is sent to `url` never leaves this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// As it is kept: without the slash that parsing appends to a bare host.

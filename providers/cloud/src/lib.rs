@@ -18,6 +18,7 @@ mod launch;
 pub mod limit;
 mod permit;
 mod provider;
+mod redact;
 pub mod retry;
 mod secret;
 pub mod text;
@@ -33,4 +34,5 @@ pub use permit::{Deadline, Permit};
 pub use provider::{
     InstanceResult, Meter, Mutate, Mutation, Observe, Offer, PlannedCall, Preview, Price, Stock,
 };
+pub use redact::Redactor;
 pub use secret::Secret;
