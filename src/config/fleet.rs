@@ -84,7 +84,8 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let signals = table.named("signal", signal::read);
     // A signal with a problem of its own still exists, for a rule that names it.
     let names: Vec<SignalName> = table.names("signal").into_iter().map(SignalName).collect();
-    let rules = table.list("rule", |table| rule::read(table, &names));
+    let mut taken = BTreeSet::new();
+    let rules = table.list("rule", |table| rule::read(table, &names, &mut taken));
     check_rules(name, table);
     check_signals_used(table, &names, &rules);
     if let Some(launch) = &launch {
@@ -187,9 +188,7 @@ fn check_signals_used(table: &Table<'_>, names: &[SignalName], rules: &[Rule]) {
 
 /// A protected instance is never removed, so a fleet of them never shrinks.
 fn check_protection(table: &Table<'_>, launch: &LaunchTemplate, rules: &[Rule]) {
-    let shrinks = rules.iter().any(|rule| match rule {
-        Rule::Threshold(rule) => rule.scale_in.is_some(),
-    });
+    let shrinks = rules.iter().any(|rule| rule.kind.shrinks());
     if launch.spec.deletion_protection && shrinks {
         table.problem_at(
             "launch",

@@ -1,11 +1,14 @@
 //! `[[fleet.NAME.rule]]`: when a fleet grows and when it shrinks.
 
+use std::collections::BTreeSet;
+
 use super::problem::shown;
 use super::suggest;
-use super::table::Table;
+use super::table::{NAME_CHARS_MAX, Table};
 use super::value::{Value, count, duration, finite, word};
 use crate::model::{
-    Cooldown, Rule, SAMPLES_KEPT, ScaleIn, ScaleOut, SignalName, Span, Step, Threshold,
+    Cooldown, Rule, RuleKind, RuleName, SAMPLES_KEPT, ScaleIn, ScaleOut, SignalName, Span, Step,
+    Threshold,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +33,50 @@ const COOLDOWNS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(24 
 const PERCENT_MAX_OUT: f64 = 1000.0;
 const PERCENT_MAX_IN: f64 = 100.0;
 
-/// Reads one rule of a fleet whose signals are `signals`.
-pub(super) fn read(table: &Table<'_>, signals: &[SignalName]) -> Option<Rule> {
-    table.variant("kind", None, &KINDS, |kind, table| match kind {
-        Kind::Threshold => threshold(table, signals).map(Rule::Threshold),
-    })
+/// Reads one rule of a fleet whose signals are `signals`. `taken` are the names of the rules before it.
+pub(super) fn read(
+    table: &Table<'_>,
+    signals: &[SignalName],
+    taken: &mut BTreeSet<RuleName>,
+) -> Option<Rule> {
+    let name = table.optional("name", |value| name(value, taken));
+    let kind = table.variant("kind", None, &KINDS, |kind, table| match kind {
+        Kind::Threshold => threshold(table, signals).map(RuleKind::Threshold),
+    })?;
+    let name = match name {
+        Some(name) => name,
+        None if table.has("name") => return None,
+        None => free_name(&kind, taken),
+    };
+    taken.insert(name.clone());
+    Some(Rule { name, kind })
+}
+
+/// A name that no other rule of the fleet has. It stands in records and labels, as a fleet's does.
+fn name(value: &Value<'_>, taken: &BTreeSet<RuleName>) -> Option<RuleName> {
+    let name = word(value)?;
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(safe) {
+        return value.problem(
+            format!("`{}` cannot be the name of a rule", shown(&name)),
+            format!("use 1 to {NAME_CHARS_MAX} of a-z, A-Z, 0-9, `_`, `.` and `-`"),
+        );
+    }
+    if taken.contains(&RuleName(name.clone())) {
+        return value.problem(
+            format!("two rules of the fleet are named `{name}`"),
+            "give each rule a name of its own, or leave `name` out",
+        );
+    }
+    Some(RuleName(name))
+}
+
+/// `threshold-cpu`, and `threshold-cpu-2` for the second rule of that kind on that signal.
+fn free_name(kind: &RuleKind, taken: &BTreeSet<RuleName>) -> RuleName {
+    let base = kind.default_name();
+    let numbered = (2..).map(|n: u32| RuleName(format!("{base}-{n}")));
+    let mut names = std::iter::once(base.clone()).chain(numbered);
+    names.find(|name| !taken.contains(name)).unwrap_or(base.clone())
 }
 
 fn threshold(table: &Table<'_>, signals: &[SignalName]) -> Option<Threshold> {

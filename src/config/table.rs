@@ -335,7 +335,7 @@ impl<'a> Table<'a> {
 }
 
 /// 63: the longest label of a host name, so that a fleet's name can be one.
-const NAME_CHARS_MAX: usize = 63;
+pub(super) const NAME_CHARS_MAX: usize = 63;
 
 fn join(name: &str, key: &str) -> String {
     if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") }

@@ -4,7 +4,9 @@
 use cloud::{Spot, Terminate};
 
 use super::*;
-use crate::model::{Brakes, Cooldown, Coverage, OnMissing, Reduce, Rule, Spread, Step, Timeout};
+use crate::model::{
+    Brakes, Cooldown, Coverage, OnMissing, Reduce, RuleKind, Spread, Step, Timeout,
+};
 use crate::signals::Auth;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -75,7 +77,7 @@ fn the_minimal_configuration_says_what_it_seems_to_say() {
     let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
     assert_eq!(cpu.url, "http://127.0.0.1:9090");
     assert_eq!(cpu.max_age, web.fleet.signals[&"cpu".into()].max_age);
-    let Rule::Threshold(rule) = &web.fleet.rules[0];
+    let RuleKind::Threshold(rule) = &web.fleet.rules[0].kind;
     let (out, in_) = (rule.scale_out.expect("out"), rule.scale_in.expect("in"));
     assert_eq!((out.above, out.samples, out.by), (75.0, 2, Step::Count(2)));
     assert_eq!((in_.below, in_.samples, in_.by), (30.0, 3, Step::Count(1)));
@@ -137,12 +139,12 @@ fn the_full_configuration_reaches_every_corner() {
     let Some(Auth::Bearer { token }) = &load.access.auth else { panic!("bearer") };
     assert_eq!(token.expose(), "sesame");
 
-    let Rule::Threshold(rule) = &web.fleet.rules[0];
+    let RuleKind::Threshold(rule) = &web.fleet.rules[0].kind;
     assert_eq!(rule.scale_out.map(|out| out.by), Some(Step::Percent(12.5)));
     let half_given = Cooldown { out: Span::secs(180), learned_out: true, in_: Span::secs(0) };
     assert_eq!(rule.cooldown, half_given);
     assert_eq!(web.fleet.bounds.max, 1000);
-    let Rule::Threshold(rule) = &web.fleet.rules[1];
+    let RuleKind::Threshold(rule) = &web.fleet.rules[1].kind;
     assert_eq!(rule.scale_out.map(|out| out.above), Some(105.0));
     assert_eq!(rule.scale_in, None);
 }

@@ -17,7 +17,7 @@ use cloud::{Timestamp, clock};
 use crate::execute::{self, Errand, Hands, Look, Outcome, Settled};
 use crate::inventory::{self, Heard, Listing, News, Survey};
 use crate::journal::{JournalError, Known, Lease, Standing};
-use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Plan, Signals};
+use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Memories, Plan, Signals};
 use crate::{plan, policy, signals};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
@@ -75,13 +75,13 @@ async fn tick_under(
         // Nothing is done on an old listing: look again, and decide from that.
         seen = see(world, member, &known, &observed, entropy, now, fresh(now)).await?;
     }
-    let Seen { inputs, news, decision, plan } = seen;
+    let Seen { inputs, news, decision, memory, plan } = seen;
     // Given back before the journal goes on with it: it need not keep the old one as well.
     drop(known);
     plan::review(&plan, &inputs).map_err(TickError::Review)?;
 
     let alerts = alerts::alerts(&inputs, &decision, &plan);
-    let (events, decided) = record::events(&inputs, &news, &decision, &plan, &alerts);
+    let (events, decided) = record::events(&inputs, &news, &decision, &memory, &plan, &alerts);
     let with = decided.then_some((DecisionId(entropy.uuid(0)), &inputs));
     world.journal.append(lease, events, with).await?;
     failpoint!("append.after");
@@ -100,6 +100,7 @@ struct Seen {
     inputs: Inputs,
     news: News,
     decision: Decision,
+    memory: Memories,
     plan: Plan,
 }
 
@@ -153,9 +154,9 @@ async fn see(
         holds: holds.clone(),
         spent: *spent,
     };
-    let decision = policy::decide(&inputs);
+    let (decision, memory) = policy::decide(&inputs.situation(&inputs.census()));
     let plan = plan::plan(&inputs, &decision);
-    Ok(Seen { inputs, news, decision, plan })
+    Ok(Seen { inputs, news, decision, memory, plan })
 }
 
 /// How old a listing may be to look at.

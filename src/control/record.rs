@@ -9,7 +9,9 @@ use std::time::Duration;
 use cloud::clock;
 
 use crate::inventory::News;
-use crate::model::{Alert, Decided, Decision, DecisionId, Event, Inputs, Plan, Ticked};
+use crate::model::{
+    Alert, Decided, Decision, DecisionId, Event, Inputs, Memories, Plan, Ticked, memory_changes,
+};
 
 /// How often an unchanged decision is kept.
 const KEPT_AGAIN: Duration = Duration::from_secs(10 * 60);
@@ -19,10 +21,11 @@ pub(super) fn events(
     inputs: &Inputs,
     news: &News,
     decision: &Decision,
+    memory: &Memories,
     plan: &Plan,
     alerts: &[Alert],
 ) -> (Vec<Event>, bool) {
-    let mut events = vec![Event::Ticked(Box::new(ticked(inputs, news, decision)))];
+    let mut events = vec![Event::Ticked(Box::new(ticked(inputs, news, decision, memory)))];
     let decided = is_worth_keeping(inputs, decision, plan);
     if decided {
         events.push(Event::Decided(Box::new(Decided {
@@ -36,7 +39,7 @@ pub(super) fn events(
     (events, decided)
 }
 
-fn ticked(inputs: &Inputs, news: &News, decision: &Decision) -> Ticked {
+fn ticked(inputs: &Inputs, news: &News, decision: &Decision, memory: &Memories) -> Ticked {
     let Inputs { inventory, history, .. } = inputs;
     // What is doubted must not become history.
     let believed = history.in_service.back().filter(|_| !inventory.doubts.is_empty());
@@ -58,6 +61,7 @@ fn ticked(inputs: &Inputs, news: &News, decision: &Decision) -> Ticked {
         in_service: believed.map_or(inventory.in_service(), |(_, count)| *count),
         recommended: decision.recommended,
         desired: decision.desired,
+        memory: memory_changes(&history.memory, memory),
     }
 }
 

@@ -50,6 +50,7 @@ fn ticked(at: Timestamp, phases: &[(&str, Phase)]) -> Event {
         in_service: 2,
         recommended: 2,
         desired: 2,
+        memory: [].into(),
     }))
 }
 
@@ -400,7 +401,7 @@ async fn a_decision_is_read_back_with_its_inputs_by_the_beginning_of_its_id() {
     let (journal, _) = journal(store, "one");
     journal.tend(&[web()]).await.expect("tended");
     let inputs = fixtures::inputs(fixtures::fleet(1, 9), fixtures::running(3), History::default());
-    let decision = crate::policy::decide(&inputs);
+    let (decision, _) = crate::policy::decide(&inputs.situation(&inputs.census()));
     let plan = crate::plan::plan(&inputs, &decision);
     let id = DecisionId(inputs.entropy.uuid(0));
     let decided = crate::model::Decided { id, at: now(), decision, plan };

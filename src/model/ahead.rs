@@ -43,8 +43,10 @@ impl History {
             memory.missing_since.iter_mut().for_each(|at| back(at, now));
             memory.full_at.iter_mut().for_each(|at| back(at, now));
             memory.window.forget_after(now);
+            memory.series.forget_after(now);
         }
         self.decided.iter_mut().for_each(|(at, _)| back(at, now));
+        self.memory.values_mut().for_each(|memory| back(&mut memory.since, now));
     }
 
     /// Whether something in it is of the future.

@@ -7,8 +7,8 @@ use cloud::{Class, InstanceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Alert, AlertKey, Decision, DecisionId, IntentId, Phase, Plan, ReplicaId, Sample,
-    SignalName,
+    Action, Alert, AlertKey, Decision, DecisionId, IntentId, MemoryChanges, Phase, Plan, ReplicaId,
+    Sample, SignalName,
 };
 
 /// One entry of a fleet's journal.
@@ -52,6 +52,9 @@ pub struct Ticked {
     pub in_service: u32,
     pub recommended: u32,
     pub desired: u32,
+    /// What rules remember now that they did not before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub memory: MemoryChanges,
 }
 
 /// A decision with its explanation.

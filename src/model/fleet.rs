@@ -8,7 +8,7 @@ use std::fmt;
 use cloud::{InstanceId, LaunchSpec, Tags, Terminate};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Amounts, FleetId, SignalName, Span};
+use super::{AccountId, Amounts, FleetId, RuleName, SignalName, Span};
 
 /// A named set of interchangeable instances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,25 +148,59 @@ pub enum OnMissing {
 
 /// One scaling policy of a fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "RecordedRule")]
+pub struct Rule {
+    /// No two rules of a fleet have the same.
+    pub name: RuleName,
+    #[serde(flatten)]
+    pub kind: RuleKind,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Rule {
+pub enum RuleKind {
     Threshold(Threshold),
 }
 
-impl Rule {
-    /// The cool-downs of the rule.
+/// Rules had no names in early records.
+#[derive(Deserialize)]
+struct RecordedRule {
+    name: Option<RuleName>,
+    #[serde(flatten)]
+    kind: RuleKind,
+}
+
+impl From<RecordedRule> for Rule {
+    fn from(RecordedRule { name, kind }: RecordedRule) -> Rule {
+        Rule { name: name.unwrap_or_else(|| kind.default_name()), kind }
+    }
+}
+
+impl RuleKind {
+    /// The name of a rule that was given none: its kind and its signal.
     #[must_use]
-    pub fn cooldown(&self) -> Cooldown {
+    pub fn default_name(&self) -> RuleName {
         match self {
-            Rule::Threshold(rule) => rule.cooldown,
+            RuleKind::Threshold(rule) => RuleName(format!("threshold-{}", rule.signal)),
         }
     }
 
+    /// Whether the rule ever asks for fewer instances.
+    #[must_use]
+    pub fn shrinks(&self) -> bool {
+        match self {
+            RuleKind::Threshold(rule) => rule.scale_in.is_some(),
+        }
+    }
+}
+
+impl Rule {
     /// The signals that the rule reads.
     #[must_use]
     pub fn signals(&self) -> Vec<&SignalName> {
-        match self {
-            Rule::Threshold(rule) => vec![&rule.signal],
+        match &self.kind {
+            RuleKind::Threshold(rule) => vec![&rule.signal],
         }
     }
 }
@@ -246,5 +280,23 @@ impl fmt::Display for Step {
             Step::Count(count) => write!(f, "{count}"),
             Step::Percent(percent) => write!(f, "{percent}%"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_of_an_early_record_gets_the_name_of_its_kind_and_signal() {
+        let cooldown = r#"{"out":"3m","in":"5m"}"#;
+        let body = format!(
+            r#"{{"kind":"threshold","signal":"cpu","scale_out":null,"scale_in":null,"cooldown":{cooldown}}}"#
+        );
+        let rule: Rule = serde_json::from_str(&body).expect("a record");
+        assert_eq!(rule.name.0, "threshold-cpu");
+        let named = Rule { name: "cpu-high".into(), ..rule };
+        let text = serde_json::to_string(&named).expect("a record");
+        assert_eq!(serde_json::from_str::<Rule>(&text).expect("a record"), named);
     }
 }

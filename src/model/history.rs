@@ -12,7 +12,8 @@ use cloud::{InstanceId, Mutation, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlertKey, Failures, Intent, IntentId, Phase, Place, RefusedEnd, SignalMemory, SignalName,
+    AlertKey, Failures, Intent, IntentId, Memories, Phase, Place, RefusedEnd, SignalMemory,
+    SignalName,
 };
 
 /// The longest window of recommendations that the configuration takes.
@@ -40,6 +41,8 @@ pub struct History {
     pub in_service: VecDeque<(Timestamp, u32)>,
     /// What was recommended, from each of these times on.
     pub recommended: VecDeque<(Timestamp, u32)>,
+    /// What each rule returned at the last tick.
+    pub memory: Memories,
     pub failures: Option<Failures>,
     /// Instances that refused to end.
     pub refused: BTreeMap<InstanceId, RefusedEnd>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, Fleet, History, Rule, Span};
+use super::{Account, Fleet, History, RuleKind, Span};
 
 /// Three times the 95th percentile: an instance that takes longer is not slow but stuck.
 const BOOT_FACTOR: f64 = 3.0;
@@ -26,7 +26,7 @@ impl Fleet {
             fleet.boot_timeout.span = within(boot * BOOT_FACTOR, BOOT_LEAST, BOOT_MOST);
         }
         for rule in &mut fleet.rules {
-            let Rule::Threshold(rule) = rule;
+            let RuleKind::Threshold(rule) = &mut rule.kind;
             let lag = history.signals.get(&rule.signal).and_then(|s| s.lag.quantile(MOST_OF_THEM));
             if let (true, Some(boot), Some(lag)) = (rule.cooldown.learned_out, boot, lag) {
                 // From the launch until its effect can be seen in the signal.

@@ -5,6 +5,7 @@
 mod account;
 mod ahead;
 mod alert;
+mod census;
 mod decision;
 mod entropy;
 mod event;
@@ -18,40 +19,45 @@ mod ids;
 mod inputs;
 mod inventory;
 mod learned;
+mod memory;
 mod phase;
 mod plan;
 mod reason;
 mod ring;
 mod samples;
 mod signal;
+mod situation;
 mod span;
 mod text;
 
 pub use account::{Account, AccountEvent, Cold, Gate, Stop};
 pub use alert::{Alert, AlertCode, AlertKey};
+pub use census::Census;
 pub use decision::{Counterfactual, Decision, Direction};
 pub(crate) use decision::{clock_time, number, plural, rfc3339};
 pub use entropy::Entropy;
 pub use event::{Decided, Event, Intent, Refusal, Settlement, Ticked};
 pub use failures::{Failures, RefusedEnd, fingerprint};
 pub use fleet::{
-    Base, Bounds, Brakes, Cooldown, Coverage, Fleet, LaunchTemplate, OnMissing, Rule, ScaleIn,
-    ScaleOut, SignalSpec, Spread, Step, Threshold, Timeout,
+    Base, Bounds, Brakes, Cooldown, Coverage, Fleet, LaunchTemplate, OnMissing, Rule, RuleKind,
+    ScaleIn, ScaleOut, SignalSpec, Spread, Step, Threshold, Timeout,
 };
 pub(crate) use history::RECOMMENDED_KEPT;
 pub use history::{History, Open, Short, Standing, Tracked};
 pub use hold::{Hold, Holds, OperatorEvent};
-pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, SignalName};
+pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, RuleName, SignalName};
 pub use inputs::{Amounts, Inputs, Spent};
 pub use inventory::{Inventory, Member, Ownership, Unlisted};
+pub use memory::{Memories, MemoryChanges, RuleMemory, memory_changes};
 pub(crate) use phase::{Limits, Seen};
 pub use phase::{Phase, VISIBILITY_GRACE};
 pub use plan::{Action, Place, Plan, Skipped};
 pub use reason::{BrakeScope, Reason};
 pub use ring::Ring;
 pub(crate) use samples::SAMPLES_KEPT;
-pub use samples::{Measured, SampleWindow, SignalMemory};
+pub use samples::{Measured, Point, SampleWindow, Series, SignalMemory};
 pub use signal::{Gap, Reading, Reduce, Sample, Signals};
+pub use situation::{Past, Situation};
 pub use span::Span;
 pub(crate) use text::wrap;
 

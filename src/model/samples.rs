@@ -13,11 +13,20 @@ pub(crate) const SAMPLES_KEPT: usize = 64;
 /// A signal that the whole fleet reported within a day is one that each instance reports.
 const FULL_FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How far back the values of a signal are known whatever is done meanwhile: longer than a rule
+/// that keeps its memory in the journal waits before it is written again.
+const SERIES_KEPT: Duration = Duration::from_secs(20 * 60);
+/// A fleet that ticks each second would keep a thousand: one per 5 s is enough.
+const SERIES_LONGEST: usize = 240;
+
 /// The memory of one signal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SignalMemory {
+    /// The run of samples since the last action, which clears it.
     pub window: SampleWindow,
+    /// The values of the last 20 minutes; no action clears them.
+    pub series: Series,
     /// Since when it cannot be read.
     pub missing_since: Option<Timestamp>,
     /// How old samples are when they are first seen, in seconds.
@@ -64,8 +73,7 @@ impl SampleWindow {
     /// was measured after `acted`: what was true before an action cannot show its effect. Returns
     /// whether it was added.
     pub(crate) fn push(&mut self, sample: Measured, acted: Option<Timestamp>) -> bool {
-        let newer = self.0.back().is_none_or(|newest| sample.measured_at > newest.measured_at);
-        if !newer || acted.is_some_and(|acted| sample.true_at <= acted) {
+        if !self.takes(&sample, acted) {
             return false;
         }
         self.0.push_back(sample);
@@ -73,6 +81,12 @@ impl SampleWindow {
             self.0.pop_front();
         }
         true
+    }
+
+    /// Whether `sample` counts beside those that are here: see [`SampleWindow::push`].
+    pub(crate) fn takes(&self, sample: &Measured, acted: Option<Timestamp>) -> bool {
+        let newer = self.0.back().is_none_or(|newest| sample.measured_at > newest.measured_at);
+        newer && acted.is_none_or(|acted| sample.true_at > acted)
     }
 
     /// Newest first.
@@ -90,10 +104,79 @@ impl SampleWindow {
     }
 }
 
+/// One change of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(Timestamp, Timestamp, Option<f64>)", into = "(Timestamp, Timestamp, Option<f64>)")]
+pub struct Point {
+    /// The tick that first saw it.
+    pub seen: Timestamp,
+    /// By the source's clock; of a gap: the tick that found it.
+    pub measured_at: Timestamp,
+    /// `None`: from here on nothing could be read.
+    pub value: Option<f64>,
+}
+
+impl From<(Timestamp, Timestamp, Option<f64>)> for Point {
+    fn from((seen, measured_at, value): (Timestamp, Timestamp, Option<f64>)) -> Point {
+        Point { seen, measured_at, value }
+    }
+}
+
+impl From<Point> for (Timestamp, Timestamp, Option<f64>) {
+    fn from(Point { seen, measured_at, value }: Point) -> Self {
+        (seen, measured_at, value)
+    }
+}
+
+/// What was read of one signal, from each of these moments on, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Series(VecDeque<Point>);
+
+impl Series {
+    /// The points, oldest first.
+    pub fn points(&self) -> impl DoubleEndedIterator<Item = &Point> {
+        self.0.iter()
+    }
+
+    fn read(&mut self, sample: &Measured, seen: Timestamp) {
+        let known = self.0.iter().rev().find(|point| point.value.is_some());
+        let newest = self.0.back();
+        // A value that is only repeated adds nothing; after a gap it is news again.
+        if newest.is_some_and(|newest| newest.value.is_some())
+            && known.is_some_and(|known| sample.measured_at <= known.measured_at)
+        {
+            return;
+        }
+        self.push(Point { seen, measured_at: sample.measured_at, value: Some(sample.value) });
+    }
+
+    fn missed(&mut self, at: Timestamp) {
+        if self.0.back().is_none_or(|newest| newest.value.is_some()) {
+            self.push(Point { seen: at, measured_at: at, value: None });
+        }
+    }
+
+    fn push(&mut self, point: Point) {
+        self.0.push_back(point);
+        // One that began earlier still holds until the next.
+        while self.0.get(1).is_some_and(|next| clock::age(point.seen, next.seen) >= SERIES_KEPT)
+            || self.0.len() > SERIES_LONGEST
+        {
+            self.0.pop_front();
+        }
+    }
+
+    pub(crate) fn forget_after(&mut self, now: Timestamp) {
+        self.0.retain(|point| point.seen <= now);
+    }
+}
+
 impl SignalMemory {
     /// A sample was read at `at`.
     pub(crate) fn read(&mut self, sample: Measured, acted: Option<Timestamp>, at: Timestamp) {
         self.missing_since = None;
+        self.series.read(&sample, at);
         if self.window.push(sample, acted) {
             self.lag.push(clock::age(at, sample.true_at).as_secs_f64());
         }
@@ -105,6 +188,7 @@ impl SignalMemory {
     /// Nothing could be read at `at`.
     pub(crate) fn missed(&mut self, at: Timestamp) {
         self.missing_since.get_or_insert(at);
+        self.series.missed(at);
     }
 
     /// Whether each instance reports it, as far as one can tell at `now`: all of them did, not long
@@ -112,5 +196,42 @@ impl SignalMemory {
     #[must_use]
     pub fn is_per_instance(&self, now: Timestamp) -> bool {
         self.full_at.is_some_and(|at| clock::age(now, at) < FULL_FORGOTTEN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixtures::ago;
+
+    fn measured(value: f64, secs_ago: u64) -> Measured {
+        let at = ago(secs_ago);
+        Measured { value, measured_at: at, true_at: at, reporting: None, in_service: None }
+    }
+
+    #[test]
+    fn an_action_clears_the_window_and_not_the_series() {
+        let mut memory = SignalMemory::default();
+        memory.read(measured(80.0, 70), None, ago(60));
+        memory.read(measured(80.0, 70), None, ago(45));
+        memory.missed(ago(30));
+        memory.missed(ago(15));
+        memory.window.clear();
+        memory.read(measured(70.0, 5), Some(ago(3)), ago(0));
+        assert_eq!(memory.window.newest_first().count(), 0);
+        let series: Vec<_> = memory.series.points().map(|p| (p.seen, p.value)).collect();
+        assert_eq!(series, [(ago(60), Some(80.0)), (ago(30), None), (ago(0), Some(70.0))]);
+        let text = serde_json::to_string(&memory).expect("a record");
+        assert_eq!(serde_json::from_str::<SignalMemory>(&text).expect("a record"), memory);
+    }
+
+    #[test]
+    fn a_series_reaches_twenty_minutes_back_and_no_further() {
+        let mut memory = SignalMemory::default();
+        for minute in (0..60).rev() {
+            memory.read(measured(1.0, minute * 60), None, ago(minute * 60));
+        }
+        let first = memory.series.points().next().expect("points");
+        assert_eq!(first.seen, ago(20 * 60));
     }
 }

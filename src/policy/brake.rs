@@ -2,27 +2,27 @@
 //! account that is stopped. They bound the step, not the goal, and each says so.
 
 use crate::model::{
-    Amounts, BrakeScope, Brakes, Counterfactual, Decision, Direction, Failures, Gate, Inputs,
-    Reason, Tracked, fingerprint,
+    Amounts, BrakeScope, Brakes, Counterfactual, Decision, Direction, Failures, Gate, Reason,
+    Situation, fingerprint,
 };
 
 use super::Proposal;
 
 /// The decision: from the present size toward `goal`, as far as is allowed.
-pub(super) fn decision(mut proposal: Proposal, goal: u32, inputs: &Inputs) -> Decision {
-    let bounds = inputs.fleet.bounds;
+pub(super) fn decision(mut proposal: Proposal, goal: u32, situation: &Situation<'_>) -> Decision {
+    let bounds = situation.fleet.bounds;
     let current = proposal.current;
     let mut add = goal.saturating_sub(current);
     let mut remove = current.saturating_sub(goal);
     if add > 0 {
-        add = launches(&mut proposal, inputs, add);
+        add = launches(&mut proposal, situation, add);
     }
     if remove > 0 {
-        remove = removals(&mut proposal, inputs, remove);
+        remove = removals(&mut proposal, situation, remove);
     }
     // An inventory that is not believed is no reason to forget what was decided.
-    let doubted = !inputs.inventory.doubts.is_empty();
-    let goal = if doubted { goal.max(inputs.history.last_desired) } else { goal };
+    let doubted = !situation.census.doubt.is_none();
+    let goal = if doubted { goal.max(situation.past.last_desired) } else { goal };
     let Proposal { recommended, reasons, blocked_by, counterfactuals, .. } = proposal;
     Decision {
         current,
@@ -36,13 +36,13 @@ pub(super) fn decision(mut proposal: Proposal, goal: u32, inputs: &Inputs) -> De
     }
 }
 
-fn launches(proposal: &mut Proposal, inputs: &Inputs, wanted: u32) -> u32 {
-    if held(proposal, inputs, Direction::Out) {
+fn launches(proposal: &mut Proposal, situation: &Situation<'_>, wanted: u32) -> u32 {
+    if held(proposal, situation, Direction::Out) {
         return 0;
     }
-    let failures = failing(inputs);
+    let failures = failing(situation);
     if let Some((until, stopped, failures)) = failures
-        && inputs.now < until
+        && situation.now < until
     {
         proposal.block(Reason::LaunchesFailed {
             in_a_row: failures.in_a_row,
@@ -54,7 +54,7 @@ fn launches(proposal: &mut Proposal, inputs: &Inputs, wanted: u32) -> u32 {
         proposal.counterfactuals.push(Counterfactual::After { direction, until });
         return 0;
     }
-    let gate = inputs.account.launches(inputs.now);
+    let gate = situation.account.launches(situation.now);
     if let Gate::Closed(stop) = gate {
         proposal.block(Reason::AccountStopped {
             class: stop.class,
@@ -64,7 +64,7 @@ fn launches(proposal: &mut Proposal, inputs: &Inputs, wanted: u32) -> u32 {
         return 0;
     }
     let mut allowed = wanted;
-    for (scope, brakes, used) in scopes(inputs) {
+    for (scope, brakes, used) in scopes(situation) {
         let Some(limit) = brakes.launches_per_hour else { continue };
         let left = limit.saturating_sub(used.launches);
         if left < allowed {
@@ -73,8 +73,9 @@ fn launches(proposal: &mut Proposal, inputs: &Inputs, wanted: u32) -> u32 {
             proposal.block(Reason::Braked { direction, scope, limit, used });
         }
     }
+    // A probe is under way as long as an instance that we launched has yet to serve.
     let stopped = failures.is_some_and(|(_, stopped, _)| stopped);
-    if stopped && probe_is_under_way(inputs) {
+    if stopped && situation.census.unproven > 0 {
         proposal.block(Reason::Probing);
         return 0;
     }
@@ -86,30 +87,22 @@ fn launches(proposal: &mut Proposal, inputs: &Inputs, wanted: u32) -> u32 {
 }
 
 /// Failed launches of the present spec: until when the next one waits, and whether they stopped.
-fn failing(inputs: &Inputs) -> Option<(cloud::Timestamp, bool, &Failures)> {
-    let failures = inputs.history.failures.as_ref()?;
-    let stop_after = inputs.fleet.launch_failures;
-    let current = failures.spec == fingerprint(&inputs.fleet.launch.spec);
+fn failing<'a>(situation: &Situation<'a>) -> Option<(cloud::Timestamp, bool, &'a Failures)> {
+    let failures = situation.past.failures?;
+    let stop_after = situation.fleet.launch_failures;
+    let current = failures.spec == fingerprint(&situation.fleet.launch.spec);
     current.then(|| (failures.until(stop_after), failures.in_a_row >= stop_after, failures))
 }
 
-/// Whether an instance that we launched has yet to show that it comes into service.
-fn probe_is_under_way(inputs: &Inputs) -> bool {
-    let booting = |tracked: &Tracked| {
-        tracked.launched_by.is_some() && !tracked.served && tracked.phase.is_capacity()
-    };
-    inputs.history.launches_in_doubt() > 0 || inputs.history.instances.values().any(booting)
-}
-
-fn removals(proposal: &mut Proposal, inputs: &Inputs, wanted: u32) -> u32 {
-    if held(proposal, inputs, Direction::In) {
+fn removals(proposal: &mut Proposal, situation: &Situation<'_>, wanted: u32) -> u32 {
+    if held(proposal, situation, Direction::In) {
         return 0;
     }
     let mut allowed = wanted;
-    for (scope, brakes, used) in scopes(inputs) {
+    for (scope, brakes, used) in scopes(situation) {
         let size = match scope {
-            BrakeScope::Fleet => inputs.inventory.capacity(),
-            BrakeScope::Account => inputs.inventory.account_size,
+            BrakeScope::Fleet => situation.census.capacity,
+            BrakeScope::Account => situation.census.account_size,
         };
         let Some(limit) = brakes.removals_allowed(size, used) else { continue };
         let left = limit.saturating_sub(used.removals);
@@ -122,17 +115,17 @@ fn removals(proposal: &mut Proposal, inputs: &Inputs, wanted: u32) -> u32 {
     allowed
 }
 
-fn scopes(inputs: &Inputs) -> [(BrakeScope, Brakes, Amounts); 2] {
-    let Inputs { fleet, spent, .. } = inputs;
+fn scopes(situation: &Situation<'_>) -> [(BrakeScope, Brakes, Amounts); 2] {
+    let Situation { fleet, spent, .. } = situation;
     [
         (BrakeScope::Fleet, fleet.brakes, spent.fleet),
         (BrakeScope::Account, fleet.account_brakes, spent.account),
     ]
 }
 
-fn held(proposal: &mut Proposal, inputs: &Inputs, direction: Direction) -> bool {
-    let id = &inputs.fleet.id;
-    let hold = inputs.holds.iter().find(|hold| hold.keeps(id, direction, inputs.now));
+fn held(proposal: &mut Proposal, situation: &Situation<'_>, direction: Direction) -> bool {
+    let id = &situation.fleet.id;
+    let hold = situation.holds.iter().find(|hold| hold.keeps(id, direction, situation.now));
     let Some(hold) = hold else { return false };
     proposal.block(Reason::Held { hold: hold.clone() });
     proposal.counterfactuals.push(Counterfactual::After { direction, until: hold.until });

@@ -3,12 +3,12 @@
 //! The largest wish for more wins. Instances are removed only when no rule wants more, none wants
 //! to stay and none lacks its signal; then the most careful wish counts.
 
-use crate::model::{Reason, Short};
+use crate::model::{Reason, Short, Situation};
 
-use super::{Opinion, Proposal, Pull, Situation};
+use super::{Opinion, Proposal, Pull};
 
 pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Proposal {
-    let current = situation.current;
+    let current = situation.census.capacity;
     let mut proposal = Proposal {
         current,
         recommended: current,
@@ -45,10 +45,10 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
 /// A size that was decided and is not reached through no decision of ours. What a lost zone held is
 /// lost for as long as the zone is, although its instances are still listed.
 fn standing(situation: &Situation<'_>) -> Option<(u32, Short)> {
-    let history = situation.history;
-    let lost = !situation.inputs.inventory.lost_zones.is_empty();
-    let of_zone = lost.then_some((history.last_desired, Short::Lost));
-    let known = history.standing.map(|standing| (standing.target, standing.why));
+    let past = &situation.past;
+    let lost = !situation.census.lost_zones.is_empty();
+    let of_zone = lost.then_some((past.last_desired, Short::Lost));
+    let known = past.standing.map(|standing| (standing.target, standing.why));
     known.into_iter().chain(of_zone).max_by_key(|(target, _)| *target)
 }
 

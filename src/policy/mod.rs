@@ -18,8 +18,8 @@ mod threshold;
 use cloud::Timestamp;
 
 use crate::model::{
-    Counterfactual, Decision, Direction, History, Inputs, Inventory, Measured, Reason, Rule,
-    SampleWindow, SignalName, Signals, tags,
+    Counterfactual, Decision, Direction, Measured, Memories, Reason, RuleKind, RuleMemory,
+    SampleWindow, SignalName, Situation,
 };
 
 /// What one rule wants.
@@ -70,17 +70,6 @@ impl Proposal {
     }
 }
 
-/// What every rule may look at.
-struct Situation<'a> {
-    current: u32,
-    now: Timestamp,
-    in_service: u32,
-    ends: Ends,
-    signals: &'a Signals,
-    history: &'a History,
-    inputs: &'a Inputs,
-}
-
 /// When the last actions ended, from the journal or, where it is newer (a lost journal, another
 /// replica), from the `scale-timestamp` tags.
 #[derive(Debug, Clone, Copy)]
@@ -91,45 +80,45 @@ struct Ends {
     began: Timestamp,
 }
 
-/// Decides for one fleet.
+/// Decides for one fleet: what to do, and what each rule is to be given back at the next tick.
 #[must_use]
-pub fn decide(inputs: &Inputs) -> Decision {
-    let Inputs { now, inventory, signals, history, .. } = inputs;
-    let situation = Situation {
-        current: inventory.capacity(),
-        now: *now,
-        in_service: inventory.in_service(),
-        ends: Ends::of(inventory, history, *now),
-        signals,
-        history,
-        inputs,
-    };
-    let opinions: Vec<Opinion> = inputs
-        .fleet
-        .rules
-        .iter()
-        .map(|rule| match rule {
-            Rule::Threshold(rule) => threshold::opinion(rule, &situation),
-        })
-        .collect();
-    let mut proposal = combine::combine(&opinions, &situation);
-    steady::fall_back(&mut proposal, inputs);
-    steady::stabilize(&mut proposal, inputs);
-    let goal = guard::guard(&mut proposal, inputs);
-    brake::decision(proposal, goal, inputs)
+pub fn decide(situation: &Situation<'_>) -> (Decision, Memories) {
+    let mut memories = Memories::new();
+    let mut opinions = Vec::with_capacity(situation.fleet.rules.len());
+    for rule in &situation.fleet.rules {
+        let opinion = match &rule.kind {
+            RuleKind::Threshold(rule) => threshold::opinion(rule, situation),
+        };
+        let before = situation.memory.get(&rule.name);
+        let wants = opinion.pull.wants(situation.census.capacity);
+        memories.insert(rule.name.clone(), RuleMemory::after(before, wants, situation.now));
+        opinions.push(opinion);
+    }
+    let mut proposal = combine::combine(&opinions, situation);
+    steady::fall_back(&mut proposal, situation);
+    steady::stabilize(&mut proposal, situation);
+    let goal = guard::guard(&mut proposal, situation);
+    (brake::decision(proposal, goal, situation), memories)
+}
+
+impl Pull {
+    /// The size that it comes to, when there are `current`.
+    fn wants(self, current: u32) -> Option<u32> {
+        match self {
+            Pull::Out(size) | Pull::In(size) => Some(size),
+            Pull::Stay => Some(current),
+            Pull::Neutral | Pull::Abstain => None,
+        }
+    }
 }
 
 impl Ends {
-    fn of(inventory: &Inventory, history: &History, now: Timestamp) -> Ends {
-        let tagged = inventory.members.iter().filter_map(|member| {
-            let text = member.instance.tags.get(tags::TIMESTAMP)?;
-            // A time stamp ahead of our clock must not stretch a cool-down without end.
-            text.parse::<Timestamp>().ok().map(|at| at.min(now))
-        });
+    fn of(situation: &Situation<'_>) -> Ends {
+        let past = &situation.past;
         Ends {
-            out: history.last_out.into_iter().chain(tagged).max(),
-            in_: history.last_in,
-            began: history.began.unwrap_or(now),
+            out: past.last_out.max(situation.census.last_launch),
+            in_: past.last_in,
+            began: past.began.unwrap_or(situation.now),
         }
     }
 }
@@ -139,19 +128,25 @@ impl Situation<'_> {
     fn measured(&self, signal: &SignalName) -> Option<Measured> {
         let sample = self.signals.get(signal)?.as_ref().ok()?;
         let true_at = cloud::clock::before(self.now, sample.age.get());
-        let first = self.history.in_service.is_empty();
-        let in_service = self.history.in_service_at(true_at).or(first.then_some(self.in_service));
-        Some(Measured::of(sample, self.now, in_service))
+        let first = self.past.in_service.is_empty();
+        let serve = first.then_some(self.census.in_service);
+        Some(Measured::of(sample, self.now, self.past.in_service_at(true_at).or(serve)))
     }
 
-    /// The samples of `signal` that count, this tick's included.
-    fn window(&self, signal: &SignalName) -> SampleWindow {
-        let memory = self.history.signals.get(signal);
-        let mut window = memory.map(|memory| memory.window.clone()).unwrap_or_default();
-        if let Some(sample) = self.measured(signal) {
-            window.push(sample, self.history.last_action());
-        }
-        window
+    /// The samples of `signal` since the last action, newest first, `measured` of this tick included.
+    fn run<'b>(
+        &'b self,
+        signal: &SignalName,
+        measured: &'b Measured,
+    ) -> impl Iterator<Item = &'b Measured> {
+        let window = self.past.signals.get(signal).map(|memory| &memory.window);
+        let acted = self.past.last_action();
+        let counts = match window {
+            Some(window) => window.takes(measured, acted),
+            None => SampleWindow::default().takes(measured, acted),
+        };
+        let earlier = window.into_iter().flat_map(SampleWindow::newest_first);
+        Some(measured).filter(|_| counts).into_iter().chain(earlier)
     }
 
     /// Why nothing may happen in `direction` now, if so.
@@ -160,16 +155,17 @@ impl Situation<'_> {
     /// either direction: to remove what was bought a minute ago is the flapping that a cool-down
     /// is for.
     fn cooling(&self, direction: Direction, cooldown: std::time::Duration) -> Option<Reason> {
+        let ends = Ends::of(self);
         let last = match direction {
-            Direction::Out => self.ends.out,
-            Direction::In => self.ends.in_.max(self.ends.out),
+            Direction::Out => ends.out,
+            Direction::In => ends.in_.max(ends.out),
         };
         let until = last.map(|at| cloud::clock::after(at, cooldown));
         if let Some(until) = until.filter(|until| self.now < *until) {
             return Some(Reason::CoolingDown { direction, until });
         }
-        if direction == Direction::In && self.ends.in_.is_none() {
-            let until = cloud::clock::after(self.ends.began, cooldown);
+        if direction == Direction::In && ends.in_.is_none() {
+            let until = cloud::clock::after(ends.began, cooldown);
             return (self.now < until).then_some(Reason::NoRecordYet { until });
         }
         None

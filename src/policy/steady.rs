@@ -3,14 +3,14 @@
 
 use cloud::clock;
 
-use crate::model::{Counterfactual, Direction, Inputs, OnMissing, Reason, Rule};
+use crate::model::{Counterfactual, Direction, OnMissing, Reason, Rule, Situation};
 
 use super::Proposal;
 
 /// A signal that has been missing for longer than its data may be old raises the fleet to its
 /// fallback, if that is more.
-pub(super) fn fall_back(proposal: &mut Proposal, inputs: &Inputs) {
-    let Inputs { fleet, history, signals, now, .. } = inputs;
+pub(super) fn fall_back(proposal: &mut Proposal, situation: &Situation<'_>) {
+    let Situation { fleet, past, signals, now, .. } = situation;
     let read: Vec<_> = fleet.rules.iter().flat_map(Rule::signals).collect();
     for (signal, spec) in fleet.signals.iter().filter(|(signal, _)| read.contains(signal)) {
         let OnMissing::Fallback(to) = spec.on_missing else { continue };
@@ -18,7 +18,7 @@ pub(super) fn fall_back(proposal: &mut Proposal, inputs: &Inputs) {
             continue;
         }
         // One lost answer is no reason to buy.
-        let since = history.signals.get(signal).and_then(|memory| memory.missing_since);
+        let since = past.signals.get(signal).and_then(|memory| memory.missing_since);
         if since.is_none_or(|since| clock::age(*now, since) < spec.max_age.get()) {
             continue;
         }
@@ -31,15 +31,15 @@ pub(super) fn fall_back(proposal: &mut Proposal, inputs: &Inputs) {
 }
 
 /// A scale-in takes the highest size that was recommended within the window.
-pub(super) fn stabilize(proposal: &mut Proposal, inputs: &Inputs) {
-    let Inputs { fleet, history, now, .. } = inputs;
+pub(super) fn stabilize(proposal: &mut Proposal, situation: &Situation<'_>) {
+    let Situation { fleet, past, now, .. } = situation;
     let window = fleet.stabilization.get();
     if proposal.desired >= proposal.current || window.is_zero() {
         return;
     }
     // A size was recommended from its own time until the next one's.
-    let ends = history.recommended.iter().skip(1).map(|(at, _)| *at).chain([*now]);
-    let within = history
+    let ends = past.recommended.iter().skip(1).map(|(at, _)| *at).chain([*now]);
+    let within = past
         .recommended
         .iter()
         .zip(ends)

@@ -11,7 +11,6 @@ use std::time::Duration;
 use cloud::clock;
 use proptest::prelude::*;
 
-use super::decide;
 use crate::model::fixtures::{self, CPU, ago, now, running};
 use crate::model::*;
 
@@ -20,12 +19,17 @@ fn fleet(min: u32, max: u32) -> Fleet {
 }
 
 fn rule(out_by: u32, in_by: u32) -> Rule {
-    Rule::Threshold(Threshold {
+    named(Threshold {
         signal: CPU.into(),
         scale_out: Some(ScaleOut { above: 75.0, samples: 2, by: Step::Count(out_by) }),
         scale_in: Some(ScaleIn { below: 30.0, samples: 3, by: Step::Count(in_by) }),
         cooldown: Cooldown { out: Span::secs(180), learned_out: false, in_: Span::secs(300) },
     })
+}
+
+fn named(rule: Threshold) -> Rule {
+    let kind = RuleKind::Threshold(rule);
+    Rule { name: kind.default_name(), kind }
 }
 
 /// A reading of `value` that is `age` seconds old, by a source whose clock is ours.
@@ -48,6 +52,11 @@ fn seen(values: &[f64]) -> (History, Signals) {
     (history, [(CPU.into(), reading(*newest, 0))].into())
 }
 
+/// What comes of `inputs`, without what the rules remember.
+fn decide(inputs: &Inputs) -> Decision {
+    super::decide(&inputs.situation(&inputs.census())).0
+}
+
 fn inputs(fleet: &Fleet, inventory: &Inventory, signals: &Signals, history: &History) -> Inputs {
     let inputs = fixtures::inputs(fleet.clone(), inventory.clone(), history.clone());
     Inputs { signals: signals.clone(), ..inputs }
@@ -61,7 +70,7 @@ fn decided(fleet: &Fleet, inventory: &Inventory, signals: &Signals, history: &Hi
 fn of_several_rules_the_largest_wish_wins_and_one_veto_keeps_the_fleet() {
     let queue: SignalName = "queue".into();
     let adds_only = |samples| {
-        Rule::Threshold(Threshold {
+        named(Threshold {
             signal: queue.clone(),
             scale_out: Some(ScaleOut { above: 100.0, samples, by: Step::Percent(100.0) }),
             scale_in: None,
@@ -113,7 +122,7 @@ proptest! {
     ) {
         let mut fleet = fleet(min, min + span);
         {
-            let Rule::Threshold(rule) = &mut fleet.rules[0];
+            let RuleKind::Threshold(rule) = &mut fleet.rules[0].kind;
             rule.scale_out = Some(ScaleOut { above: 75.0, samples: 1, by: Step::Percent(percent) });
         }
         let (history, _) = seen(&values);
@@ -149,6 +158,21 @@ proptest! {
         let (history, signals) = seen(&values);
         let once = decided(&fleet(2, 10), &running(4), &signals, &history);
         prop_assert_eq!(once, decided(&fleet(2, 10), &running(4), &signals, &history));
+    }
+}
+
+#[test]
+fn inputs_that_were_recorded_before_rules_had_names_lead_to_the_same_decision() {
+    for inputs in [busy(), idle()] {
+        let mut record = serde_json::to_value(&inputs).expect("a record");
+        let rule = record["fleet"]["rules"][0].as_object_mut().expect("a rule");
+        assert!(rule.remove("name").is_some());
+        let history = record["history"].as_object_mut().expect("a history");
+        assert!(history.remove("memory").is_some());
+        let signal = history["signals"][CPU].as_object_mut().expect("a signal");
+        assert!(signal.remove("series").is_some());
+        let early: Inputs = serde_json::from_value(record).expect("readable");
+        assert_eq!(decide(&early), decide(&inputs));
     }
 }
 

@@ -6,11 +6,11 @@
 //! its answer boots.
 
 use crate::model::{
-    Counterfactual, Coverage, Direction, Gap, Measured, Reason, SampleWindow, SignalName, Step,
+    Counterfactual, Coverage, Direction, Gap, Measured, Reason, SignalName, Situation, Step,
     Threshold,
 };
 
-use super::{Opinion, Pull, Situation};
+use super::{Opinion, Pull};
 
 /// One side of the rule, seen from its own direction.
 struct Side {
@@ -34,10 +34,9 @@ pub(super) fn opinion(rule: &Threshold, situation: &Situation<'_>) -> Opinion {
     let Some(measured) = situation.measured(&signal) else {
         return missing(signal, situation, blank);
     };
-    let window = situation.window(&signal);
     let value = measured.value;
     match rule.sides().into_iter().find(|side| side.is_past(value)) {
-        Some(side) => side.opinion(&window, &measured, situation, blank),
+        Some(side) => side.opinion(&measured, situation, blank),
         None => Opinion {
             pull: if rule.scale_in.is_some() { Pull::Stay } else { Pull::Neutral },
             reasons: vec![Reason::WithinBand { signal: signal.clone(), value }],
@@ -96,13 +95,7 @@ impl Side {
     }
 
     /// The newest sample is past the bound: how long is the run, and may the rule act?
-    fn opinion(
-        &self,
-        window: &SampleWindow,
-        measured: &Measured,
-        situation: &Situation<'_>,
-        blank: Opinion,
-    ) -> Opinion {
+    fn opinion(&self, measured: &Measured, situation: &Situation<'_>, blank: Opinion) -> Opinion {
         let signal = blank.signal.clone();
         // Few instances that report high load are a reason for more; few that report none are no
         // reason for fewer.
@@ -118,11 +111,11 @@ impl Side {
         }
         let (from, target) = self.target(measured, situation);
         let answered = match self.direction {
-            Direction::Out => target <= situation.current,
-            Direction::In => target >= situation.current,
+            Direction::Out => target <= situation.census.capacity,
+            Direction::In => target >= situation.census.capacity,
         };
         if answered {
-            let (measured_with, capacity) = (from, situation.current);
+            let (measured_with, capacity) = (from, situation.census.capacity);
             let reason = Reason::Answered { signal, measured_with, capacity };
             return Opinion {
                 pull: Pull::Stay,
@@ -136,7 +129,7 @@ impl Side {
                 && (self.direction == Direction::Out
                     || partial(&signal, sample, situation).is_none())
         };
-        let run = window.newest_first().take_while(counts).count();
+        let run = situation.run(&signal, measured).take_while(counts).count();
         let have = u32::try_from(run).unwrap_or(u32::MAX);
         if have < self.samples {
             let reason = Reason::RunIncomplete {
@@ -159,7 +152,7 @@ impl Side {
         }
         let counted_from = match self.direction {
             Direction::Out => from,
-            Direction::In => from.max(situation.current),
+            Direction::In => from.max(situation.census.capacity),
         };
         let reason = Reason::Crossed {
             signal,
@@ -168,7 +161,7 @@ impl Side {
             bound: self.bound,
             samples: self.samples,
             by: self.by,
-            from: Some(counted_from).filter(|from| *from != situation.current),
+            from: Some(counted_from).filter(|from| *from != situation.census.capacity),
         };
         let cooling = situation.cooling(self.direction, self.cooldown);
         let counterfactuals = match &cooling {
@@ -194,11 +187,11 @@ impl Side {
     /// Out: from the instances that carried the load that was measured. In: likewise, but never
     /// from fewer than there are, since low load on few instances is lower still on more.
     fn target(&self, measured: &Measured, situation: &Situation<'_>) -> (u32, u32) {
-        let then = measured.in_service.unwrap_or(situation.current);
+        let then = measured.in_service.unwrap_or(situation.census.capacity);
         match self.direction {
             Direction::Out => (then, then.saturating_add(self.by.of(then))),
             Direction::In => {
-                let from = then.max(situation.current);
+                let from = then.max(situation.census.capacity);
                 (then, from.saturating_sub(self.by.of(from)))
             }
         }
@@ -211,11 +204,11 @@ impl Side {
 
 /// Why `sample` says too little about the fleet, if so.
 fn partial(signal: &SignalName, sample: &Measured, situation: &Situation<'_>) -> Option<Reason> {
-    let spec = situation.inputs.fleet.signals.get(signal)?;
+    let spec = situation.fleet.signals.get(signal)?;
     let min_coverage = match spec.coverage {
         Coverage::AtLeast(share) => share,
         Coverage::Auto(share) => {
-            let memory = situation.history.signals.get(signal)?;
+            let memory = situation.past.signals.get(signal)?;
             memory.is_per_instance(situation.now).then_some(share)?
         }
     };

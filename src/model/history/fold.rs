@@ -98,6 +98,12 @@ impl History {
             };
             ticked.current < standing.target && clock::age(at, standing.since) < forgotten
         });
+        for (rule, memory) in &ticked.memory {
+            match memory {
+                Some(memory) => drop(self.memory.insert(rule.clone(), memory.clone())),
+                None => drop(self.memory.remove(rule)),
+            }
+        }
         step(&mut self.in_service, at, ticked.in_service, IN_SERVICE_KEPT);
         step(&mut self.recommended, at, ticked.recommended, RECOMMENDED_KEPT);
     }

@@ -190,7 +190,7 @@ fn samples_that_were_measured_before_an_action_do_not_count_after_it() {
     // It arrives now, and was true before the action: the metric lags.
     let late = [(CPU.into(), reading(90.0, 40))].into();
     let mut fleet = fleet(2, 10);
-    let Rule::Threshold(rule) = &mut fleet.rules[0];
+    let RuleKind::Threshold(rule) = &mut fleet.rules[0].kind;
     rule.cooldown.out = Span::secs(0);
     rule.scale_out = Some(ScaleOut { above: 75.0, samples: 1, by: Step::Count(2) });
     let decision = decided(&fleet, &running(4), &late, &history);
@@ -256,7 +256,7 @@ fn what_was_learned_takes_the_place_of_what_was_left_out() {
     }
     history.signals.insert(CPU.into(), SignalMemory { lag, ..SignalMemory::default() });
     let out = |fleet: &Fleet| {
-        let Rule::Threshold(rule) = &fleet.rules[0];
+        let RuleKind::Threshold(rule) = &fleet.rules[0].kind;
         rule.cooldown.out
     };
     let given = fleet(2, 10);
@@ -264,11 +264,25 @@ fn what_was_learned_takes_the_place_of_what_was_left_out() {
     assert_eq!((tuned.boot_timeout, out(&tuned)), (given.boot_timeout, out(&given)));
     let mut open = fleet(2, 10);
     open.boot_timeout.learned = true;
-    let Rule::Threshold(rule) = &mut open.rules[0];
+    let RuleKind::Threshold(rule) = &mut open.rules[0].kind;
     rule.cooldown.learned_out = true;
     let tuned = open.tuned(&account, &history);
     assert_eq!(tuned.boot_timeout.span, Span::secs(204), "three times 68 s");
     assert_eq!(out(&tuned), Span::secs(148), "68 s of boot, 60 of warm-up, 20 of lag");
     let unknown = open.tuned(&Account::default(), &history);
     assert_eq!((unknown.boot_timeout.span, out(&unknown)), (open.boot_timeout.span, out(&open)));
+}
+
+#[test]
+fn a_rule_remembers_what_it_asks_for_and_since_when() {
+    let decide = |inputs: &Inputs| crate::policy::decide(&inputs.situation(&inputs.census())).1;
+    let mut inputs = busy();
+    let name = RuleName::from("threshold-cpu");
+    let memory = decide(&inputs);
+    assert_eq!(memory[&name], RuleMemory { wants: Some(6), since: now() });
+    inputs.history.memory = memory;
+    inputs.now = clock::after(now(), Duration::from_secs(15));
+    assert_eq!(decide(&inputs)[&name].since, now(), "unchanged since");
+    inputs.signals = [(CPU.into(), Err(Gap::Empty))].into();
+    assert_eq!(decide(&inputs)[&name], RuleMemory { wants: None, since: inputs.now });
 }

@@ -43,6 +43,7 @@ fn ticked(phases: &[(&str, Phase)]) -> Event {
         in_service: 3,
         recommended: 4,
         desired: 4,
+        memory: [].into(),
     }))
 }
 

@@ -1,0 +1,78 @@
+//! What a rule remembers from one tick to the next.
+//!
+//! A decision returns it, the journal keeps it with the tick, and the next decision gets it back:
+//! a restart forgets nothing, and a replay has what the decision had.
+
+use std::collections::BTreeMap;
+
+use cloud::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::RuleName;
+
+/// The memory of one rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleMemory {
+    /// The size that the rule asked for; `None` while it has no opinion.
+    pub wants: Option<u32>,
+    /// Since when it has asked for that.
+    pub since: Timestamp,
+}
+
+/// The memory of each rule of a fleet.
+pub type Memories = BTreeMap<RuleName, RuleMemory>;
+
+/// What a tick changed in the memory of rules: the new one, or `None` for a rule that is gone.
+pub type MemoryChanges = BTreeMap<RuleName, Option<RuleMemory>>;
+
+impl RuleMemory {
+    /// The memory of a rule that asks for `wants` at `now`, and remembered `before`.
+    #[must_use]
+    pub fn after(before: Option<&RuleMemory>, wants: Option<u32>, now: Timestamp) -> RuleMemory {
+        let since = before.filter(|before| before.wants == wants).map_or(now, |b| b.since);
+        RuleMemory { wants, since }
+    }
+}
+
+/// What is to be recorded so that `before` becomes `after`.
+#[must_use]
+pub fn memory_changes(before: &Memories, after: &Memories) -> MemoryChanges {
+    let gone = before.keys().filter(|name| !after.contains_key(name));
+    let changed = after.iter().filter(|(name, memory)| before.get(name) != Some(memory));
+    gone.map(|name| (name.clone(), None))
+        .chain(changed.map(|(name, memory)| (name.clone(), Some(memory.clone()))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixtures::{ago, now};
+
+    #[test]
+    fn only_what_changed_is_recorded_and_a_rule_that_is_gone_is_forgotten() {
+        let memory = |wants, since| RuleMemory { wants, since };
+        let before: Memories = [
+            ("same".into(), memory(Some(4), ago(60))),
+            ("other".into(), memory(Some(4), ago(60))),
+            ("gone".into(), memory(None, ago(60))),
+        ]
+        .into();
+        let after: Memories = ["same", "other", "new"]
+            .into_iter()
+            .map(|name| {
+                let wants = if name == "same" { Some(4) } else { Some(6) };
+                (name.into(), RuleMemory::after(before.get(&name.into()), wants, now()))
+            })
+            .collect();
+        let changes = memory_changes(&before, &after);
+        let expected: MemoryChanges = [
+            ("other".into(), Some(memory(Some(6), now()))),
+            ("new".into(), Some(memory(Some(6), now()))),
+            ("gone".into(), None),
+        ]
+        .into();
+        assert_eq!(changes, expected);
+        assert_eq!(after[&"same".into()].since, ago(60), "since when it has asked for that");
+    }
+}
