@@ -71,12 +71,11 @@ fn year(fleet: &Fleet) -> u32 {
             census: &census,
             signals: &signals,
             past,
-            memory: &memory,
             account: &account,
             holds: &[],
             spent: Spent::default(),
         };
-        let (decision, remembered) = policy::decide(&situation);
+        let (decision, remembered) = policy::decide(&situation, memory);
         memory = remembered;
         acted += u32::from(decision.add + decision.remove > 0);
         census.capacity = census.capacity + decision.add - decision.remove;

@@ -90,7 +90,8 @@ fn describe(decided: &Decided, fleet: &FleetId) {
 
 /// Decides and plans once more, and says what came of it.
 fn compare(decided: &Decided, inputs: &Inputs) -> Exit {
-    let (decision, _) = policy::decide(&inputs.situation(&inputs.census()));
+    let (decision, _) =
+        policy::decide(&inputs.situation(&inputs.census()), inputs.history.memory.clone());
     let plan = plan::plan(inputs, &decision);
     let before = [text(&decided.decision), text(&decided.plan)];
     let after = [text(&decision), text(&plan)];

@@ -154,7 +154,8 @@ async fn see(
         holds: holds.clone(),
         spent: *spent,
     };
-    let (decision, memory) = policy::decide(&inputs.situation(&inputs.census()));
+    let remembered = inputs.history.memory.clone();
+    let (decision, memory) = policy::decide(&inputs.situation(&inputs.census()), remembered);
     let plan = plan::plan(&inputs, &decision);
     Ok(Seen { inputs, news, decision, memory, plan })
 }

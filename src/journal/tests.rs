@@ -401,7 +401,7 @@ async fn a_decision_is_read_back_with_its_inputs_by_the_beginning_of_its_id() {
     let (journal, _) = journal(store, "one");
     journal.tend(&[web()]).await.expect("tended");
     let inputs = fixtures::inputs(fixtures::fleet(1, 9), fixtures::running(3), History::default());
-    let (decision, _) = crate::policy::decide(&inputs.situation(&inputs.census()));
+    let (decision, _) = crate::policy::decide(&inputs.situation(&inputs.census()), [].into());
     let plan = crate::plan::plan(&inputs, &decision);
     let id = DecisionId(inputs.entropy.uuid(0));
     let decided = crate::model::Decided { id, at: now(), decision, plan };

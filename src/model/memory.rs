@@ -26,11 +26,18 @@ pub type Memories = BTreeMap<RuleName, RuleMemory>;
 pub type MemoryChanges = BTreeMap<RuleName, Option<RuleMemory>>;
 
 impl RuleMemory {
-    /// The memory of a rule that asks for `wants` at `now`, and remembered `before`.
+    /// The memory of a rule that asks for `wants` since `now`.
     #[must_use]
-    pub fn after(before: Option<&RuleMemory>, wants: Option<u32>, now: Timestamp) -> RuleMemory {
-        let since = before.filter(|before| before.wants == wants).map_or(now, |b| b.since);
-        RuleMemory { wants, since }
+    pub fn new(wants: Option<u32>, now: Timestamp) -> RuleMemory {
+        RuleMemory { wants, since: now }
+    }
+
+    /// The rule asks for `wants` at `now`.
+    pub fn ask(&mut self, wants: Option<u32>, now: Timestamp) {
+        if self.wants != wants {
+            self.wants = wants;
+            self.since = now;
+        }
     }
 }
 
@@ -58,13 +65,12 @@ mod tests {
             ("gone".into(), memory(None, ago(60))),
         ]
         .into();
-        let after: Memories = ["same", "other", "new"]
-            .into_iter()
-            .map(|name| {
-                let wants = if name == "same" { Some(4) } else { Some(6) };
-                (name.into(), RuleMemory::after(before.get(&name.into()), wants, now()))
-            })
-            .collect();
+        let mut after = before.clone();
+        after.remove(&"gone".into());
+        after.insert("new".into(), RuleMemory::new(Some(6), now()));
+        for (name, memory) in &mut after {
+            memory.ask(if name.0 == "same" { Some(4) } else { Some(6) }, now());
+        }
         let changes = memory_changes(&before, &after);
         let expected: MemoryChanges = [
             ("other".into(), Some(memory(Some(6), now()))),

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use cloud::Timestamp;
 
 use super::{
-    Account, Census, Failures, Fleet, History, Hold, Inputs, Memories, SignalMemory, SignalName,
-    Signals, Spent, Standing,
+    Account, Census, Failures, Fleet, History, Hold, Inputs, SignalMemory, SignalName, Signals,
+    Spent, Standing,
 };
 
 /// One fleet at one moment.
@@ -19,8 +19,6 @@ pub struct Situation<'a> {
     pub census: &'a Census,
     pub signals: &'a Signals,
     pub past: Past<'a>,
-    /// What each rule returned at the last tick.
-    pub memory: &'a Memories,
     pub account: &'a Account,
     /// Those that concern the fleet.
     pub holds: &'a [Hold],
@@ -84,7 +82,8 @@ impl Inputs {
         Census::of(&self.inventory, &self.history, self.now)
     }
 
-    /// These inputs as the policy takes them, with the `census` of them.
+    /// These inputs as the policy takes them, with the `census` of them. What rules remember is in
+    /// `history.memory`.
     #[must_use]
     pub fn situation<'a>(&'a self, census: &'a Census) -> Situation<'a> {
         Situation {
@@ -93,7 +92,6 @@ impl Inputs {
             census,
             signals: &self.signals,
             past: Past::of(&self.history),
-            memory: &self.history.memory,
             account: &self.account,
             holds: &self.holds,
             spent: self.spent,

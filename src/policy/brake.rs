@@ -21,7 +21,7 @@ pub(super) fn decision(mut proposal: Proposal, goal: u32, situation: &Situation<
         remove = removals(&mut proposal, situation, remove);
     }
     // An inventory that is not believed is no reason to forget what was decided.
-    let doubted = !situation.census.doubt.is_none();
+    let doubted = situation.census.doubt.is_some();
     let goal = if doubted { goal.max(situation.past.last_desired) } else { goal };
     let Proposal { recommended, reasons, blocked_by, counterfactuals, .. } = proposal;
     Decision {

@@ -80,25 +80,29 @@ struct Ends {
     began: Timestamp,
 }
 
-/// Decides for one fleet: what to do, and what each rule is to be given back at the next tick.
+/// Decides for one fleet. `memory` is what this returned at the last tick: a rule that is not in it
+/// begins anew. Returns the decision, and what the next tick is to be given.
 #[must_use]
-pub fn decide(situation: &Situation<'_>) -> (Decision, Memories) {
-    let mut memories = Memories::new();
+pub fn decide(situation: &Situation<'_>, mut memory: Memories) -> (Decision, Memories) {
+    let rules = &situation.fleet.rules;
+    memory.retain(|name, _| rules.iter().any(|rule| rule.name == *name));
     let mut opinions = Vec::with_capacity(situation.fleet.rules.len());
     for rule in &situation.fleet.rules {
         let opinion = match &rule.kind {
             RuleKind::Threshold(rule) => threshold::opinion(rule, situation),
         };
-        let before = situation.memory.get(&rule.name);
         let wants = opinion.pull.wants(situation.census.capacity);
-        memories.insert(rule.name.clone(), RuleMemory::after(before, wants, situation.now));
+        match memory.get_mut(&rule.name) {
+            Some(remembered) => remembered.ask(wants, situation.now),
+            None => drop(memory.insert(rule.name.clone(), RuleMemory::new(wants, situation.now))),
+        }
         opinions.push(opinion);
     }
     let mut proposal = combine::combine(&opinions, situation);
     steady::fall_back(&mut proposal, situation);
     steady::stabilize(&mut proposal, situation);
     let goal = guard::guard(&mut proposal, situation);
-    (brake::decision(proposal, goal, situation), memories)
+    (brake::decision(proposal, goal, situation), memory)
 }
 
 impl Pull {

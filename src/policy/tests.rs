@@ -54,7 +54,7 @@ fn seen(values: &[f64]) -> (History, Signals) {
 
 /// What comes of `inputs`, without what the rules remember.
 fn decide(inputs: &Inputs) -> Decision {
-    super::decide(&inputs.situation(&inputs.census())).0
+    super::decide(&inputs.situation(&inputs.census()), inputs.history.memory.clone()).0
 }
 
 fn inputs(fleet: &Fleet, inventory: &Inventory, signals: &Signals, history: &History) -> Inputs {

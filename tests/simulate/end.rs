@@ -122,7 +122,8 @@ fn replay(driver: &Driver) -> Result<(), String> {
         let bytes = block_on(memory.inputs(decided.id.0)).map_err(|error| error.to_string())?;
         let bytes = bytes.ok_or_else(|| format!("decision {} has no inputs", decided.id))?;
         let inputs = codec::decode_inputs(&bytes).map_err(|error| error.to_string())?;
-        let (decision, _) = policy::decide(&inputs.situation(&inputs.census()));
+        let (decision, _) =
+            policy::decide(&inputs.situation(&inputs.census()), inputs.history.memory.clone());
         let plan = plan::plan(&inputs, &decision);
         let text = |value: &dyn erased::Json| value.json();
         if text(&decision) != text(&decided.decision) || text(&plan) != text(&decided.plan) {

@@ -275,7 +275,10 @@ fn what_was_learned_takes_the_place_of_what_was_left_out() {
 
 #[test]
 fn a_rule_remembers_what_it_asks_for_and_since_when() {
-    let decide = |inputs: &Inputs| crate::policy::decide(&inputs.situation(&inputs.census())).1;
+    let decide = |inputs: &Inputs| {
+        let remembered = inputs.history.memory.clone();
+        crate::policy::decide(&inputs.situation(&inputs.census()), remembered).1
+    };
     let mut inputs = busy();
     let name = RuleName::from("threshold-cpu");
     let memory = decide(&inputs);
