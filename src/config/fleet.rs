@@ -103,6 +103,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
             bounds: bounds?,
             warmup,
             boot_timeout,
+            boot_timeouts: [].into(),
             ready_timeout,
             stabilization,
             launch_failures,

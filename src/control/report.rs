@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Class, Mutation, Timestamp, clock};
+use cloud::{Class, Concerns, Mutation, Timestamp, clock};
 use serde::Serialize;
 
 use crate::execute::{Outcome, Settled};
@@ -167,15 +167,17 @@ impl TickReport {
         }
     }
 
-    /// Whether the next place should be tried at once instead of an interval later: a launch found
-    /// no capacity, or not enough, or a probe found some again.
+    /// Whether the next place should be tried at once instead of an interval later: a launch was
+    /// refused for what another place may accept, got too little, or a probe found stock again.
     #[must_use]
     pub fn wants_another_tick(&self) -> bool {
         // Outcomes stand in the order of their actions.
         self.plan.actions.iter().zip(&self.outcomes).any(|(action, outcome)| {
             let Outcome::Sent { settlement, .. } = outcome else { return false };
             match (settlement, &action.mutation) {
-                (Settlement::Failed { class: Class::NoCapacity, .. }, _) => true,
+                (Settlement::Failed { .. }, Mutation::Launch(_)) => {
+                    settlement.concerns().is_some_and(Concerns::is_local)
+                }
                 (Settlement::Launched { .. }, Mutation::Launch(launch)) => {
                     self.plan.more_at_once || settlement.launched() < launch.amount
                 }

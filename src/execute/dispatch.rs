@@ -14,7 +14,9 @@ use cloud::{
 };
 
 use crate::journal::{Intended, Journal, JournalError, Lease};
-use crate::model::{Action, Direction, Inputs, Intent, IntentId, Refusal, Settlement, clock_time};
+use crate::model::{
+    About, Action, Direction, Inputs, Intent, IntentId, Refusal, Settlement, clock_time,
+};
 
 use super::{Outcome, facts, spend};
 
@@ -267,9 +269,19 @@ fn failure(error: &Error, in_time: bool, again: bool) -> Settlement {
         _ if again => Settlement::Open { message, repeat: may_change },
         // Not the configuration's fault: our time was over.
         Class::Permanent if !in_time && matches!(error.kind, Kind::NotSent { .. }) => {
-            Settlement::Failed { class: Class::Transient, message }
+            Settlement::failed(Class::Transient, message)
         }
-        class => Settlement::Failed { class, message },
+        class => Settlement::Failed { class, message, about: about(error) },
+    }
+}
+
+/// What a refusal by the provider is about.
+fn about(error: &Error) -> Option<About> {
+    match &error.kind {
+        Kind::Refused { code, concerns, .. } => {
+            Some(About { code: code.clone(), concerns: *concerns })
+        }
+        _ => None,
     }
 }
 

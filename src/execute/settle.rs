@@ -74,10 +74,10 @@ pub async fn settle(
                 settle_launch(live, look, errand, open, launch, now).await?
             }
             // Tagging again does no harm: it is planned from what the tags are then.
-            Mutation::Tag { .. } => Some(Found::Seen(Settlement::Failed {
-                class: Class::Transient,
-                message: "the tags are looked at again".to_owned(),
-            })),
+            Mutation::Tag { .. } => Some(Found::Seen(Settlement::failed(
+                Class::Transient,
+                "the tags are looked at again",
+            ))),
             Mutation::Start { ids } => {
                 settle_batch(live, look, errand, open, ids, now, |status| {
                     matches!(status, Some(Status::Pending | Status::Starting | Status::Running))
@@ -140,8 +140,7 @@ async fn settle_launch(
         return Ok(None);
     }
     Ok(Some(Found::Seen(if found.is_empty() {
-        let message = "no instance carries its intent".to_owned();
-        Settlement::Failed { class: Class::Transient, message }
+        Settlement::failed(Class::Transient, "no instance carries its intent")
     } else {
         Settlement::Launched { ids: found }
     })))

@@ -92,11 +92,17 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
     let mut survey = Survey { inventory: empty(now, history), news: News::default() };
     for instance in current {
         let up = heard.map(|heard| heard.hears(instance));
+        let of_type = fleet.boot_timeouts.get(&instance.instance_type);
+        let limits = Limits {
+            boot_timeout: of_type.map_or(limits.boot_timeout, |timeout| timeout.get()),
+            ..limits
+        };
         let phase = phase_of(instance, up, history, limits, now);
         let tracked = history.instances.get(&instance.id);
         if tracked.map(|tracked| tracked.phase) != Some(phase) {
             survey.news.phases.insert(instance.id.clone(), phase);
             survey.news.facts.extend(booted(instance, tracked, phase, now));
+            survey.news.facts.extend(timed_out(instance, tracked, phase, now));
         }
         let silent = tracked.is_some_and(|tracked| tracked.silent_since.is_some());
         if let Some(up) = up.filter(|up| *up == silent) {
@@ -227,6 +233,24 @@ fn booted(
     let runs = matches!(phase, Phase::Warming | Phase::InService);
     let launched_at = tracked.launched_at.filter(|_| was_booting && runs)?;
     Some(AccountEvent::Booted {
+        at: now,
+        zone: instance.zone.clone(),
+        instance_type: instance.instance_type.clone(),
+        secs: clock::age(now, launched_at).as_secs_f64(),
+    })
+}
+
+/// How long it was given to boot in vain, when that has just ended.
+fn timed_out(
+    instance: &Instance,
+    tracked: Option<&Tracked>,
+    phase: Phase,
+    now: Timestamp,
+) -> Option<AccountEvent> {
+    let tracked = tracked.filter(|tracked| tracked.phase == Phase::Booting)?;
+    let boots = matches!(instance.status, Status::Pending | Status::Starting);
+    let launched_at = tracked.launched_at.filter(|_| boots && phase == Phase::Failed)?;
+    Some(AccountEvent::TimedOut {
         at: now,
         zone: instance.zone.clone(),
         instance_type: instance.instance_type.clone(),

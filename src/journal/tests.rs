@@ -171,7 +171,7 @@ async fn what_a_replica_lost_it_neither_writes_nor_believes() {
     // The first one is paused; its lease runs out, and the second one takes it.
     second_clock.advance(Duration::from_secs(20));
     second.tend(&[web()]).await.expect("tended");
-    let settlement = Settlement::Failed { class: Class::Transient, message: "no".into() };
+    let settlement = Settlement::failed(Class::Transient, "no");
     settle(&second, 1, settlement).await;
     intend(&second, 2).await.expect("recorded");
     first_clock.set(cloud::Clock::now(&second_clock));

@@ -1,5 +1,5 @@
-//! What all fleets of an account share: places that are sold out, a stop of launches, how long
-//! boots take. A fold of facts that any fleet may add.
+//! What all fleets of an account share: places that are sold out or refused, a stop of launches, how
+//! long boots take. A fold of facts that any fleet may add.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,13 +7,19 @@ use std::time::Duration;
 use cloud::{Class, InstanceId, Timestamp, clock};
 use serde::{Deserialize, Serialize};
 
-use super::{Place, Ring};
+use super::{Place, Ring, Scope};
 
 /// A place that was sold out is left alone for 5 minutes, doubling to 30; the strikes are forgotten
 /// after 3 hours. Cluster Autoscaler's figures, proven over years.
 const COLD_FIRST: Duration = Duration::from_secs(5 * 60);
 const COLD_LONGEST: Duration = Duration::from_secs(30 * 60);
 const COLD_FORGOTTEN: Duration = Duration::from_secs(3 * 60 * 60);
+
+/// A code that nobody has described stops the account when two specs meet it within an hour: what
+/// both of them have is the account.
+const MET_ELSEWHERE: Duration = Duration::from_secs(60 * 60);
+/// A boot that timed out counts until so many have ended in time since.
+const SLOW_FORGOTTEN: u32 = 20;
 
 /// A fact about an account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,12 +29,25 @@ pub enum AccountEvent {
     SoldOut { at: Timestamp, place: Place, why: String },
     /// A place that was sold out has stock again.
     Available { at: Timestamp, place: Place },
+    /// Launches of this scope are refused, with this code of the provider's.
+    Refused { at: Timestamp, scope: Scope, code: String, why: String },
+    /// And are accepted again.
+    Accepted { at: Timestamp, scope: Scope },
     /// Quota, balance or credentials: no place would help.
-    Stopped { at: Timestamp, class: Class, message: String },
+    Stopped {
+        at: Timestamp,
+        class: Class,
+        message: String,
+        /// The provider's code, where it gave one.
+        #[serde(default)]
+        code: String,
+    },
     /// A launch succeeded again.
     Resumed { at: Timestamp },
     /// How long an instance took from the accepted launch to Running.
     Booted { at: Timestamp, zone: String, instance_type: String, secs: f64 },
+    /// An instance was not Running after this time, and was given up: a boot takes at least so long.
+    TimedOut { at: Timestamp, zone: String, instance_type: String, secs: f64 },
     /// An instance of ours that no fleet wants was found for the first time.
     StrayFound { at: Timestamp, id: InstanceId, fleet: String },
     /// It is not there any more, or wanted again.
@@ -43,15 +62,25 @@ pub enum AccountEvent {
 pub struct Account {
     #[serde(with = "pairs")]
     pub cold: BTreeMap<Place, Cold>,
+    /// What is refused for another reason than that it is sold out.
+    #[serde(with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<Scope, Cold>,
     pub stop: Option<Stop>,
+    /// How often launches were stopped, by what they were refused for. A stop that ended because
+    /// some launch succeeded does not make the next one a first one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub strikes: BTreeMap<String, Strikes>,
     /// Boot times by `zone/type`.
     pub boots: BTreeMap<String, Ring>,
+    /// Boots that took too long, likewise.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub slow: BTreeMap<String, Slow>,
     /// Since when each stray has been known.
     pub strays: BTreeMap<InstanceId, Timestamp>,
     pub audited: Option<Timestamp>,
 }
 
-/// A place that was sold out.
+/// A place that was sold out, or what else is left alone for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cold {
     pub until: Timestamp,
@@ -59,6 +88,27 @@ pub struct Cold {
     pub strikes: u32,
     pub last: Timestamp,
     pub why: String,
+    /// The provider's code, where it matters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+}
+
+/// How often in a row, and when last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strikes {
+    pub count: u32,
+    pub last: Timestamp,
+}
+
+/// Boots of one type in one zone that timed out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Slow {
+    /// Seconds: the longest that a boot was waited for in vain.
+    pub at_least: f64,
+    pub times: u32,
+    pub last: Timestamp,
+    /// Boots that ended in time since.
+    pub boots_since: u32,
 }
 
 /// Why nothing is launched in this account.
@@ -74,11 +124,11 @@ pub struct Stop {
 
 /// Whether something may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate<'a, T> {
+pub enum Gate<T> {
     Open,
     /// With one instance only: it failed before, and the pause is over.
     Probe,
-    Closed(&'a T),
+    Closed(T),
 }
 
 /// 5 minutes doubling to 30, after so many strikes before this one.
@@ -89,22 +139,43 @@ pub(crate) fn pause(strikes_before: u32) -> Duration {
 impl Account {
     pub fn apply(&mut self, event: &AccountEvent) {
         match event {
-            AccountEvent::SoldOut { at, place, why } => self.sold_out(place, *at, why),
+            AccountEvent::SoldOut { at, place, why } => {
+                // Strikes of hours ago say nothing about now.
+                self.cold.retain(|_, cold| clock::age(*at, cold.last) < COLD_FORGOTTEN);
+                let cold = Cold::again(self.cold.get(place), *at, why, "");
+                self.cold.insert(place.clone(), cold);
+            }
             AccountEvent::Available { place, .. } => drop(self.cold.remove(place)),
-            AccountEvent::Stopped { at, class, message } => {
-                let before = self.stop.as_ref();
-                let strikes = before.map_or(0, |stop| stop.strikes);
-                self.stop = Some(Stop {
-                    class: *class,
-                    message: message.clone(),
-                    since: before.map_or(*at, |stop| stop.since),
-                    until: clock::after(*at, pause(strikes)),
-                    strikes: strikes.saturating_add(1),
-                });
+            AccountEvent::Refused { at, scope, code, why } => {
+                self.refused.retain(|_, cold| clock::age(*at, cold.last) < COLD_FORGOTTEN);
+                let cold = Cold::again(self.refused.get(scope), *at, why, code);
+                self.refused.insert(scope.clone(), cold);
+            }
+            AccountEvent::Accepted { scope, .. } => drop(self.refused.remove(scope)),
+            AccountEvent::Stopped { at, class, message, code } => {
+                self.stopped(*at, *class, message, code);
             }
             AccountEvent::Resumed { .. } => self.stop = None,
             AccountEvent::Booted { zone, instance_type, secs, .. } => {
-                self.boots.entry(boot_key(zone, instance_type)).or_default().push(*secs);
+                let key = boot_key(zone, instance_type);
+                if let Some(slow) = self.slow.get_mut(&key) {
+                    slow.boots_since += 1;
+                    if slow.boots_since >= SLOW_FORGOTTEN {
+                        self.slow.remove(&key);
+                    }
+                }
+                self.boots.entry(key).or_default().push(*secs);
+            }
+            AccountEvent::TimedOut { at, zone, instance_type, secs } => {
+                let key = boot_key(zone, instance_type);
+                let before = self.slow.get(&key);
+                let slow = Slow {
+                    at_least: before.map_or(*secs, |slow| slow.at_least.max(*secs)),
+                    times: before.map_or(1, |slow| slow.times.saturating_add(1)),
+                    last: *at,
+                    boots_since: 0,
+                };
+                self.slow.insert(key, slow);
             }
             AccountEvent::StrayFound { at, id, .. } => {
                 self.strays.entry(id.clone()).or_insert(*at);
@@ -114,29 +185,51 @@ impl Account {
         }
     }
 
-    fn sold_out(&mut self, place: &Place, at: Timestamp, why: &str) {
-        // Strikes of hours ago say nothing about now.
-        self.cold.retain(|_, cold| clock::age(at, cold.last) < COLD_FORGOTTEN);
-        let strikes = self.cold.get(place).map_or(0, |cold| cold.strikes);
+    fn stopped(&mut self, at: Timestamp, class: Class, message: &str, code: &str) {
+        self.strikes.retain(|_, strikes| clock::age(at, strikes.last) < COLD_FORGOTTEN);
+        let before = self.stop.as_ref();
+        let what = if code.is_empty() { class.name() } else { code };
+        // Records of earlier versions have their strikes in the stop alone.
+        let stopped = before.filter(|stop| stop.class == class).map_or(0, |stop| stop.strikes);
+        let strikes = self.strikes.get(what).map_or(stopped, |strikes| strikes.count);
         let until = clock::after(at, pause(strikes));
-        let strikes = strikes.saturating_add(1);
-        let cold = Cold { until, strikes, last: at, why: why.to_owned() };
-        self.cold.insert(place.clone(), cold);
+        let count = strikes.saturating_add(1);
+        self.strikes.insert(what.to_owned(), Strikes { count, last: at });
+        self.stop = Some(Stop {
+            class,
+            message: message.to_owned(),
+            since: before.map_or(at, |stop| stop.since),
+            until,
+            strikes: count,
+        });
     }
 
     /// Whether `place` may be tried at `now`.
     #[must_use]
-    pub fn place(&self, place: &Place, now: Timestamp) -> Gate<'_, Cold> {
-        match self.cold.get(place) {
-            Some(cold) if now < cold.until => Gate::Closed(cold),
-            Some(cold) if clock::age(now, cold.last) < COLD_FORGOTTEN => Gate::Probe,
-            _ => Gate::Open,
-        }
+    pub fn place(&self, place: &Place, now: Timestamp) -> Gate<&Cold> {
+        self.cold.get(place).map_or(Gate::Open, |cold| cold.gate(now))
+    }
+
+    /// Whether `code`, which nobody has described, was met with another spec a short while ago.
+    #[must_use]
+    pub fn is_met_elsewhere(&self, code: &str, spec: &str, now: Timestamp) -> bool {
+        self.refused.iter().any(|(scope, cold)| {
+            cold.code == code
+                && scope.spec.as_ref().is_some_and(|other| other != spec)
+                && clock::age(now, cold.last) < MET_ELSEWHERE
+        })
+    }
+
+    /// The longest that a boot of `instance_type` was waited for in vain, in seconds.
+    #[must_use]
+    pub fn boot_at_least(&self, instance_type: &str) -> Option<f64> {
+        let of_type = self.slow.iter().filter(|(key, _)| type_of(key) == Some(instance_type));
+        of_type.map(|(_, slow)| slow.at_least).max_by(f64::total_cmp)
     }
 
     /// Whether anything may be launched at `now`.
     #[must_use]
-    pub fn launches(&self, now: Timestamp) -> Gate<'_, Stop> {
+    pub fn launches(&self, now: Timestamp) -> Gate<&Stop> {
         match &self.stop {
             Some(stop) if now < stop.until => Gate::Closed(stop),
             Some(_) => Gate::Probe,
@@ -149,7 +242,7 @@ impl Account {
     #[must_use]
     pub fn boot_quantile(&self, instance_types: &[String], part: f64) -> Option<f64> {
         let known = self.boots.iter().filter(|(key, _)| {
-            key.split_once('/').is_some_and(|(_, kind)| instance_types.iter().any(|t| t == kind))
+            type_of(key).is_some_and(|kind| instance_types.iter().any(|t| t == kind))
         });
         known.filter_map(|(_, ring)| ring.quantile(part)).max_by(f64::total_cmp)
     }
@@ -160,14 +253,46 @@ fn boot_key(zone: &str, instance_type: &str) -> String {
     format!("{zone}/{instance_type}")
 }
 
+/// The instance type that boot times are filed under.
+fn type_of(boot_key: &str) -> Option<&str> {
+    boot_key.split_once('/').map(|(_, kind)| kind)
+}
+
+impl Cold {
+    /// After one more refusal.
+    fn again(before: Option<&Cold>, at: Timestamp, why: &str, code: &str) -> Cold {
+        let strikes = before.map_or(0, |cold| cold.strikes);
+        Cold {
+            until: clock::after(at, pause(strikes)),
+            strikes: strikes.saturating_add(1),
+            last: at,
+            why: why.to_owned(),
+            code: code.to_owned(),
+        }
+    }
+
+    /// Whether what it stands for may be tried at `now`.
+    #[must_use]
+    pub fn gate(&self, now: Timestamp) -> Gate<&Cold> {
+        if now < self.until {
+            Gate::Closed(self)
+        } else if clock::age(now, self.last) < COLD_FORGOTTEN {
+            Gate::Probe
+        } else {
+            Gate::Open
+        }
+    }
+}
+
 impl AccountEvent {
     /// One word, to select records by.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             AccountEvent::SoldOut { .. } | AccountEvent::Available { .. } => "stock",
+            AccountEvent::Refused { .. } | AccountEvent::Accepted { .. } => "refusal",
             AccountEvent::Stopped { .. } | AccountEvent::Resumed { .. } => "stop",
-            AccountEvent::Booted { .. } => "boot",
+            AccountEvent::Booted { .. } | AccountEvent::TimedOut { .. } => "boot",
             AccountEvent::StrayFound { .. }
             | AccountEvent::StrayGone { .. }
             | AccountEvent::Audited { .. } => "audit",
@@ -181,7 +306,10 @@ impl AccountEvent {
             | AccountEvent::Available { at, .. }
             | AccountEvent::Stopped { at, .. }
             | AccountEvent::Resumed { at }
+            | AccountEvent::Refused { at, .. }
+            | AccountEvent::Accepted { at, .. }
             | AccountEvent::Booted { at, .. }
+            | AccountEvent::TimedOut { at, .. }
             | AccountEvent::StrayFound { at, .. }
             | AccountEvent::StrayGone { at, .. }
             | AccountEvent::Audited { at, .. } => *at,
@@ -254,6 +382,7 @@ mod tests {
             at: at(secs),
             class: Class::Quota,
             message: "the quota is used up".into(),
+            code: "QuotaExceed.AfterpayInstance".into(),
         };
         account.apply(&stop(0));
         assert!(matches!(account.launches(at(299)), Gate::Closed(_)));
@@ -262,6 +391,61 @@ mod tests {
         assert!(matches!(account.launches(at(899)), Gate::Closed(_)), "twice as long");
         account.apply(&AccountEvent::Resumed { at: at(900) });
         assert_eq!(account.launches(at(900)), Gate::Open);
+        // Another fleet's launch went through; what was refused is refused again.
+        account.apply(&stop(910));
+        assert!(matches!(account.launches(at(910 + 20 * 60 - 1)), Gate::Closed(_)), "third strike");
+        account.apply(&AccountEvent::Resumed { at: at(2_200) });
+        account.apply(&stop(2_200 + 3 * 3_600));
+        assert_eq!(account.launches(at(2_200 + 3 * 3_600 + 300)), Gate::Probe, "forgotten by then");
+    }
+
+    #[test]
+    fn what_is_refused_is_left_alone_and_nothing_else_is() {
+        let mut account = Account::default();
+        let of_type = Scope { instance_type: Some("ecs.c7.large".into()), ..Scope::default() };
+        let (code, why) = ("InstanceType.Offline".to_owned(), "withdrawn".to_owned());
+        account.apply(&AccountEvent::Refused { at: at(0), scope: of_type.clone(), code, why });
+        let closed = |account: &Account, kind: &str, secs| {
+            let place = Place { instance_type: kind.into(), vswitch: "vsw-i".into() };
+            let covering = account.refused.iter().filter(|(scope, _)| scope.covers("spec", &place));
+            covering
+                .map(|(_, cold)| matches!(cold.gate(at(secs)), Gate::Closed(_)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(closed(&account, "ecs.c7.large", 299), [true]);
+        assert_eq!(closed(&account, "ecs.c7.large", 300), [false], "to be probed");
+        assert!(closed(&account, "ecs.g7.large", 0).is_empty());
+        account.apply(&AccountEvent::Accepted { at: at(300), scope: of_type });
+        assert!(account.refused.is_empty());
+    }
+
+    #[test]
+    fn a_code_that_nobody_has_described_is_met_elsewhere_with_another_spec_within_an_hour() {
+        let mut account = Account::default();
+        let scope = Scope::of(Some("web".into()), place());
+        let (code, why) = ("Brand.New".to_owned(), "no".to_owned());
+        account.apply(&AccountEvent::Refused { at: at(0), scope, code, why });
+        assert!(account.is_met_elsewhere("Brand.New", "db", at(60)));
+        assert!(!account.is_met_elsewhere("Brand.New", "web", at(60)), "the same spec");
+        assert!(!account.is_met_elsewhere("Brand.Other", "db", at(60)), "another code");
+        assert!(!account.is_met_elsewhere("Brand.New", "db", at(3_600)), "long ago");
+    }
+
+    #[test]
+    fn a_boot_that_timed_out_counts_until_enough_end_in_time() {
+        let mut account = Account::default();
+        let (zone, instance_type) = ("h".to_owned(), "c7".to_owned());
+        for secs in [300.0, 200.0] {
+            let (zone, instance_type) = (zone.clone(), instance_type.clone());
+            account.apply(&AccountEvent::TimedOut { at: at(0), zone, instance_type, secs });
+        }
+        assert_eq!(account.boot_at_least("c7"), Some(300.0));
+        assert_eq!(account.boot_at_least("g7"), None);
+        for _ in 0..SLOW_FORGOTTEN {
+            let (zone, instance_type) = (zone.clone(), instance_type.clone());
+            account.apply(&AccountEvent::Booted { at: at(9), zone, instance_type, secs: 400.0 });
+        }
+        assert_eq!(account.boot_at_least("c7"), None);
     }
 
     #[test]

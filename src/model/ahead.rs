@@ -63,10 +63,12 @@ impl Account {
     /// Makes what is later than `now` to be of now.
     pub(crate) fn not_after(&mut self, now: Timestamp) {
         let ahead = clock::after(now, SKEW);
-        for cold in self.cold.values_mut().filter(|cold| cold.last > ahead) {
+        let cold = self.cold.values_mut().chain(self.refused.values_mut());
+        for cold in cold.filter(|cold| cold.last > ahead) {
             back(&mut cold.last, now);
             back(&mut cold.until, clock::after(now, pause(u32::MAX)));
         }
+        self.strikes.values_mut().for_each(|strikes| back(&mut strikes.last, now));
         if let Some(stop) = &mut self.stop {
             back(&mut stop.since, now);
             back(&mut stop.until, clock::after(now, pause(u32::MAX)));
@@ -111,7 +113,13 @@ mod tests {
     #[test]
     fn a_place_is_not_cold_for_hours_because_the_clock_was_ahead() {
         let place = Place { instance_type: "c7".into(), vswitch: "vsw-h".into() };
-        let cold = Cold { until: hence(9), strikes: 1, last: hence(8), why: "NoStock".into() };
+        let cold = Cold {
+            until: hence(9),
+            strikes: 1,
+            last: hence(8),
+            why: "NoStock".into(),
+            code: String::new(),
+        };
         let mut account = Account { cold: [(place.clone(), cold)].into(), ..Account::default() };
         account.not_after(now());
         assert_eq!(account.cold[&place].last, now());

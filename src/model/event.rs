@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cloud::{Class, InstanceId, Timestamp};
+use cloud::{Class, Concerns, InstanceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -82,7 +82,13 @@ pub enum Settlement {
     /// Each instance of the batch, with the reason where it failed.
     Done { done: Vec<InstanceId>, failed: BTreeMap<InstanceId, Refusal> },
     /// It did not happen.
-    Failed { class: Class, message: String },
+    Failed {
+        class: Class,
+        message: String,
+        /// The provider's code and what it is about, where it gave one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<About>,
+    },
     /// Nobody knows yet: the intent stays open, and the next tick looks.
     Open {
         message: String,
@@ -95,6 +101,14 @@ pub enum Settlement {
 
 fn yes() -> bool {
     true
+}
+
+/// What a refused launch is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The provider's code.
+    pub code: String,
+    pub concerns: Concerns,
 }
 
 /// Why one instance of a batch was left as it is.
@@ -136,6 +150,22 @@ impl Event {
 }
 
 impl Settlement {
+    /// It did not happen, and no code of the provider says what it is about.
+    #[must_use]
+    pub fn failed(class: Class, message: impl Into<String>) -> Settlement {
+        Settlement::Failed { class, message: message.into(), about: None }
+    }
+
+    /// What a failed launch is about; `None` when it did not fail.
+    #[must_use]
+    pub fn concerns(&self) -> Option<Concerns> {
+        match self {
+            Settlement::Failed { about: Some(about), .. } => Some(about.concerns),
+            Settlement::Failed { class, about: None, .. } => Some(Concerns::of_class(*class)),
+            _ => None,
+        }
+    }
+
     /// Instances that it launched.
     #[must_use]
     pub fn launched(&self) -> u32 {

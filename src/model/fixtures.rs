@@ -42,6 +42,7 @@ pub(crate) fn fleet(min: u32, max: u32) -> Fleet {
         bounds: Bounds { min, max },
         warmup: Span::secs(60),
         boot_timeout: Timeout { span: Span::secs(600), learned: false },
+        boot_timeouts: [].into(),
         ready_timeout: None,
         stabilization: Span::secs(0),
         launch_failures: 5,

@@ -21,6 +21,9 @@ pub struct Fleet {
     pub warmup: Span,
     /// How long a launched instance may take to reach Running before it counts as failed.
     pub boot_timeout: Timeout,
+    /// The same by type, where it was learned.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub boot_timeouts: BTreeMap<String, Span>,
     /// How long a Running instance may be silent before it counts as failed, for fleets that know
     /// which instances are up.
     pub ready_timeout: Option<Span>,

@@ -71,6 +71,8 @@ pub enum Short {
     Remainder,
     /// Instances were lost.
     Lost,
+    /// Instances did not boot in time, or never appeared.
+    NeverBooted,
 }
 
 /// An intent whose outcome is not known.

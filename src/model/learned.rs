@@ -8,8 +8,12 @@ use super::{Account, Fleet, History, RuleKind, Span};
 const BOOT_FACTOR: f64 = 3.0;
 /// Learned boot time-outs stay within these: shorter ones would fail instances over a hiccup of the
 /// provider, longer ones gain nothing over the default.
-const BOOT_LEAST: Duration = Duration::from_secs(2 * 60);
+const BOOT_LEAST: Duration = Duration::from_secs(5 * 60);
 const BOOT_MOST: Duration = Duration::from_secs(10 * 60);
+/// A boot that timed out takes at least so long: the next one gets twice that, once more than the
+/// default. What needs longer still is for the operator to say.
+const AFTER_TIMEOUT: f64 = 2.0;
+const BOOT_SLOWEST: Duration = Duration::from_secs(20 * 60);
 /// Learned cool-downs stay within these.
 const COOLDOWN_LEAST: Duration = Duration::from_secs(60);
 const COOLDOWN_MOST: Duration = Duration::from_secs(10 * 60);
@@ -21,10 +25,15 @@ impl Fleet {
     #[must_use]
     pub fn tuned(&self, account: &Account, history: &History) -> Fleet {
         let mut fleet = self.clone();
-        let boot = account.boot_quantile(&self.launch.instance_types, MOST_OF_THEM);
-        if let Some(boot) = boot.filter(|_| self.boot_timeout.learned) {
-            fleet.boot_timeout.span = within(boot * BOOT_FACTOR, BOOT_LEAST, BOOT_MOST);
+        if self.boot_timeout.learned {
+            let types = self.launch.instance_types.iter();
+            fleet.boot_timeouts =
+                types.map(|kind| (kind.clone(), self.boot_timeout_of(account, kind))).collect();
+            // For instances of types that are not configured any more, and for people.
+            let longest = fleet.boot_timeouts.values().max();
+            fleet.boot_timeout.span = longest.copied().unwrap_or(self.boot_timeout.span);
         }
+        let boot = account.boot_quantile(&self.launch.instance_types, MOST_OF_THEM);
         for rule in &mut fleet.rules {
             let RuleKind::Threshold(rule) = &mut rule.kind;
             let lag = history.signals.get(&rule.signal).and_then(|s| s.lag.quantile(MOST_OF_THEM));
@@ -35,6 +44,19 @@ impl Fleet {
             }
         }
         fleet
+    }
+
+    /// The learned boot time-out of one type; the default while its boots are not known.
+    fn boot_timeout_of(&self, account: &Account, instance_type: &str) -> Span {
+        let types = [instance_type.to_owned()];
+        let known = account.boot_quantile(&types, MOST_OF_THEM);
+        let learned = known.map_or(self.boot_timeout.span, |boot| {
+            within(boot * BOOT_FACTOR, BOOT_LEAST, BOOT_MOST)
+        });
+        let slow = account
+            .boot_at_least(instance_type)
+            .map(|at_least| within(at_least * AFTER_TIMEOUT, BOOT_LEAST, BOOT_SLOWEST));
+        slow.map_or(learned, |slow| slow.max(learned))
     }
 }
 

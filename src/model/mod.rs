@@ -25,18 +25,19 @@ mod plan;
 mod reason;
 mod ring;
 mod samples;
+mod scope;
 mod signal;
 mod situation;
 mod span;
 mod text;
 
-pub use account::{Account, AccountEvent, Cold, Gate, Stop};
+pub use account::{Account, AccountEvent, Cold, Gate, Slow, Stop, Strikes};
 pub use alert::{Alert, AlertCode, AlertKey};
 pub use census::Census;
 pub use decision::{Counterfactual, Decision, Direction};
 pub(crate) use decision::{clock_time, number, plural, rfc3339};
 pub use entropy::Entropy;
-pub use event::{Decided, Event, Intent, Refusal, Settlement, Ticked};
+pub use event::{About, Decided, Event, Intent, Refusal, Settlement, Ticked};
 pub use failures::{Failures, RefusedEnd, fingerprint};
 pub use fleet::{
     Base, Bounds, Brakes, Cooldown, Coverage, Fleet, LaunchTemplate, OnMissing, Rule, RuleKind,
@@ -56,6 +57,7 @@ pub use reason::{BrakeScope, Reason};
 pub use ring::Ring;
 pub(crate) use samples::SAMPLES_KEPT;
 pub use samples::{Measured, Point, SampleWindow, Series, SignalMemory};
+pub use scope::Scope;
 pub use signal::{Gap, Reading, Reduce, Sample, Signals};
 pub use situation::{Past, Situation};
 pub use span::Span;

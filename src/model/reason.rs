@@ -60,6 +60,10 @@ pub enum Reason {
     Replacing {
         target: u32,
     },
+    /// Instances did not boot in time: others take their place.
+    NeverBooted {
+        target: u32,
+    },
     /// The shortage that the newest value shows has been answered already.
     Answered {
         signal: SignalName,
@@ -176,6 +180,7 @@ impl Reason {
             Reason::NoRecordYet { .. } => "no_record_yet",
             Reason::Unfinished { .. } => "unfinished",
             Reason::Replacing { .. } => "replacing",
+            Reason::NeverBooted { .. } => "never_booted",
             Reason::Answered { .. } => "answered",
             Reason::Partial { .. } => "partial",
             Reason::FellBack { .. } => "fell_back",
@@ -281,6 +286,9 @@ impl fmt::Display for Reason {
             }
             Reason::Replacing { target } => {
                 write!(f, "instances were lost: back to {target}")
+            }
+            Reason::NeverBooted { target } => {
+                write!(f, "instances did not boot in time: back to {target}")
             }
             Reason::Answered { signal, measured_with, capacity } if capacity < measured_with => {
                 write!(
@@ -428,6 +436,7 @@ mod tests {
             Reason::Probing,
             Reason::ZoneLost { zone: "h".to_owned(), instances: 1 },
             Reason::Outvoted { signal: signal() },
+            Reason::NeverBooted { target: 1 },
             Reason::RaisedToMin { min: 1 },
             Reason::LoweredToMax { max: 1 },
             Reason::CappedAtMax { max: 1 },

@@ -73,8 +73,9 @@ fn launch(inputs: &Inputs, amount: u32, ids: &mut Ids, plan: &mut Plan) {
     let placement = place::place(inputs, amount);
     plan.skipped = placement.skipped;
     if placement.left == amount {
+        let why = plan.skipped.last().map_or(String::new(), |skipped| format!(": {}", skipped.why));
         plan.shortfalls.push(format!(
-            "{amount} to launch, but every type is sold out in every vSwitch for now"
+            "{amount} to launch, but every type is sold out or refused in every vSwitch for now{why}"
         ));
     } else if placement.left > 0 {
         plan.shortfalls.push(format!(

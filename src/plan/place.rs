@@ -1,13 +1,17 @@
 //! Placing: which types in which vSwitches a launch goes to, and which were passed over.
 //!
-//! A place that was sold out a short while ago is passed over, and the plan says until when. After
-//! its pause it gets one instance, to see; the others go to the next place meanwhile.
+//! A place that was sold out a short while ago, or whose type, vSwitch or fit with the spec was
+//! refused, is passed over, and the plan says until when. After its pause it gets one instance, to
+//! see; the others go to the next place meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::Timestamp;
 
-use crate::model::{Account, Gate, Inputs, Inventory, LaunchTemplate, Place, Skipped, Spread};
+use crate::model::{
+    Account, Cold, Gate, Inputs, Inventory, LaunchTemplate, Place, Scope, Skipped, Spread,
+    fingerprint,
+};
 
 /// Where instances go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,22 +50,26 @@ impl Candidates {
         now: Timestamp,
     ) -> Candidates {
         let lost = lost_vswitches(inventory);
+        let spec = fingerprint(&launch.spec);
+        let mut probed = BTreeSet::new();
         let mut candidates = Candidates { open: Vec::new(), skipped: Vec::new() };
         let mut last = Vec::new();
         for instance_type in &launch.instance_types {
             for vswitch in &launch.vswitches {
                 let place =
                     Place { instance_type: instance_type.clone(), vswitch: vswitch.clone() };
-                match account.place(&place, now) {
+                match gate(account, &spec, &place, now, &mut probed) {
                     // A zone whose instances are all silent comes last: it may be down.
                     Gate::Open if lost.contains(vswitch.as_str()) => last.push((place, None)),
                     Gate::Open => candidates.open.push((place, None)),
                     Gate::Probe => candidates.open.push((place, Some(1))),
-                    Gate::Closed(cold) => candidates.skipped.push(Skipped {
+                    Gate::Closed(Some(cold)) => candidates.skipped.push(Skipped {
                         place,
                         until: cold.until,
                         why: cold.why.clone(),
                     }),
+                    // One probe of what both have is enough.
+                    Gate::Closed(None) => {}
                 }
             }
         }
@@ -112,6 +120,37 @@ impl Candidates {
         placement.skipped = std::mem::take(&mut self.skipped);
         placement
     }
+}
+
+/// Whether `place` may be tried with `spec`. Of what is refused for several places, one is probed:
+/// `probed` has what that is.
+fn gate<'a>(
+    account: &'a Account,
+    spec: &str,
+    place: &Place,
+    now: Timestamp,
+    probed: &mut BTreeSet<&'a Scope>,
+) -> Gate<Option<&'a Cold>> {
+    let mut is_probe = false;
+    match account.place(place, now) {
+        Gate::Closed(cold) => return Gate::Closed(Some(cold)),
+        Gate::Probe => is_probe = true,
+        Gate::Open => {}
+    }
+    let covering = || account.refused.iter().filter(|(scope, _)| scope.covers(spec, place));
+    let closed = covering().filter(|(_, cold)| now < cold.until);
+    if let Some((_, cold)) = closed.max_by_key(|(_, cold)| cold.until) {
+        return Gate::Closed(Some(cold));
+    }
+    let probes = || covering().filter(|(_, cold)| matches!(cold.gate(now), Gate::Probe));
+    if probes().any(|(scope, _)| probed.contains(scope)) {
+        return Gate::Closed(None);
+    }
+    for (scope, _) in probes() {
+        is_probe = true;
+        probed.insert(scope);
+    }
+    if is_probe { Gate::Probe } else { Gate::Open }
 }
 
 /// Instances of the fleet by vSwitch, those included that were only requested yet.

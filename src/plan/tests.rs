@@ -89,6 +89,7 @@ fn a_sold_out_place_is_passed_over_until_it_may_be_tried_again() {
         strikes: 1,
         last: now(),
         why: "NoStock".into(),
+        code: String::new(),
     };
     for (name, cold_places, chosen) in [
         ("first choice", vec![], Some(("c7", "vsw-h"))),
@@ -301,7 +302,8 @@ fn launches(plan: &Plan) -> Vec<String> {
 /// A place that was sold out, to be tried again after `secs` from now (already, if negative).
 fn sold_out(inputs: &mut Inputs, kind: &str, vswitch: &str, secs: i64) {
     let until = now() + chrono::TimeDelta::seconds(secs);
-    let cold = Cold { until, strikes: 1, last: now(), why: "NoStock".into() };
+    let (why, code) = ("NoStock".into(), String::new());
+    let cold = Cold { until, strikes: 1, last: now(), why, code };
     let place = Place { instance_type: kind.into(), vswitch: vswitch.into() };
     Arc::make_mut(&mut inputs.account).cold.insert(place, cold);
 }

@@ -29,6 +29,7 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
             match why {
                 Short::Remainder => Reason::Unfinished { target },
                 Short::Lost => Reason::Replacing { target },
+                Short::NeverBooted => Reason::NeverBooted { target },
             },
         );
         proposal.recommended = proposal.recommended.max(target);

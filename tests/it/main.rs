@@ -7,5 +7,6 @@ mod faults;
 mod fleets;
 mod harness;
 mod provider;
+mod refusals;
 mod scenarios;
 mod session;

@@ -17,7 +17,7 @@ use cloud::limit::{ActionBudget, Limits};
 use cloud::retry::{self, Next, Schedule};
 use cloud::{Class, Clock, Dice, Error, Kind, Permit, PlannedCall, Timestamp, clock};
 use reqwest::Url;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use crate::rpc::{Params, Signature};
 use crate::settings::{Seams, Settings, SettingsError, Timeouts};
@@ -55,13 +55,24 @@ pub(crate) enum Access<'a> {
     Write(&'a Permit),
 }
 
-/// The answer to an operation.
+/// The answer to an operation: a JSON object without a failing code.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) value: Value,
+    body: Vec<u8>,
     /// An earlier attempt may have had its effect: what the answer says of single instances is
     /// what they are like after it.
     pub(crate) doubted: bool,
+}
+
+impl Answer {
+    /// What a caller needs of it; the reason when it has another shape.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            // Its place is of no use to a person: the body is one line of machine text.
+            let text = error.to_string();
+            text.split(" at line ").next().unwrap_or_default().to_owned()
+        })
+    }
 }
 
 /// What the attempts of one operation have met so far.
@@ -109,7 +120,7 @@ impl Caller {
     ) -> Result<Answer, Error> {
         let mut met = Met::default();
         match self.attempts(action, access, params, &mut met).await {
-            Ok(value) => Ok(Answer { value, doubted: met.ambiguous }),
+            Ok(body) => Ok(Answer { body, doubted: met.ambiguous }),
             Err(error) if met.ambiguous => Err(Error { class: Class::Ambiguous, ..error }),
             Err(error) => Err(error),
         }
@@ -121,7 +132,7 @@ impl Caller {
         access: Access<'_>,
         params: &Params,
         met: &mut Met,
-    ) -> Result<Value, Error> {
+    ) -> Result<Vec<u8>, Error> {
         let began = self.clock.now();
         let mut schedule = Schedule::new(self.retry);
         loop {
@@ -146,7 +157,7 @@ impl Caller {
             }
             met.attempts += 1;
             let failed = match self.attempt(action, access, params, &credentials, met).await {
-                Ok(value) => return Ok(value),
+                Ok(body) => return Ok(body),
                 Err(failed) => failed,
             };
             if self.mend(&failed, &credentials, met).await {
@@ -179,6 +190,11 @@ impl Caller {
         if now < began { self.retry.deadline } else { clock::age(now, began) }
     }
 
+    /// What time it is by this machine's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Until when `action` is closed because it was throttled, if it is.
     pub(crate) fn closed_until(&self, action: &str) -> Option<Timestamp> {
         self.limits.closed_until(action)
@@ -206,7 +222,7 @@ impl Caller {
         params: &Params,
         credentials: &Credentials,
         met: &Met,
-    ) -> Result<Value, Failed> {
+    ) -> Result<Vec<u8>, Failed> {
         let is_write = matches!(access, Access::Write(_));
         let timeout = if is_write { self.timeouts.write } else { self.timeouts.read };
         let began = self.clock.now();
@@ -229,7 +245,10 @@ impl Caller {
         };
         let result = match self.transport.send(request).await {
             Err(error) => Err(answer::none(error, is_write, timeout)),
-            Ok(response) => answer::read(&response, is_write, ANSWER_LIMIT),
+            Ok(response) => match answer::read(&response, is_write, ANSWER_LIMIT) {
+                Ok(request_id) => Ok((response.body, request_id)),
+                Err(unusable) => Err(unusable),
+            },
         };
         let result = result.map_err(|unusable| Failed {
             server_time: unusable.server_time,
@@ -245,19 +264,16 @@ impl Caller {
         self.tally.count(action, result.as_ref().map_err(|failed| &failed.error));
         let millis = clock::age(self.clock.now(), began).as_millis();
         match &result {
-            Ok(value) => tracing::debug!(
-                action,
-                attempt = met.attempts,
-                millis,
-                request_id = answer::request_id(value),
-                "{action} was answered",
-            ),
+            Ok((_, request_id)) => {
+                let attempt = met.attempts;
+                tracing::debug!(action, attempt, millis, request_id, "{action} was answered");
+            }
             Err(failed) => tracing::debug!(
                 action, attempt = met.attempts, millis, error.class = %failed.error.class,
                 "{}", failed.error,
             ),
         }
-        result
+        result.map(|(body, _)| body)
     }
 
     /// Mends what can be mended once, at once: a clock that is off, credentials that were rotated.

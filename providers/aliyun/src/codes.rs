@@ -1,160 +1,41 @@
-//! From the provider's error codes to classes: one table.
+//! From the provider's error codes to what to do about them and what they are about: one table.
 //!
 //! Codes are matched whole first, then by family. HTTP statuses are not used, since the vendor
 //! answers one code with different statuses; only a code that neither knows falls back to them.
 
-use cloud::Class;
+mod table;
 
-/// Codes with a meaning of their own.
-const CODES: &[(&str, Class)] = &[
-    // Asking too often is refused before anything happens.
-    ("Throttling", Class::Throttled { retry_after: None }),
-    ("Rejected.Throttling", Class::Throttled { retry_after: None }),
-    // What a dry run says of a request that would succeed.
-    ("DryRunOperation", Class::Permanent),
-    ("DRYRUN.SUCCESS", Class::Permanent),
-    // The provider failed. A write may have happened: see `classify`.
-    ("InternalError", Class::Transient),
-    ("Mayi.InternalError", Class::Transient),
-    ("UnknownError", Class::Transient),
-    ("ServiceUnavailable", Class::Transient),
-    ("ServiceUnavailable.RegionMaintaining", Class::Transient),
-    // A retransmission below us: the first copy may have been accepted.
-    ("SignatureNonceUsed", Class::Transient),
-    // Sold out, or not sold here: the next type or zone may do.
-    ("OperationDenied.NoStock", Class::NoCapacity),
-    ("Zone.NotOnSale", Class::NoCapacity),
-    ("Zone.NotOpen", Class::NoCapacity),
-    ("OperationDenied.ZoneNotAllowed", Class::NoCapacity),
-    ("OperationDenied.CloudSSDNotSupported", Class::NoCapacity),
-    ("OperationDenied.ZoneSystemCategoryNotMatch", Class::NoCapacity),
-    ("OperationDenied.PaygNotAvailable", Class::NoCapacity),
-    ("OperationDenied.ResourceControl", Class::NoCapacity),
-    ("OperationDenied.NoVlan", Class::NoCapacity),
-    ("InvalidInstanceType.ZoneNotSupported", Class::NoCapacity),
-    ("InvalidInstanceType.ValueNotSupported", Class::NoCapacity),
-    ("InvalidInstanceType.NotSupported", Class::NoCapacity),
-    ("InvalidResourceType.NotSupported", Class::NoCapacity),
-    ("InstanceType.Offline", Class::NoCapacity),
-    ("ResourceNotAvailable", Class::NoCapacity),
-    ("InvalidVpcZone.NotSupported", Class::NoCapacity),
-    ("InvalidZoneId.NotSupportShareEncryptedImage", Class::NoCapacity),
-    ("QuotaExceeded.PrivateIpAddress", Class::NoCapacity),
-    ("InvalidVSwitchId.IpNotEnough", Class::NoCapacity),
-    ("NodeControllerUnavailable", Class::NoCapacity),
-    ("InvalidSpotPriceLimit.LowerThanPublicPrice", Class::NoCapacity),
-    ("OperationDenied.SpotPriceLowerThanPublicPrice", Class::NoCapacity),
-    // Limits and money: a person must act.
-    ("OperationDenied.QuotaExceed", Class::Quota),
-    ("SecurityGroupInstanceLimitExceed", Class::Quota),
-    ("JoinedGroupLimitExceed", Class::Quota),
-    ("InsufficientBalance", Class::Quota),
-    ("Account.Arrearage", Class::Quota),
-    ("InvalidAccountStatus", Class::Quota),
-    ("InvalidPayMethod", Class::Quota),
-    ("PaymentMethodNotFound", Class::Quota),
-    ("RealNameAuthenticationError", Class::Quota),
-    ("Forbidden.RiskControl", Class::Quota),
-    ("SecurityRisk.3DVerification", Class::Quota),
-    ("InstanceLockedForSecurity", Class::Quota),
-    ("InstanceExpiredOrInArrears", Class::Quota),
-    ("InstanceExpired", Class::Quota),
-    ("InvalidInstance.UnPaidOrder", Class::Quota),
-    // Who asks, and whether that is permitted.
-    ("SignatureDoesNotMatch", Class::Auth),
-    ("IncompleteSignature", Class::Auth),
-    ("InvalidSignatureMethod", Class::Auth),
-    ("IllegalTimestamp", Class::Auth),
-    ("NoEnabledAccessKey", Class::Auth),
-    ("MissingSecurityToken", Class::Auth),
-    ("Forbbiden", Class::Auth), // the vendor's spelling
-    ("NoPermission", Class::Auth),
-    ("InvalidUser.PassRoleForbidden", Class::Auth),
-    ("RegionUnauthorized", Class::Auth),
-    ("UserNotInTheWhiteList", Class::Auth),
-    // It does not exist (any more).
-    ("InvalidInstanceId.NotFound", Class::Gone),
-    ("InvalidInstanceIds.NotFound", Class::Gone),
-    ("Forbidden.InstanceNotFound", Class::Gone),
-    // Not in this state.
-    ("IncorrectInstanceStatus", Class::Conflict),
-    ("InstanceNotReady", Class::Conflict),
-    ("OperationConflict", Class::Conflict),
-    ("Operation.Conflict", Class::Conflict),
-    ("InvalidOperation.Conflict", Class::Conflict),
-    ("InvalidOperation.DeletionProtection", Class::Conflict),
-    ("LastOrderProcessing", Class::Conflict),
-    ("LastRequestProcessing", Class::Conflict),
-    ("IncorrectVSwitchStatus", Class::Conflict),
-    ("IncorrectVpcStatus", Class::Conflict),
-    ("IncorrectDefaultVpcStatus", Class::Conflict),
-    ("ChargeTypeViolation", Class::Permanent),
-    // The first request with this token is still under way, or had other parameters: only a look
-    // tells what it did.
-    ("LastTokenProcessing", Class::Ambiguous),
-    ("Idempotence.Processing", Class::Ambiguous),
-    ("IdempotenceProcessing", Class::Ambiguous),
-    ("ProcessingSameRequest", Class::Ambiguous),
-    ("OperationDenied.CreatingConflict", Class::Ambiguous),
-    ("IdempotentParameterMismatch", Class::Ambiguous),
-    ("InvalidIdempotenceParameter.Mismatch", Class::Ambiguous),
-    // What the configuration asks for cannot be.
-    ("OperationDenied", Class::Permanent),
-    ("CategoryNotSupported", Class::Permanent),
-    ("CategoryViolation", Class::Permanent),
-    ("HOSTNAME_ILLEGAL", Class::Permanent),
-    ("IoOptimized.NotSupported", Class::Permanent),
-    ("ResourcesNotInSameZone", Class::Permanent),
-    ("VpcNotFound", Class::Permanent),
-    ("InvalidAction.NotFound", Class::Permanent),
-];
+use cloud::{Class, Concerns};
+
+use table::{CODES, PREFIXES};
 
 /// The token was used for a request with other parameters.
 const TOKEN_MISMATCH: &[&str] =
     &["IdempotentParameterMismatch", "InvalidIdempotenceParameter.Mismatch"];
 
-/// Families, by a prefix of the code; the first that fits counts.
-const PREFIXES: &[(&str, Class)] = &[
-    ("QuotaExceed", Class::Quota), // also QuotaExceeded.…
-    ("InvalidAccountStatus.", Class::Quota),
-    ("InvalidAccessKeyId", Class::Auth),
-    ("InvalidSecurityToken", Class::Auth),
-    ("InvalidTimeStamp", Class::Auth),
-    ("Forbidden", Class::Auth),
-    ("NoPermission.", Class::Auth),
-    ("IncorrectInstanceStatus.", Class::Conflict),
-    ("DependencyViolation.SLBConfiguring", Class::Conflict),
-    ("DependencyViolation.RouteEntry", Class::Conflict),
-    // A request that names something wrong, unsupported or missing.
-    ("Invalid", Class::Permanent),
-    ("MissingPara", Class::Permanent), // the vendor also spells it MissingParamter
-    ("Incorrect", Class::Permanent),
-    ("OperationDenied.", Class::Permanent),
-    ("DependencyViolation.", Class::Permanent),
-    ("NumberExceed.", Class::Permanent),
-    ("Duplicate.", Class::Permanent),
-    ("ChargeTypeViolation.", Class::Permanent),
-    ("DedicatedHostType.", Class::Permanent),
-    ("DefaultVswitch.", Class::Permanent),
-    ("DeleteWithInstance.", Class::Permanent),
-    ("DeploymentSet.", Class::Permanent),
-    ("DryRun.", Class::Permanent),
-    ("Image", Class::Permanent),
-    ("InstanceDisk", Class::Permanent),
-    ("MaxEniIpv6IpsCountExceeded", Class::Permanent),
-];
-
-/// The class of `code`, if the table or a family knows it. Case-insensitive "throttl" anywhere
-/// counts as throttling: the vendor keeps adding spellings.
-#[must_use]
-pub fn is_known(code: &str) -> Option<Class> {
-    if let Some((_, class)) = CODES.iter().find(|(known, _)| *known == code) {
-        return Some(*class);
+/// What the table or a family says of `code`. Case-insensitive "throttl" anywhere counts as
+/// throttling: the vendor keeps adding spellings.
+fn described(code: &str) -> Option<(Class, Concerns)> {
+    if let Some((_, class, concerns)) = CODES.iter().find(|(known, ..)| *known == code) {
+        return Some((*class, *concerns));
     }
     if code.to_ascii_lowercase().contains("throttl") {
-        return Some(Class::Throttled { retry_after: None });
+        return Some((Class::Throttled { retry_after: None }, Concerns::Moment));
     }
-    PREFIXES.iter().find(|(prefix, _)| code.starts_with(prefix)).map(|(_, class)| *class)
+    let family = PREFIXES.iter().find(|(prefix, ..)| code.starts_with(prefix));
+    family.map(|(_, class, concerns)| (*class, *concerns))
+}
+
+/// The class of `code`, if the table or a family knows it.
+#[must_use]
+pub fn is_known(code: &str) -> Option<Class> {
+    described(code).map(|(class, _)| class)
+}
+
+/// What a launch that is refused with `code` would have to change.
+#[must_use]
+pub fn concerns(code: &str) -> Concerns {
+    described(code).map_or(Concerns::Unknown, |(_, concerns)| concerns)
 }
 
 /// The class of a refusal. A failure of the provider itself leaves a write ambiguous: it may have
@@ -229,6 +110,44 @@ mod tests {
             assert_eq!(classify(code, 400, false), read, "{code}");
             assert_eq!(classify(code, 400, true), write, "{code}");
         }
+    }
+
+    #[test]
+    fn a_refused_launch_is_about_what_its_code_names() {
+        for (code, about) in [
+            ("OperationDenied.NoStock", Concerns::Place),
+            ("QuotaExceed.ElasticQuota", Concerns::Place),
+            ("InstanceType.Offline", Concerns::InstanceType),
+            ("InvalidVSwitchId.NotFound", Concerns::VSwitch),
+            ("QuotaExceeded.PrivateIpAddress", Concerns::VSwitch),
+            ("IncorrectVSwitchStatus", Concerns::VSwitch),
+            ("InvalidSystemDiskCategory.ValueNotSupported", Concerns::Fit),
+            ("ImageNotSupportInstanceType", Concerns::Fit),
+            ("Forbidden.RAM", Concerns::Fit),
+            ("SecurityGroupInstanceLimitExceed", Concerns::Spec),
+            ("InvalidUser.PassRoleForbidden", Concerns::Spec),
+            ("InvalidImageId.NotFound", Concerns::Spec),
+            ("InvalidSecurityGroupId.NotFound", Concerns::Spec),
+            ("InvalidKeyPairName.NotFound", Concerns::Spec),
+            ("QuotaExceed.AfterpayInstance", Concerns::Account),
+            ("InvalidAccountStatus.NotEnoughBalance", Concerns::Account),
+            ("InvalidAccessKeyId.Inactive", Concerns::Account),
+            ("Forbidden.RegionId", Concerns::Account),
+            ("Throttling.Resource", Concerns::Moment),
+            ("LastTokenProcessing", Concerns::Moment),
+            ("Brand.New", Concerns::Unknown),
+        ] {
+            assert_eq!(concerns(code), about, "{code}");
+        }
+    }
+
+    #[test]
+    fn no_row_of_the_table_repeats_another() {
+        let mut codes: Vec<&str> = CODES.iter().map(|(code, ..)| *code).collect();
+        codes.sort_unstable();
+        let before = codes.len();
+        codes.dedup();
+        assert_eq!(codes.len(), before);
     }
 
     #[test]

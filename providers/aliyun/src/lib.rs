@@ -11,8 +11,9 @@ mod ecs;
 pub mod rpc;
 mod settings;
 mod transport;
+mod wire;
 
-pub use codes::{classify, is_known};
+pub use codes::{classify, concerns, is_known};
 pub use ecs::Ecs;
 pub use rpc::Signature;
 pub use settings::{Seams, Settings, SettingsError, Timeouts};

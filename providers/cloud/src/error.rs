@@ -53,11 +53,62 @@ impl fmt::Display for Class {
     }
 }
 
+/// What a refused launch is about: what would have to be another for it to be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Concerns {
+    /// The instance type in this vSwitch, whoever asks: stock, mostly.
+    Place,
+    /// The instance type in every vSwitch.
+    InstanceType,
+    /// The vSwitch with every type: its addresses, its state, its zone.
+    #[serde(rename = "vswitch")]
+    VSwitch,
+    /// How the spec goes with the place, such as a disk category that the type does not take:
+    /// another spec may be accepted there, and this one elsewhere.
+    Fit,
+    /// The spec in every place: its image, security groups, role, key pair.
+    Spec,
+    /// The account: money, its quota, its credentials.
+    Account,
+    /// This request or this moment only.
+    Moment,
+    /// A code that nobody has described: the spec, until another spec meets it too.
+    Unknown,
+}
+
+impl Concerns {
+    /// What a refusal of `class` is about where its code says nothing.
+    #[must_use]
+    pub fn of_class(class: Class) -> Concerns {
+        match class {
+            Class::NoCapacity => Concerns::Place,
+            Class::Quota | Class::Auth => Concerns::Account,
+            Class::Permanent => Concerns::Spec,
+            Class::Transient
+            | Class::Throttled { .. }
+            | Class::Ambiguous
+            | Class::Conflict
+            | Class::Gone => Concerns::Moment,
+        }
+    }
+
+    /// Whether the same launch may be accepted in another place.
+    #[must_use]
+    pub fn is_local(self) -> bool {
+        match self {
+            Concerns::Place | Concerns::InstanceType | Concerns::VSwitch | Concerns::Fit => true,
+            Concerns::Spec | Concerns::Account | Concerns::Moment | Concerns::Unknown => false,
+        }
+    }
+}
+
 /// What failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// The provider answered with an error code of its own.
-    Refused { code: String, message: String },
+    /// The provider answered with an error code of its own. `concerns`: what it is about when a
+    /// launch is refused with it.
+    Refused { code: String, message: String, concerns: Concerns },
     /// The provider knows the client token from a request with other parameters. What that one did
     /// only a look tells; to repeat this one can never succeed.
     TokenMismatch { code: String, message: String },
@@ -112,7 +163,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let action = &self.action;
         match &self.kind {
-            Kind::Refused { code, message } => {
+            Kind::Refused { code, message, .. } => {
                 write!(f, "{action} was refused: {code}: {message}")?;
             }
             Kind::TokenMismatch { code, message } => {

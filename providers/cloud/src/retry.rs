@@ -114,7 +114,8 @@ mod tests {
 
     fn refused(class: Class) -> Error {
         let (code, message) = ("Code".to_owned(), "message".to_owned());
-        failed(class, Kind::Refused { code, message })
+        let concerns = crate::Concerns::of_class(class);
+        failed(class, Kind::Refused { code, message, concerns })
     }
 
     fn failed(class: Class, kind: Kind) -> Error {

@@ -28,6 +28,9 @@ pub struct Fault {
     /// `delayed` call has its effect.
     #[serde(default)]
     pub delay: Span,
+    /// The code of a `refused` call.
+    #[serde(default)]
+    pub code: Option<String>,
 }
 
 impl Fault {
@@ -42,7 +45,14 @@ impl Fault {
             skip: 0,
             times: None,
             delay: Span::default(),
+            code: None,
         }
+    }
+
+    /// Every call of `action` is refused with `code`, until cleared.
+    #[must_use]
+    pub fn refusal(action: &str, code: &str) -> Fault {
+        Fault { code: Some(code.to_owned()), ..Fault::on(action, FaultKind::Refused) }
     }
 
     /// The same, for the next `times` calls only.
@@ -117,11 +127,13 @@ pub enum FaultKind {
     /// Launches and deletions: the connection is closed at once, and everything happens after
     /// `delay`. Until then a repeated token is answered `LastTokenProcessing`.
     Delayed,
+    /// Refused with the fault's `code` and status 403, before anything happens.
+    Refused,
 }
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [FaultKind; 29] = [
+    pub const ALL: [FaultKind; 30] = [
         FaultKind::Throttle,
         FaultKind::ErrorBefore,
         FaultKind::ErrorAfter,
@@ -151,6 +163,7 @@ impl FaultKind {
         FaultKind::BadBatch,
         FaultKind::TagRefused,
         FaultKind::Delayed,
+        FaultKind::Refused,
     ];
 
     /// As it is written in JSON.
@@ -196,7 +209,8 @@ impl FaultKind {
             | FaultKind::Truncated
             | FaultKind::Huge
             | FaultKind::FailingOk
-            | FaultKind::Forbidden => true,
+            | FaultKind::Forbidden
+            | FaultKind::Refused => true,
         }
     }
 }

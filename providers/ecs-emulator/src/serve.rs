@@ -127,7 +127,7 @@ fn perform(raw: &RawRequest, incoming: &Incoming, shared: &Shared) -> Performed 
         deleted: Vec::new(),
         repeated: false,
     };
-    let before = fault.as_ref().and_then(|fault| refused_before(fault.kind));
+    let before = fault.as_ref().and_then(|fault| refused_before(fault));
     let late = fault.as_ref().filter(|fault| fault.kind == FaultKind::Delayed);
     let outcome = match before {
         Some(error) => Err(error),
@@ -185,8 +185,12 @@ fn perform(raw: &RawRequest, incoming: &Incoming, shared: &Shared) -> Performed 
 }
 
 /// The refusal that a fault puts before any effect.
-fn refused_before(kind: FaultKind) -> Option<ApiError> {
-    match kind {
+fn refused_before(fault: &Fault) -> Option<ApiError> {
+    match fault.kind {
+        FaultKind::Refused => {
+            let code = fault.code.as_deref().unwrap_or("OperationDenied");
+            Some(ApiError::new(403, code, "It is refused, as was asked for."))
+        }
         FaultKind::Throttle => Some(crate::state::throttled()),
         FaultKind::ErrorBefore => {
             let message = "The request has failed due to a temporary failure of the server.";

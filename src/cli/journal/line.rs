@@ -194,6 +194,11 @@ fn account(event: &AccountEvent) -> String {
     match event {
         AccountEvent::SoldOut { place, why, .. } => format!("sold out: {place}: {why}"),
         AccountEvent::Available { place, .. } => format!("to be had again: {place}"),
+        AccountEvent::Refused { scope, why, .. } => format!("refused: {scope}: {why}"),
+        AccountEvent::Accepted { scope, .. } => format!("accepted again: {scope}"),
+        AccountEvent::TimedOut { zone, instance_type, secs, .. } => {
+            format!("boot: {instance_type} in {zone} took longer than {} s", number(*secs))
+        }
         AccountEvent::Stopped { class, message, .. } => {
             format!("STOP of all launches ({class}): {message}")
         }

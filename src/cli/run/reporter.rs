@@ -259,7 +259,11 @@ mod tests {
         TickError::Survey(Error {
             action: "DescribeInstances".to_owned(),
             class: Class::Auth,
-            kind: Kind::Refused { code: code.to_owned(), message: format!("nonce {id}") },
+            kind: Kind::Refused {
+                code: code.to_owned(),
+                message: format!("nonce {id}"),
+                concerns: cloud::Concerns::Moment,
+            },
             status: Some(403),
             request_id: Some(id.to_owned()),
             attempts: 1,

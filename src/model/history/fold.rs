@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use cloud::{Class, InstanceId, Mutation, Timestamp, clock};
+use cloud::{Class, Concerns, InstanceId, Mutation, Timestamp, clock};
 
 use super::{History, Open, RECOMMENDED_KEPT, Short, Standing, Tracked};
 use crate::model::{
@@ -94,7 +94,7 @@ impl History {
         self.standing = self.standing.filter(|standing| {
             let forgotten = match standing.why {
                 Short::Remainder => REMAINDER_FORGOTTEN,
-                Short::Lost => LOSS_FORGOTTEN,
+                Short::Lost | Short::NeverBooted => LOSS_FORGOTTEN,
             };
             ticked.current < standing.target && clock::age(at, standing.since) < forgotten
         });
@@ -118,7 +118,10 @@ impl History {
             && !phase.is_capacity()
             && !ours
         {
-            self.lost(at);
+            let booted = !matches!(before.phase, Phase::Requested | Phase::Booting);
+            let why =
+                if booted || phase != Phase::Failed { Short::Lost } else { Short::NeverBooted };
+            self.lost(at, why);
         }
         if phase == Phase::Failed
             && let Some(Tracked {
@@ -148,9 +151,9 @@ impl History {
     }
 
     /// Capacity was lost without our doing: the size that was decided still holds.
-    fn lost(&mut self, at: Timestamp) {
+    fn lost(&mut self, at: Timestamp, why: Short) {
         let target = self.standing.map_or(0, |s| s.target).max(self.last_desired);
-        self.standing = Some(Standing { target, since: at, why: Short::Lost });
+        self.standing = Some(Standing { target, since: at, why });
     }
 
     fn settled(&mut self, at: Timestamp, id: IntentId, settlement: &Settlement) {
@@ -190,12 +193,16 @@ impl History {
                     }
                 }
             }
-            (Settlement::Failed { class: Class::NoCapacity, .. }, Mutation::Launch(_)) => {
-                self.remainder(at);
-            }
-            (Settlement::Failed { class: Class::Permanent, message }, Mutation::Launch(launch)) => {
-                let spec = fingerprint(&launch.spec);
-                self.failures = Some(Failures::count(self.failures.take(), &spec, id, at, message));
+            (Settlement::Failed { message, .. }, Mutation::Launch(launch)) => {
+                match settlement.concerns() {
+                    Some(concerns) if concerns.is_local() => self.remainder(at),
+                    Some(Concerns::Spec | Concerns::Unknown) => {
+                        let spec = fingerprint(&launch.spec);
+                        let before = self.failures.take();
+                        self.failures = Some(Failures::count(before, &spec, id, at, message));
+                    }
+                    _ => {}
+                }
             }
             (Settlement::Done { done, failed }, Mutation::Stop { .. }) => {
                 self.removed(done, Phase::Draining, at);

@@ -104,6 +104,7 @@ fn an_account_that_is_stopped_launches_nothing_and_then_tries_one() {
         at: ago(299),
         class: cloud::Class::Quota,
         message: "the quota is used up".into(),
+        code: "QuotaExceed.AfterpayInstance".into(),
     });
     let decision = decide(&inputs);
     assert_eq!(decision.add, 0);

@@ -250,7 +250,7 @@ fn what_was_learned_takes_the_place_of_what_was_left_out() {
             at: now(),
             zone: "h".into(),
             instance_type: "c7".into(),
-            secs: 50.0 + f64::from(n),
+            secs: 150.0 + f64::from(n),
         });
         lag.push(20.0);
     }
@@ -267,8 +267,15 @@ fn what_was_learned_takes_the_place_of_what_was_left_out() {
     let RuleKind::Threshold(rule) = &mut open.rules[0].kind;
     rule.cooldown.learned_out = true;
     let tuned = open.tuned(&account, &history);
-    assert_eq!(tuned.boot_timeout.span, Span::secs(204), "three times 68 s");
-    assert_eq!(out(&tuned), Span::secs(148), "68 s of boot, 60 of warm-up, 20 of lag");
+    assert_eq!(tuned.boot_timeouts["c7"], Span::secs(504), "three times 168 s");
+    assert_eq!(tuned.boot_timeouts["g7"], open.boot_timeout.span, "nothing is known of it");
+    assert_eq!(out(&tuned), Span::secs(248), "168 s of boot, 60 of warm-up, 20 of lag");
+    // Boots became slower: what was given up took at least so long.
+    let (zone, instance_type) = ("h".to_owned(), "c7".to_owned());
+    let slower = AccountEvent::TimedOut { at: now(), zone, instance_type, secs: 504.0 };
+    account.apply(&slower);
+    let tuned = open.tuned(&account, &history);
+    assert_eq!(tuned.boot_timeouts["c7"], Span::secs(1_008), "twice that");
     let unknown = open.tuned(&Account::default(), &history);
     assert_eq!((unknown.boot_timeout.span, out(&unknown)), (open.boot_timeout.span, out(&open)));
 }

@@ -1,14 +1,18 @@
 //! Reading an answer: JSON, or any of the things that come instead.
+//!
+//! No tree is made of it. A first pass reads what every answer has (code, message, request id), the
+//! action's own reader then takes what it needs: see `wire.rs`.
 
 use std::time::Duration;
 
 use cloud::http::head;
 use cloud::text::printable;
 use cloud::{Class, Kind, Timestamp};
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::codes::{by_status, classify, is_token_mismatch};
+use crate::codes::{by_status, classify, concerns, is_token_mismatch};
 use crate::transport::{HttpResponse, TransportError};
+use crate::wire::Text;
 
 /// Body codes that mean success, from the vendor's own tools.
 const FINE: &[&str] = &["", "0", "200", "OK", "Success", "successful"];
@@ -46,12 +50,27 @@ fn too_large(is_write: bool) -> Class {
     if is_write { Class::Ambiguous } else { Class::Permanent }
 }
 
-/// The body of a success, or what is wrong with it.
-pub(super) fn read(response: &HttpResponse, is_write: bool, limit: u64) -> Result<Value, Unusable> {
+/// What every answer has, in either spelling. A field of another shape counts as missing.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "RequestId", alias = "requestId", default)]
+    request_id: Text,
+    #[serde(rename = "Code", alias = "code", default)]
+    code: Text,
+    #[serde(rename = "Message", alias = "message", default)]
+    message: Text,
+}
+
+/// Nothing when the body is that of a success, or what is wrong with it. With the request's id.
+pub(super) fn read(
+    response: &HttpResponse,
+    is_write: bool,
+    limit: u64,
+) -> Result<Option<String>, Unusable> {
     let HttpResponse { status, body, .. } = response;
     let status = *status;
     let header = |name: &str| response.headers.get(name).map(String::as_str);
-    let request_id = header("x-acs-request-id").map(|id| printable(id).into_owned());
+    let request_id = header("x-acs-request-id").map(|id| shorten(id));
     let server_time = header("date")
         .and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok())
         .map(|date| date.to_utc());
@@ -71,52 +90,40 @@ pub(super) fn read(response: &HttpResponse, is_write: bool, limit: u64) -> Resul
     if body.len() as u64 > limit {
         return Err(unusable(too_large(is_write), Kind::TooLarge { limit }, request_id));
     }
-    let value = match serde_json::from_slice::<Value>(body) {
-        Ok(value @ Value::Object(_)) => value,
-        _ => {
-            let class = match by_status(status) {
-                Class::Transient => lost(is_write),
-                class => class,
-            };
-            let kind = Kind::BadAnswer { what: what_is(body).to_owned(), head: head(body) };
-            return Err(unusable(class, kind, request_id));
-        }
+    let class_of_status = || match by_status(status) {
+        Class::Transient => lost(is_write),
+        class => class,
     };
-    let request_id = self::request_id(&value).map(|id| printable(id).into_owned()).or(request_id);
-    let code = text(&value, "Code", "code").unwrap_or_default();
+    let Ok(Head { request_id: named, code, message }) = serde_json::from_slice(body) else {
+        let what = match response.headers.get("location") {
+            Some(to) if (300..400).contains(&status) => {
+                format!("a redirect to {}, which is not followed", head(to.as_bytes()))
+            }
+            _ => what_is(body).to_owned(),
+        };
+        let kind = Kind::BadAnswer { what, head: head(body) };
+        return Err(unusable(class_of_status(), kind, request_id));
+    };
+    let request_id = named.0.map(|id| shorten(&id)).or(request_id);
+    let code = code.0.unwrap_or_default();
     if FINE.contains(&code.as_str()) {
         if (200..300).contains(&status) {
-            return Ok(value);
+            return Ok(request_id);
         }
-        let class = match by_status(status) {
-            Class::Transient => lost(is_write),
-            class => class,
-        };
         let what = "an error status without an error code".to_owned();
-        return Err(unusable(class, Kind::BadAnswer { what, head: head(body) }, request_id));
+        let kind = Kind::BadAnswer { what, head: head(body) };
+        return Err(unusable(class_of_status(), kind, request_id));
     }
-    let message = shorten(&text(&value, "Message", "message").unwrap_or_default());
+    let message = shorten(&message.0.unwrap_or_default());
     let class = classify(&code, status, is_write);
+    let concerns = concerns(&code);
+    let code = shorten(&code);
     let kind = if is_token_mismatch(&code) {
         Kind::TokenMismatch { code, message }
     } else {
-        Kind::Refused { code, message }
+        Kind::Refused { code, message, concerns }
     };
     Err(unusable(class, kind, request_id))
-}
-
-/// `RequestId` in either spelling.
-pub(super) fn request_id(value: &Value) -> Option<&str> {
-    value.get("RequestId").or_else(|| value.get("requestId"))?.as_str()
-}
-
-/// A string or number under either name, as text.
-fn text(value: &Value, upper: &str, lower: &str) -> Option<String> {
-    match value.get(upper).or_else(|| value.get(lower))? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 /// A refusal's message on one line. `SignatureDoesNotMatch` quotes the whole string to sign, which

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDateTime};
+use cloud::text::printable;
 use cloud::{Class, Error, Instance, InstanceId, Status, TagFilter, Tags, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use super::params::{put, put_tags};
 use super::{Ecs, malformed};
 use crate::call::Access;
 use crate::rpc::Params;
+use crate::wire::{AtMost, Text, or_default};
 
 const ACTION: &str = "DescribeInstances";
 /// The largest page; without it a page has 10.
@@ -65,14 +67,14 @@ async fn all_pages(ecs: &Ecs, mut base: Params) -> Result<BTreeMap<InstanceId, I
             put(&mut params, "NextToken", token);
         }
         let answer = ecs.caller.call(ACTION, Access::Read, &params).await?;
-        let page: Page = serde_json::from_value(answer.value).map_err(|error| {
+        let page: Page = answer.read().map_err(|error| {
             malformed(ACTION, &format!("not a page of instances: {error}"), Class::Transient)
         })?;
-        for wire in page.instances.instance {
-            let instance = wire.into_instance()?;
+        for wire in page.instances.instance.0 {
+            let instance = wire.into_instance(ecs.caller.now())?;
             found.insert(instance.id.clone(), instance);
         }
-        match page.next_token.filter(|token| !token.is_empty()) {
+        match page.next_token.0 {
             None => return Ok(found),
             Some(next) if seen.len() < PAGES_MAX && seen.insert(next.clone()) => token = Some(next),
             Some(_) => return Err(malformed(ACTION, "its pages never end", Class::Transient)),
@@ -80,90 +82,147 @@ async fn all_pages(ecs: &Ecs, mut base: Params) -> Result<BTreeMap<InstanceId, I
     }
 }
 
+/// A page has 100 at most, whatever is asked for.
+const LISTED_MOST: usize = 500;
+/// An instance has 20 tags at most.
+const TAGS_MOST: usize = 64;
+/// Lock reasons and addresses: a handful each.
+const FEW: usize = 64;
+
 #[derive(Deserialize)]
 struct Page {
     /// Must be there: an answer without it is not "no instances".
     #[serde(rename = "Instances")]
     instances: Instances,
-    #[serde(rename = "NextToken")]
-    next_token: Option<String>,
+    #[serde(rename = "NextToken", default)]
+    next_token: Text,
 }
 
 #[derive(Deserialize)]
 struct Instances {
     #[serde(rename = "Instance")]
-    instance: Vec<Wire>,
+    instance: AtMost<Wire, LISTED_MOST>,
 }
 
 /// One instance as it is answered: fields that a scaler needs, lists wrapped once more than one
-/// would think, optional objects absent or empty.
+/// would think, optional objects absent, null or empty.
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", default)]
+#[derive(Default)]
 struct Wire {
-    instance_id: String,
-    status: String,
-    creation_time: String,
-    #[serde(default)]
-    zone_id: String,
-    #[serde(default)]
-    instance_type: String,
-    #[serde(default)]
+    instance_id: Text,
+    status: Text,
+    creation_time: Text,
+    zone_id: Text,
+    instance_type: Text,
     deletion_protection: Option<bool>,
-    #[serde(default)]
-    tags: Option<Value>,
-    #[serde(default)]
-    vpc_attributes: Option<Value>,
-    #[serde(default)]
-    operation_locks: Option<Value>,
+    #[serde(deserialize_with = "or_default")]
+    tags: WireTags,
+    #[serde(deserialize_with = "or_default")]
+    vpc_attributes: Vpc,
+    #[serde(deserialize_with = "or_default")]
+    operation_locks: Locks,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct WireTags {
+    #[serde(deserialize_with = "or_default")]
+    tag: AtMost<WireTag, TAGS_MOST>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct WireTag {
+    tag_key: Text,
+    tag_value: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Vpc {
+    v_switch_id: Text,
+    #[serde(deserialize_with = "or_default")]
+    private_ip_address: Addresses,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Addresses {
+    #[serde(deserialize_with = "or_default")]
+    ip_address: AtMost<Text, FEW>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Locks {
+    #[serde(deserialize_with = "or_default")]
+    lock_reason: AtMost<Lock, FEW>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Lock {
+    lock_reason: Text,
 }
 
 impl Wire {
-    fn into_instance(self) -> Result<Instance, Error> {
-        let created_at = time(&self.creation_time).ok_or_else(|| {
-            let what = format!(
-                "{} has no usable CreationTime: {:?}",
-                self.instance_id, self.creation_time
-            );
-            malformed(ACTION, &what, Class::Transient)
-        })?;
-        let vpc = self.vpc_attributes.unwrap_or_default();
-        let text = |value: &Value, pointer: &str| {
-            value
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .filter(|t| !t.is_empty())
-                .map(str::to_owned)
+    /// The instance. One that lacks a field that every instance has is there, in a status that
+    /// nobody knows: it counts, and is never a victim.
+    fn into_instance(self, now: Timestamp) -> Result<Instance, Error> {
+        let Some(id) = self.instance_id.0 else {
+            return Err(malformed(
+                ACTION,
+                "one of its instances has no InstanceId",
+                Class::Transient,
+            ));
         };
-        let locks = self.operation_locks.unwrap_or_default();
+        let created_at = self.creation_time.0.as_deref().and_then(time);
+        let lacks = [
+            ("Status", self.status.0.is_none()),
+            ("CreationTime", created_at.is_none()),
+            ("ZoneId", self.zone_id.0.is_none()),
+            ("InstanceType", self.instance_type.0.is_none()),
+        ];
+        let lacks: Vec<&str> =
+            lacks.iter().filter(|(_, lacks)| *lacks).map(|(field, _)| *field).collect();
+        let status = if lacks.is_empty() {
+            self.status.0.as_deref().map_or(Status::Unknown, status)
+        } else {
+            let fields = lacks.join(", ");
+            tracing::warn!(
+                instance.id = %printable(&id), fields,
+                "{}: the provider's listing has no usable {fields}: its status counts as unknown",
+                printable(&id),
+            );
+            Status::Unknown
+        };
+        let first_ip = self.vpc_attributes.private_ip_address.ip_address.0.into_iter().next();
         Ok(Instance {
-            id: InstanceId(self.instance_id),
-            status: status(&self.status),
-            created_at,
-            zone: self.zone_id,
-            instance_type: self.instance_type,
-            vswitch: text(&vpc, "/VSwitchId"),
-            private_ip: text(&vpc, "/PrivateIpAddress/IpAddress/0").and_then(|ip| ip.parse().ok()),
-            tags: tags(self.tags.as_ref()),
+            id: InstanceId(id),
+            status,
+            // Without one it is the youngest there is.
+            created_at: created_at.unwrap_or(now),
+            zone: self.zone_id.0.unwrap_or_default(),
+            instance_type: self.instance_type.0.unwrap_or_default(),
+            vswitch: self.vpc_attributes.v_switch_id.0,
+            private_ip: first_ip.and_then(|ip| ip.0?.parse().ok()),
+            tags: tags(self.tags),
             deletion_protection: self.deletion_protection.unwrap_or(false),
-            locks: rows(Some(&locks), "LockReason")
-                .filter_map(|row| row.get("LockReason")?.as_str().map(str::to_owned))
+            locks: self
+                .operation_locks
+                .lock_reason
+                .0
+                .into_iter()
+                .filter_map(|lock| lock.lock_reason.0)
                 .collect(),
         })
     }
 }
 
-/// The elements of a wrapped list: `{"Tag": [ … ]}`.
-fn rows<'a>(list: Option<&'a Value>, name: &str) -> impl Iterator<Item = &'a Value> {
-    list.and_then(|list| list.get(name)).and_then(Value::as_array).into_iter().flatten()
-}
-
-fn tags(list: Option<&Value>) -> Tags {
-    let pair = |row: &Value| {
-        let key = row.get("TagKey")?.as_str()?.to_owned();
-        let value = row.get("TagValue").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Some((key, value))
-    };
-    rows(list, "Tag").filter_map(pair).collect()
+fn tags(list: WireTags) -> Tags {
+    let pairs = list.tag.0.into_iter();
+    pairs.filter_map(|tag| Some((tag.tag_key.0?, tag.tag_value.0.unwrap_or_default()))).collect()
 }
 
 fn status(text: &str) -> Status {
@@ -196,15 +255,54 @@ mod tests {
         assert_eq!(time("yesterday"), None);
     }
 
+    fn read(wire: &str) -> Instance {
+        let wire: Wire = serde_json::from_str(wire).expect("JSON");
+        wire.into_instance(now()).expect("it has an id")
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-02T12:00:00Z".parse().expect("a valid time")
+    }
+
+    const WHOLE: &str = r#"{"InstanceId":"i-1","Status":"Running","CreationTime":"2017-12-10T04:04Z","ZoneId":"h","InstanceType":"c7","New":1}"#;
+
     #[test]
     fn an_instance_without_its_optional_fields_is_read() {
-        let wire: Wire = serde_json::from_str(
-            r#"{"InstanceId":"i-1","Status":"Hibernating","CreationTime":"2017-12-10T04:04Z","New":1}"#,
-        )
-        .expect("the required fields are there");
-        let instance = wire.into_instance().expect("usable");
-        assert_eq!(instance.status, Status::Unknown);
+        let instance = read(WHOLE);
+        assert_eq!(instance.status, Status::Running);
         assert!(instance.tags.is_empty() && instance.locks.is_empty());
+        assert_eq!(read(&WHOLE.replace("Running", "Hibernating")).status, Status::Unknown);
+        let nulls = WHOLE.replace(
+            r#""New":1"#,
+            r#""Tags":null,"VpcAttributes":{"PrivateIpAddress":null},"OperationLocks":{"LockReason":null},"DeletionProtection":null"#,
+        );
+        assert_eq!(read(&nulls), instance);
+    }
+
+    #[test]
+    fn an_instance_that_lacks_what_every_instance_has_is_there_in_an_unknown_status() {
+        for (name, wire) in [
+            ("no zone", WHOLE.replace(r#""ZoneId":"h""#, r#""ZoneId":null"#)),
+            ("no type", WHOLE.replace(r#""InstanceType":"c7""#, r#""InstanceType":null"#)),
+            ("no status", WHOLE.replace(r#""Running""#, "null")),
+            ("another shape", WHOLE.replace(r#""Running""#, r#"{"Name":"Running"}"#)),
+            ("no time", WHOLE.replace(r#""2017-12-10T04:04Z""#, "null")),
+            ("no usable time", WHOLE.replace("2017-12-10T04:04Z", "yesterday")),
+        ] {
+            let instance = read(&wire);
+            assert_eq!(instance.id.0, "i-1", "{name}");
+            assert_eq!(instance.status, Status::Unknown, "{name}");
+        }
+        let wire: Wire = serde_json::from_str("{}").expect("JSON");
+        let error = wire.into_instance(now()).expect_err("nobody knows which one").to_string();
+        assert!(error.contains("InstanceId"), "{error}");
+    }
+
+    #[test]
+    fn a_page_with_more_instances_than_any_has_is_refused() {
+        let wire = format!(r#"{{"Instances":{{"Instance":[{}{{}}]}}}}"#, "{},".repeat(500));
+        let error = serde_json::from_str::<Page>(&wire).err().expect("refused").to_string();
+        assert!(error.contains("more than 500"), "{error}");
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use cloud::{Class, Error, InstanceId, InstanceResult, Kind, Permit, Terminate};
-use serde_json::Value;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Ecs;
 use super::params::{put, put_list};
 use crate::call::Access;
-use crate::codes::{classify, is_known};
+use crate::codes::{classify, concerns, is_known};
 use crate::rpc::Params;
+use crate::wire::{AtMost, Text};
 
 /// Each of the three takes 1 to 100 ids.
 const BATCH: usize = 100;
@@ -84,27 +85,21 @@ async fn each_once(
     params: &Params,
 ) -> Result<Vec<InstanceResult>, Error> {
     let answer = ecs.caller.call(action, Access::Write(permit), params).await?;
-    let rows =
-        answer.value.pointer("/InstanceResponses/InstanceResponse").and_then(Value::as_array);
-    let codes: BTreeMap<&str, &Value> = rows
+    // Accepted, but by an answer that nobody can read: only a look tells.
+    let ambiguous = |what: &str| super::malformed(action, what, Class::Ambiguous);
+    let told: Told = answer.read().map_err(|why| ambiguous(&why))?;
+    let told: BTreeMap<String, Row> = told
+        .responses
+        .rows
+        .0
         .into_iter()
-        .flatten()
-        .filter_map(|row| Some((row.get("InstanceId")?.as_str()?, row)))
+        .filter_map(|mut row| Some((row.instance_id.0.take()?, row)))
         .collect();
     let result = |id: &InstanceId| {
-        let text = |told: &Value, key: &str| match told.get(key) {
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => String::new(),
+        let Some(row) = told.get(&id.0) else {
+            return Err(ambiguous(&format!("it does not name {id}")));
         };
-        let Some(told) = codes.get(id.0.as_str()) else {
-            return Err(super::malformed(
-                action,
-                &format!("it does not name {id}"),
-                Class::Ambiguous,
-            ));
-        };
-        let code = text(told, "Code");
+        let code = row.code.0.clone().unwrap_or_default();
         if code == "200" {
             return Ok(());
         }
@@ -114,9 +109,33 @@ async fn each_once(
             _ if answer.doubted => Class::Ambiguous,
             class => class,
         };
-        Err(refused(action, class, code, text(told, "Message")))
+        Err(refused(action, class, code, row.message.0.clone().unwrap_or_default()))
     };
     Ok(ids.iter().map(|id| row(id, result(id))).collect())
+}
+
+/// A batch has 100 at most.
+const ROWS_MOST: usize = 500;
+
+/// One row for each instance, if the answer has any.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(rename = "InstanceResponses", default)]
+    responses: Responses,
+}
+
+#[derive(Deserialize, Default)]
+struct Responses {
+    #[serde(rename = "InstanceResponse", default)]
+    rows: AtMost<Row, ROWS_MOST>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Row {
+    instance_id: Text,
+    code: Text,
+    message: Text,
 }
 
 /// Deletes in batches. A batch is all or nothing, so one that is refused because of one of its
@@ -229,10 +248,11 @@ fn all(ids: &[InstanceId], error: &Error) -> Vec<InstanceResult> {
 }
 
 fn refused(action: &str, class: Class, code: String, message: String) -> Error {
+    let concerns = concerns(&code);
     Error {
         action: action.to_owned(),
         class,
-        kind: Kind::Refused { code, message },
+        kind: Kind::Refused { code, message, concerns },
         status: Some(200),
         request_id: None,
         attempts: 1,

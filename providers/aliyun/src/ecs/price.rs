@@ -1,11 +1,12 @@
 //! DescribePrice: what an hour costs.
 
 use cloud::{Class, Error, Price};
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::params::put;
 use super::{Ecs, malformed};
 use crate::call::Access;
+use crate::wire::Text;
 
 const ACTION: &str = "DescribePrice";
 
@@ -16,21 +17,40 @@ pub(super) async fn per_hour(ecs: &Ecs, instance_type: &str, zone: &str) -> Resu
     put(&mut params, "ZoneId", zone);
     put(&mut params, "PriceUnit", "Hour");
     let answer = ecs.caller.call(ACTION, Access::Read, &params).await?;
-    read(&answer.value).ok_or_else(|| {
+    let answer: Option<Answered> = answer.read().ok();
+    answer.and_then(read).ok_or_else(|| {
         malformed(ACTION, "it has no usable TradePrice with its Currency", Class::Transient)
     })
 }
 
-fn read(answer: &Value) -> Option<Price> {
-    let price = answer.pointer("/PriceInfo/Price")?;
-    // What is paid, discounts included; the documents show numbers, some answers have strings.
-    let amount = match price.get("TradePrice")? {
-        Value::String(text) => text.trim().parse().ok()?,
-        number => number.as_f64()?,
-    };
-    let currency = price.get("Currency")?.as_str().filter(|currency| !currency.is_empty())?;
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answered {
+    price_info: PriceInfo,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PriceInfo {
+    price: Figures,
+}
+
+/// The documents show numbers, some answers have strings.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Figures {
+    /// What is paid, discounts included.
+    #[serde(default)]
+    trade_price: Text,
+    #[serde(default)]
+    currency: Text,
+}
+
+fn read(answer: Answered) -> Option<Price> {
+    let Figures { trade_price, currency } = answer.price_info.price;
+    let amount: f64 = trade_price.0?.trim().parse().ok()?;
     let is_a_price = f64::is_finite(amount) && amount >= 0.0;
-    is_a_price.then(|| Price { amount, currency: currency.to_owned() })
+    Some(Price { amount, currency: currency.0? }).filter(|_| is_a_price)
 }
 
 #[cfg(test)]
@@ -38,6 +58,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn priced(answer: &serde_json::Value) -> Option<Price> {
+        read(serde_json::from_value(answer.clone()).expect("it has a price"))
+    }
 
     #[test]
     fn a_price_is_read_from_numbers_and_from_strings_and_from_nothing_else() {
@@ -53,8 +77,8 @@ mod tests {
             let answer = json!({ "PriceInfo": { "Price": {
                 "Currency": "CNY", "OriginalPrice": 9.0, "TradePrice": trade,
             } } });
-            assert_eq!(read(&answer).map(|price| price.amount), amount, "{answer}");
+            assert_eq!(priced(&answer).map(|price| price.amount), amount, "{answer}");
         }
-        assert_eq!(read(&json!({ "PriceInfo": { "Price": { "TradePrice": 1.0 } } })), None);
+        assert_eq!(priced(&json!({ "PriceInfo": { "Price": { "TradePrice": 1.0 } } })), None);
     }
 }

@@ -3,12 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cloud::{Class, Error, InstanceId, Kind, Launch, Permit, Spot};
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::params::{put, put_list, put_some, put_tags};
 use super::{Ecs, malformed};
 use crate::call::Access;
 use crate::rpc::Params;
+use crate::wire::{AtMost, Text};
 
 const ACTION: &str = "RunInstances";
 
@@ -20,13 +21,13 @@ pub(super) async fn launch(
 ) -> Result<Vec<InstanceId>, Error> {
     let params = params(ecs, launch)?;
     let answer = ecs.caller.call(ACTION, Access::Write(permit), &params).await?;
-    let ids = answer.value.pointer("/InstanceIdSets/InstanceIdSet").and_then(Value::as_array);
-    let ids: Option<Vec<InstanceId>> =
-        ids.and_then(|ids| ids.iter().map(|id| id.as_str().map(InstanceId::from)).collect());
     // The call was accepted, so something was launched: without the ids only a look tells what.
-    let ids = ids
-        .filter(|ids| !ids.is_empty())
-        .ok_or_else(|| malformed(ACTION, "it has no instance ids", Class::Ambiguous))?;
+    let malformed = |what: &str| malformed(ACTION, what, Class::Ambiguous);
+    let launched: Launched = answer.read().map_err(|why| malformed(&why))?;
+    let ids = launched.sets.ids.0.into_iter().map(|id| id.0.map(InstanceId));
+    let ids: Option<Vec<InstanceId>> = ids.collect();
+    let ids =
+        ids.filter(|ids| !ids.is_empty()).ok_or_else(|| malformed("it has no instance ids"))?;
     let wanted = launch.amount as usize;
     if ids.len() != wanted {
         tracing::warn!(
@@ -35,6 +36,21 @@ pub(super) async fn launch(
         );
     }
     Ok(ids)
+}
+
+/// A call launches 100 at most.
+const LAUNCHED_MOST: usize = 500;
+
+#[derive(Deserialize)]
+struct Launched {
+    #[serde(rename = "InstanceIdSets", default)]
+    sets: IdSets,
+}
+
+#[derive(Deserialize, Default)]
+struct IdSets {
+    #[serde(rename = "InstanceIdSet", default)]
+    ids: AtMost<Text, LAUNCHED_MOST>,
 }
 
 /// All business parameters. Fails when the launch cannot be sent as it is.

@@ -1,11 +1,14 @@
 //! DescribeAvailableResource: where a type is on sale. A hint, not a reservation.
 
-use cloud::{Error, Offer, Stock};
-use serde_json::Value;
+use cloud::{Class, Error, Offer, Stock};
+use serde::Deserialize;
 
-use super::Ecs;
 use super::params::put;
+use super::{Ecs, malformed};
 use crate::call::Access;
+use crate::wire::{AtMost, Text, or_default};
+
+const ACTION: &str = "DescribeAvailableResource";
 
 pub(super) async fn offers(ecs: &Ecs, instance_type: &str) -> Result<Vec<Offer>, Error> {
     let mut params = ecs.params();
@@ -13,19 +16,21 @@ pub(super) async fn offers(ecs: &Ecs, instance_type: &str) -> Result<Vec<Offer>,
     put(&mut params, "IoOptimized", "optimized");
     put(&mut params, "NetworkCategory", "vpc");
     put(&mut params, "InstanceType", instance_type);
-    let answer = ecs.caller.call("DescribeAvailableResource", Access::Read, &params).await?;
-    let zones = answer.value.pointer("/AvailableZones/AvailableZone").and_then(Value::as_array);
+    let answer = ecs.caller.call(ACTION, Access::Read, &params).await?;
+    let answer: Answered = answer.read().map_err(|why| {
+        let what = format!("not a list of zones: {why}");
+        malformed(ACTION, &what, Class::Transient)
+    })?;
     let mut offers = Vec::new();
-    for zone in zones.into_iter().flatten() {
-        let Some(id) = zone.get("ZoneId").and_then(Value::as_str) else { continue };
-        let resources = list(zone, "/AvailableResources/AvailableResource");
-        let supported = resources.flat_map(|r| list(r, "/SupportedResources/SupportedResource"));
-        for resource in supported {
-            if resource.get("Value").and_then(Value::as_str) == Some(instance_type) {
+    for zone in answer.zones.list.0 {
+        let Some(id) = zone.zone_id.0 else { continue };
+        let resources = zone.resources.list.0.into_iter();
+        for offered in resources.flat_map(|resource| resource.supported.list.0) {
+            if offered.value.0.as_deref() == Some(instance_type) {
                 offers.push(Offer {
-                    zone: id.to_owned(),
+                    zone: id.clone(),
                     instance_type: instance_type.to_owned(),
-                    stock: stock(resource),
+                    stock: stock(&offered),
                 });
             }
         }
@@ -33,13 +38,61 @@ pub(super) async fn offers(ecs: &Ecs, instance_type: &str) -> Result<Vec<Offer>,
     Ok(offers)
 }
 
-fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+/// A region has a dozen zones at most.
+const ZONES_MOST: usize = 50;
+/// One kind of resource is asked for.
+const RESOURCES_MOST: usize = 8;
+/// One type is asked for.
+const TYPES_MOST: usize = 500;
+
+#[derive(Deserialize)]
+struct Answered {
+    #[serde(rename = "AvailableZones", default, deserialize_with = "or_default")]
+    zones: Zones,
 }
 
-fn stock(resource: &Value) -> Stock {
-    let text = |key: &str| resource.get(key).and_then(Value::as_str);
-    match (text("StatusCategory"), text("Status")) {
+#[derive(Deserialize, Default)]
+struct Zones {
+    #[serde(rename = "AvailableZone", default)]
+    list: AtMost<Zone, ZONES_MOST>,
+}
+
+#[derive(Deserialize)]
+struct Zone {
+    #[serde(rename = "ZoneId", default)]
+    zone_id: Text,
+    #[serde(rename = "AvailableResources", default, deserialize_with = "or_default")]
+    resources: Resources,
+}
+
+#[derive(Deserialize, Default)]
+struct Resources {
+    #[serde(rename = "AvailableResource", default)]
+    list: AtMost<Resource, RESOURCES_MOST>,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    #[serde(rename = "SupportedResources", default, deserialize_with = "or_default")]
+    supported: Supported,
+}
+
+#[derive(Deserialize, Default)]
+struct Supported {
+    #[serde(rename = "SupportedResource", default)]
+    list: AtMost<Offered, TYPES_MOST>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Offered {
+    value: Text,
+    status: Text,
+    status_category: Text,
+}
+
+fn stock(offered: &Offered) -> Stock {
+    match (offered.status_category.0.as_deref(), offered.status.0.as_deref()) {
         (Some("WithStock"), _) => Stock::Available,
         (Some("ClosedWithStock"), _) => Stock::Low,
         (Some("WithoutStock"), _) => Stock::SoldOut,

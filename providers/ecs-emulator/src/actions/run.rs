@@ -155,10 +155,13 @@ impl Launch {
             return Err(ApiError::new(403, "InvalidAccountStatus.NotEnoughBalance", message));
         }
         let quota = state.world.instance_quota as usize;
-        if fault == Some(FaultKind::QuotaExceeded)
-            || state.existing_count() + self.amount as usize > quota
-        {
-            let message = "The number of the specified ECS instances has exceeded the quota.";
+        if state.existing_count() + self.amount as usize > quota {
+            let message = "The maximum number of Pay-As-You-Go instances is exceeded.";
+            return Err(ApiError::new(400, "QuotaExceed.AfterpayInstance", message));
+        }
+        if fault == Some(FaultKind::QuotaExceeded) {
+            let message = "The number of the specified ECS instances has exceeded the quota of \
+                           the specified instance type.";
             return Err(ApiError::new(403, "QuotaExceed.ElasticQuota", message));
         }
         let ips = state.world.vswitches.get(&self.vswitch).map_or(0, |vswitch| vswitch.ips);

@@ -156,7 +156,12 @@ fn alerts_leases_and_facts_of_the_account_are_told() {
             web(Event::Alerted { at: at(), alert }),
             web(Event::Cleared { at: at(), key }),
             aliyun(AccountEvent::SoldOut { at: at(), place, why: "NoStock".to_owned() }),
-            aliyun(AccountEvent::Stopped { at: at(), class: Class::Quota, message }),
+            aliyun(AccountEvent::Stopped {
+                at: at(),
+                class: Class::Quota,
+                message,
+                code: String::new(),
+            }),
             aliyun(AccountEvent::Audited { at: at(), findings: 2 }),
         ]),
         [
