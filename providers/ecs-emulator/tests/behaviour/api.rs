@@ -151,7 +151,7 @@ async fn what_a_launch_may_not_ask_is_refused_with_its_code() {
         (vec![("SecurityGroupIds.1", "sg-bp1example")], 400, "InvalidParameter.Conflict"),
         (vec![("ZoneId", "cn-hangzhou-i")], 400, "InvalidParameter.Mismatch"),
         (vec![("Amount", "101")], 400, "InvalidParameter"),
-        (vec![("Amount", "7")], 403, "QuotaExceed.ElasticQuota"),
+        (vec![("Amount", "7")], 400, "QuotaExceed.AfterpayInstance"),
         (vec![("VSwitchId", "vsw-zone-i")], 403, "QuotaExceeded.PrivateIpAddress"),
         (
             vec![("SpotStrategy", "SpotAsPriceGo"), ("DeletionProtection", "true")],
