@@ -10,7 +10,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use super::problem::shown;
 use super::secret::{self, contents, path};
 use super::table::Table;
-use super::value::{Value, pairs, word};
+use super::value::{Value, flag, pairs, word};
 use crate::signals::{Access, Auth};
 
 /// What to write instead of a secret.
@@ -18,7 +18,8 @@ const BY_FILE: &str = "put it into a file that only the service may read, and na
 /// 4 MiB: a bundle of all public authorities has a quarter of a MiB.
 const CA_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-pub(super) fn read(table: &Table<'_>) -> Access {
+/// How the server at `url` is reached.
+pub(super) fn read(table: &Table<'_>, url: Option<&str>) -> Access {
     let basic = table.table("basic_auth", basic);
     table.refuse_secret(
         "bearer_token",
@@ -33,11 +34,44 @@ pub(super) fn read(table: &Table<'_>) -> Access {
             "remove one: a request carries one `Authorization`",
         );
     }
-    Access {
+    let access = Access {
         auth: basic.or(token.map(|token| Auth::Bearer { token })),
         ca_file: table.optional("ca_file", ca_file),
         headers: table.optional("headers", headers).unwrap_or_default(),
+    };
+    let allowed = table.or("allow_plain_http", false, flag);
+    if !allowed && let Some(url) = url {
+        check_plain(table, url, &access);
     }
+    access
+}
+
+/// What is sent over plain http can be read on the way, so a secret is sent to this machine only.
+fn check_plain(table: &Table<'_>, url: &str, access: &Access) {
+    let Ok(parsed) = url.parse::<reqwest::Url>() else { return };
+    if parsed.scheme() != "http" || cloud::http::is_loopback(&parsed) {
+        return;
+    }
+    let header = access.headers.keys().find(|name| names_secret(name));
+    let secret = match (&access.auth, header) {
+        (Some(Auth::Bearer { .. }), _) => "a bearer token".to_owned(),
+        (Some(Auth::Basic { .. }), _) => "a password".to_owned(),
+        (None, Some(name)) => format!("the header `{name}`"),
+        (None, None) => return,
+    };
+    table.problem_at(
+        "url",
+        format!("{secret} would be sent to another machine over plain http"),
+        "use https, or set allow_plain_http = true if that network may see it",
+    );
+}
+
+/// Whether a header of this name is likely to hold a secret. A tenant's name is none.
+fn names_secret(header: &str) -> bool {
+    let name = header.to_lowercase();
+    ["auth", "token", "key", "secret", "password", "cookie", "session", "credential"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 fn basic(table: &Table<'_>) -> Option<Auth> {

@@ -69,7 +69,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let launch_failures =
         table.or("launch_failures", LAUNCH_FAILURES, count(1..=LAUNCH_FAILURES_MAX));
     let brakes = brakes::read(table);
-    let up = table.table("up", signal::up);
+    let up = table.table("up", |table| signal::up(name, table));
     if table.has("ready_timeout") && !table.has("up") {
         table.problem_at(
             "ready_timeout",
@@ -81,7 +81,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let base = table.table("base", base);
     let launch = table.required_table("launch", launch::read);
 
-    let signals = table.named("signal", signal::read);
+    let signals = table.named("signal", |signal, table| signal::read(name, signal, table));
     // A signal with a problem of its own still exists, for a rule that names it.
     let names: Vec<SignalName> = table.names("signal").into_iter().map(SignalName).collect();
     let mut taken = BTreeSet::new();

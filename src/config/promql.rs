@@ -1,12 +1,13 @@
 //! PromQL, checked before it is asked: a query that can never give a number, or whose data's age
 //! can never be known, is a problem of the configuration and not of some night in production.
 
+use promql_parser::parser::Expr;
 use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{self, Expr};
 use promql_parser::util::{ExprVisitor, walk_expr};
 
 use super::problem::shown;
 use super::value::{Value, text};
+use crate::signals::promql::parse;
 
 /// 16 KiB: queries travel in a URL to some proxies, and no person has written a longer one.
 const BYTES_MAX: usize = 16 * 1024;
@@ -21,8 +22,22 @@ pub(super) struct Query {
     pub(super) selects: bool,
 }
 
-pub(super) fn query(value: &Value<'_>) -> Option<Query> {
-    let query = text(value)?.trim();
+/// The token that stands for the fleet's name. PromQL has no such selector (one compares a label with
+/// something), so it can mean nothing else.
+const FLEET: &str = "{fleet}";
+
+/// `text` with the name of `fleet` in it.
+pub(super) fn for_fleet(text: &str, fleet: &str) -> String {
+    text.replace(FLEET, fleet)
+}
+
+/// A query for the fleet of this name.
+pub(super) fn query(fleet: &str) -> impl Fn(&Value<'_>) -> Option<Query> {
+    move |value| read(value, fleet)
+}
+
+fn read(value: &Value<'_>, fleet: &str) -> Option<Query> {
+    let query = &for_fleet(text(value)?.trim(), fleet);
     let expr = match understand(query) {
         Ok(expr) => expr,
         Err(why) => {
@@ -49,7 +64,7 @@ pub(super) fn query(value: &Value<'_>) -> Option<Query> {
     if let Some((what, hint)) = wrap {
         return value.problem(format!("`{}` returns {what}, not a number", value.key), hint);
     }
-    Some(Query { selects: selects(&expr), text: query.to_owned() })
+    Some(Query { selects: selects(&expr), text: query.clone() })
 }
 
 fn understand(query: &str) -> Result<Expr, String> {
@@ -59,7 +74,7 @@ fn understand(query: &str) -> Result<Expr, String> {
     if nesting(query) > NESTING_MAX {
         return Err(format!("it is nested more than {NESTING_MAX} deep"));
     }
-    parser::parse(query)
+    parse(query)
 }
 
 /// 1,000 bytes: each prefix of a query is parsed to find where it goes wrong.
@@ -69,7 +84,7 @@ const SEARCHED_BYTES_MAX: usize = 1000;
 fn readable(query: &str) -> Option<&str> {
     let searched = query.len() <= SEARCHED_BYTES_MAX;
     let ends = query.char_indices().map(|(at, _)| at).filter(|_| searched);
-    ends.rev().map(|end| query[..end].trim_end()).find(|part| parser::parse(part).is_ok())
+    ends.rev().map(|end| query[..end].trim_end()).find(|part| parse(part).is_ok())
 }
 
 /// How deep the parentheses go, counting those within strings too, which only errs to the safe
@@ -127,6 +142,24 @@ mod tests {
         ] {
             assert_eq!(selects(&understand(query).expect(query)), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn the_fleets_name_is_put_in_and_other_braces_stay() {
+        for (query, filled) in [
+            (r#"avg(load{job="{fleet}"})"#, r#"avg(load{job="web"})"#),
+            (r#"avg by (fleet) (load{fleet=~".+"})"#, r#"avg by (fleet) (load{fleet=~".+"})"#),
+            ("{fleet}:load:avg5m", "web:load:avg5m"),
+        ] {
+            assert_eq!(for_fleet(query, "web"), filled);
+            understand(filled).expect(filled);
+        }
+        understand(FLEET).expect_err("it is no selector of its own");
+    }
+
+    #[test]
+    fn raw_strings_are_understood() {
+        assert!(selects(&understand(r"avg(node_load1{instance=~`10\.0\..*`})").expect("valid")));
     }
 
     #[test]

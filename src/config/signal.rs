@@ -1,13 +1,16 @@
 //! `[fleet.NAME.signal.NAME]`: where a number comes from, and how old it may be.
 
+use std::collections::BTreeMap;
+
+use super::access;
 use super::fleet::INSTANCES_MAX;
 use super::problem::shown;
 use super::promql;
 use super::table::Table;
 use super::url;
-use super::value::{Value, count, duration, number, word};
+use super::value::{Value, count, duration, number, pairs, word};
 use crate::model::{Coverage, OnMissing, Reduce, SignalName, SignalSpec, Span};
-use crate::signals::{PrometheusSpec, SourceSpec, UpSpec};
+use crate::signals::{CannotPick, PrometheusSpec, SourceSpec, UpSpec, cannot_pick};
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -38,13 +41,14 @@ pub(super) struct Signal {
     pub(super) source: SourceSpec,
 }
 
-pub(super) fn read(name: &str, table: &Table<'_>) -> Option<Signal> {
+/// The signal `name` of `fleet`.
+pub(super) fn read(fleet: &str, name: &str, table: &Table<'_>) -> Option<Signal> {
     let coverage = coverage(table);
     let on_missing = table.or("on_missing", OnMissing::Hold, on_missing);
     let asks = !matches!(coverage, Coverage::AtLeast(share) if share <= 0.0);
     let (max_age, source) = table.variant("source", None, &KINDS, |kind, table| match kind {
         Kind::Prometheus => {
-            let spec = prometheus(table, asks)?;
+            let spec = prometheus(fleet, table, asks)?;
             Some((spec.max_age, SourceSpec::Prometheus(spec)))
         }
     })?;
@@ -83,23 +87,24 @@ fn on_missing(value: &Value<'_>) -> Option<OnMissing> {
 }
 
 /// `[fleet.NAME.up]`.
-pub(super) fn up(table: &Table<'_>) -> Option<UpSpec> {
+pub(super) fn up(fleet: &str, table: &Table<'_>) -> Option<UpSpec> {
     let url = table.required("url", "\"http://127.0.0.1:9090\"", server);
-    let query = table.required("query", "'up{job=\"node\"}'", promql::query);
+    let query = table.required("query", "'up{job=\"node\"}'", promql::query(fleet));
     let label = table.or("label", LABEL.to_owned(), word);
     let timeout = table.or("timeout", TIMEOUT, duration(TIMEOUTS));
-    let access = super::access::read(table);
+    let access = access::read(table, url.as_deref());
     Some(UpSpec { url: url?, query: query?.text, label, timeout, access })
 }
 
-fn prometheus(table: &Table<'_>, asks_coverage: bool) -> Option<PrometheusSpec> {
+fn prometheus(fleet: &str, table: &Table<'_>, asks_coverage: bool) -> Option<PrometheusSpec> {
     let url = table.required("url", "\"http://127.0.0.1:9090\"", server);
-    let query = table.required("query", "'avg(node_load1)'", promql::query);
-    let freshness = table.optional("freshness", promql::query);
+    let query = table.required("query", "'avg(node_load1)'", promql::query(fleet));
+    let series = table.optional("series", |value| series(value, fleet)).unwrap_or_default();
+    let freshness = table.optional("freshness", promql::query(fleet));
     let reduce = table.optional("reduce", reduce);
     let max_age = table.or("max_age", MAX_AGE, duration(MAX_AGES));
     let timeout = table.or("timeout", TIMEOUT, duration(TIMEOUTS));
-    let access = super::access::read(table);
+    let access = access::read(table, url.as_deref());
     let query = query?;
     if !query.selects && !table.has("freshness") {
         table.problem_at(
@@ -108,16 +113,77 @@ fn prometheus(table: &Table<'_>, asks_coverage: bool) -> Option<PrometheusSpec> 
             "name a metric in it, or add a `freshness` query that returns the data's Unix time",
         );
     }
+    check_series(table, &query.text, &series);
     Some(PrometheusSpec {
         url: url?,
         query: query.text,
         freshness: freshness.map(|query| query.text),
+        series,
         reduce,
         max_age,
         asks_coverage,
         timeout,
         access,
     })
+}
+
+/// 8: a series is picked by its fleet, and perhaps a region and an environment.
+const SERIES_LABELS_MAX: usize = 8;
+/// 256 bytes: what is longer is not read from an answer.
+const SERIES_VALUE_BYTES_MAX: usize = 256;
+
+/// `{ fleet = "{fleet}" }`: the labels that pick this fleet's series.
+fn series(value: &Value<'_>, fleet: &str) -> Option<BTreeMap<String, String>> {
+    let mut series = BTreeMap::new();
+    for (label, (value, text)) in pairs(value)? {
+        let text = promql::for_fleet(text, fleet);
+        let is_label = label.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_label {
+            value.problem::<()>(
+                format!("`{}` is no label of a series", shown(&label)),
+                "a label has letters, digits and `_`, and does not begin with a digit",
+            );
+        } else if text.is_empty() || text.len() > SERIES_VALUE_BYTES_MAX {
+            value.problem::<()>(
+                format!("the label `{label}` has a value of {} bytes", text.len()),
+                format!("write 1 to {SERIES_VALUE_BYTES_MAX} bytes, such as \"{{fleet}}\""),
+            );
+        } else {
+            series.insert(label, text);
+        }
+    }
+    if series.len() > SERIES_LABELS_MAX {
+        return value.problem(
+            format!("`series` has {} labels", series.len()),
+            format!("{SERIES_LABELS_MAX} are the most; aggregate by fewer in `query`"),
+        );
+    }
+    Some(series)
+}
+
+/// Whether the result of `query` can have the labels of `series`, and the age of its data be measured
+/// for each of them.
+fn check_series(table: &Table<'_>, query: &str, series: &BTreeMap<String, String>) {
+    if series.is_empty() {
+        return;
+    }
+    let labels: Vec<String> = series.keys().cloned().collect();
+    let by = labels.join(", ");
+    match cannot_pick(query, &labels) {
+        None => {}
+        Some(CannotPick::NoSuchLabel) => table.problem_at(
+            "query",
+            format!("the series of `query` lose the label that `series` picks by: {by}"),
+            format!("keep it, as in: avg by ({by}) (...)"),
+        ),
+        Some(CannotPick::NotMeasured { .. }) if table.has("freshness") => {}
+        Some(CannotPick::NotMeasured { why }) => table.problem_at(
+            "query",
+            format!("the age of the data cannot be measured for each {by}: {}", shown(&why)),
+            format!("add a `freshness` query, such as 'max by ({by}) (timestamp(...))'"),
+        ),
+    }
 }
 
 fn server(value: &Value<'_>) -> Option<String> {

@@ -12,6 +12,9 @@ use super::{Ring, Sample};
 pub(crate) const SAMPLES_KEPT: usize = 64;
 /// A signal that the whole fleet reported within a day is one that each instance reports.
 const FULL_FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+/// Answers of two replicas of a source come out of order by less than this (a scrape interval and a
+/// time-out); what is newer by more, on our clock, is newer whatever its time stamp says.
+const OUT_OF_ORDER_LONGEST: Duration = Duration::from_secs(60);
 
 /// How far back the values of a signal are known whatever is done meanwhile: longer than a rule
 /// that keeps its memory in the journal waits before it is written again.
@@ -61,6 +64,14 @@ impl Measured {
             in_service,
         }
     }
+
+    /// By the source's clock; by ours where that of the source was set back, else the rule would be
+    /// deaf until it has caught up.
+    fn is_newer_than(&self, other: &Measured) -> bool {
+        self.measured_at > other.measured_at
+            || (self.measured_at < other.measured_at
+                && self.true_at > clock::after(other.true_at, OUT_OF_ORDER_LONGEST))
+    }
 }
 
 /// The newest samples of one signal, oldest first, no sample twice.
@@ -85,7 +96,7 @@ impl SampleWindow {
 
     /// Whether `sample` counts beside those that are here: see [`SampleWindow::push`].
     pub(crate) fn takes(&self, sample: &Measured, acted: Option<Timestamp>) -> bool {
-        let newer = self.0.back().is_none_or(|newest| sample.measured_at > newest.measured_at);
+        let newer = self.0.back().is_none_or(|newest| sample.is_newer_than(newest));
         newer && acted.is_none_or(|acted| sample.true_at > acted)
     }
 
@@ -122,6 +133,15 @@ impl From<(Timestamp, Timestamp, Option<f64>)> for Point {
     }
 }
 
+impl Point {
+    /// As [`Measured::is_newer_than`] has it.
+    fn is_before(&self, sample: &Measured) -> bool {
+        sample.measured_at > self.measured_at
+            || (sample.measured_at < self.measured_at
+                && sample.true_at > clock::after(self.seen, OUT_OF_ORDER_LONGEST))
+    }
+}
+
 impl From<Point> for (Timestamp, Timestamp, Option<f64>) {
     fn from(Point { seen, measured_at, value }: Point) -> Self {
         (seen, measured_at, value)
@@ -144,7 +164,7 @@ impl Series {
         let newest = self.0.back();
         // A value that is only repeated adds nothing; after a gap it is news again.
         if newest.is_some_and(|newest| newest.value.is_some())
-            && known.is_some_and(|known| sample.measured_at <= known.measured_at)
+            && known.is_some_and(|known| !known.is_before(sample))
         {
             return;
         }
@@ -233,5 +253,48 @@ mod tests {
         }
         let first = memory.series.points().next().expect("points");
         assert_eq!(first.seen, ago(20 * 60));
+    }
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_timestamp(1_767_355_200 + secs, 0).expect("a time")
+    }
+
+    /// Measured at `source` by the source's clock, and at `ours` by this machine's.
+    fn sample(source: i64, ours: i64) -> Measured {
+        Measured {
+            value: 80.0,
+            measured_at: at(source),
+            true_at: at(ours),
+            reporting: None,
+            in_service: None,
+        }
+    }
+
+    #[test]
+    fn a_source_whose_clock_is_set_back_is_heard_again_within_a_minute() {
+        for back in [5, 30, 3600, 86_400] {
+            let mut window = SampleWindow::default();
+            assert!(window.push(sample(0, 0), None));
+            let mut heard = (1..20)
+                .map(|n| n * 15)
+                .filter(|ours| window.push(sample(ours - back, *ours), None));
+            let first = heard.next().expect("heard again");
+            assert!(first <= 75, "set back by {back} s, heard after {first} s");
+            assert_eq!(heard.count(), 19 - usize::try_from(first / 15).expect("positive"));
+            let mut series = Series::default();
+            series.read(&sample(0, 0), at(0));
+            series.read(&sample(75 - back, 75), at(75));
+            assert_eq!(series.points().count(), 2, "set back by {back} s");
+        }
+    }
+
+    #[test]
+    fn a_late_answer_and_a_repeated_one_do_not_count() {
+        let mut window = SampleWindow::default();
+        assert!(window.push(sample(0, 0), None));
+        assert!(!window.push(sample(0, 7), None), "the same, read again");
+        assert!(!window.push(sample(0, 600), None), "the same, however late");
+        assert!(!window.push(sample(-15, -8), None), "another replica's, which lags");
+        assert!(window.push(sample(15, 15), None));
     }
 }

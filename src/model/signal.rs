@@ -34,7 +34,7 @@ impl Sample {
 }
 
 /// How several series become one number.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Reduce {
     Avg,
@@ -89,15 +89,25 @@ pub enum Gap {
     /// No answer in time.
     TimedOut { after: Span },
     /// An HTTP status other than 200.
-    Http { status: u16, head: String },
+    Http {
+        status: u16,
+        head: String,
+        /// The proxy on the way, which may have answered itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proxy: Option<String>,
+    },
     /// Not what this API answers (HTML, truncated or oversized JSON, an unknown shape).
     BadAnswer { what: String, head: String },
     /// The source says that the query failed.
     QueryFailed { kind: String, message: String },
     /// The source answered with warnings: the result may be partial.
     Warned { warnings: Vec<String> },
+    /// The source says that its result is incomplete.
+    Partial { says: String },
     /// The query selected nothing.
     Empty,
+    /// None of the series is this fleet's.
+    NoSeries { series: String, count: usize, examples: Vec<String> },
     /// NaN, +Inf or -Inf.
     NotFinite { value: String },
     /// More than one series and no `reduce`.
@@ -108,6 +118,8 @@ pub enum Gap {
     Stale { age: Span, max_age: Span },
     /// The age of the data could not be found out, so the number is not trusted.
     AgeUnknown { why: String },
+    /// The fleet needed instances at once, and the source had not answered yet.
+    NotAwaited { after: Span },
 }
 
 impl Gap {
@@ -121,12 +133,15 @@ impl Gap {
             Gap::BadAnswer { .. } => "bad_answer",
             Gap::QueryFailed { .. } => "query_failed",
             Gap::Warned { .. } => "warned",
+            Gap::Partial { .. } => "partial",
             Gap::Empty => "empty",
+            Gap::NoSeries { .. } => "no_series",
             Gap::NotFinite { .. } => "not_finite",
             Gap::SeveralSeries { .. } => "several_series",
             Gap::NotANumber { .. } => "not_a_number",
             Gap::Stale { .. } => "stale",
             Gap::AgeUnknown { .. } => "age_unknown",
+            Gap::NotAwaited { .. } => "not_awaited",
         }
     }
 }
@@ -136,10 +151,20 @@ impl fmt::Display for Gap {
         match self {
             Gap::Unreachable { why } => write!(f, "the source cannot be reached: {why}"),
             Gap::TimedOut { after } => write!(f, "the source did not answer within {after}"),
-            Gap::Http { status, head } if head.is_empty() => {
-                write!(f, "the source answered HTTP {status}")
+            Gap::Http { status, head, proxy } => {
+                match proxy {
+                    None => write!(f, "the source answered HTTP {status}")?,
+                    Some(proxy) if *status == 407 => {
+                        write!(f, "the proxy {proxy} answered HTTP {status}")?;
+                    }
+                    Some(proxy) => write!(
+                        f,
+                        "HTTP {status} came through the proxy {proxy}, which may have answered \
+                         itself"
+                    )?,
+                }
+                if head.is_empty() { Ok(()) } else { write!(f, ": {head}") }
             }
-            Gap::Http { status, head } => write!(f, "the source answered HTTP {status}: {head}"),
             Gap::BadAnswer { what, head } if head.is_empty() => {
                 write!(f, "the source's answer is unusable: {what}")
             }
@@ -150,7 +175,15 @@ impl fmt::Display for Gap {
             Gap::Warned { warnings } => {
                 write!(f, "the source warned: {}", warnings.join("; "))
             }
+            Gap::Partial { says } => {
+                write!(f, "the source's answer is partial: it says {says}")
+            }
             Gap::Empty => f.write_str("the query selects no series"),
+            Gap::NoSeries { series, count, examples } => write!(
+                f,
+                "none of the query's {count} series is {series}; there are {}",
+                examples.join(", ")
+            ),
             Gap::NotFinite { value } => write!(f, "the value is {value}"),
             Gap::SeveralSeries { count, examples } => write!(
                 f,
@@ -164,6 +197,10 @@ impl fmt::Display for Gap {
                 write!(f, "the data is {age} old, more than max_age = {max_age}")
             }
             Gap::AgeUnknown { why } => write!(f, "the age of the data is unknown: {why}"),
+            Gap::NotAwaited { after } => write!(
+                f,
+                "the source had not answered after {after}, and instances were needed at once"
+            ),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::model::{Gap, Reading, SignalName, Signals};
 
 #[doc(hidden)]
 pub use prometheus::read_answer;
+pub(crate) use prometheus::{CannotPick, cannot_pick, promql};
 pub use prometheus::{Prometheus, Shared, SourceError, Up};
 pub use spec::{Access, Auth, PrometheusSpec, SourceSpec, UpSpec};
 

@@ -22,6 +22,9 @@ pub struct PrometheusSpec {
     /// A query whose value is the Unix time, in seconds, of the data under `query`; without it the
     /// age is measured on the selectors of `query`.
     pub freshness: Option<String>,
+    /// Picks this fleet's series by label: one query serves many fleets. Empty: the whole answer is
+    /// this fleet's.
+    pub series: BTreeMap<String, String>,
     /// How several series become one; without it several series are a gap.
     pub reduce: Option<Reduce>,
     /// Data older than this is a gap.

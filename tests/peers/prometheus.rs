@@ -97,6 +97,7 @@ async fn read(url: &str, query: &str, reduce: Option<Reduce>) -> Reading {
         url: url.to_owned(),
         query: query.to_owned(),
         freshness: None,
+        series: BTreeMap::new(),
         reduce,
         max_age: Span::secs(90),
         asks_coverage: false,

@@ -144,14 +144,33 @@ pub enum BodyError {
 
 /// The whole body, unless it is larger than `limit` bytes: then reading stops there. It takes at most
 /// half as much again as `limit`, for a moment, whatever the peer says of its length.
-pub async fn read_limited(mut response: Response, limit: u64) -> Result<Vec<u8>, BodyError> {
+pub async fn read_limited(response: Response, limit: u64) -> Result<Vec<u8>, BodyError> {
+    let (body, _) = read_in_room(response, limit, usize::MAX, async || ()).await?;
+    Ok(body)
+}
+
+/// The same, but a body that is larger than `small` bytes waits for `room` before more of it is read,
+/// and is returned with it.
+pub async fn read_in_room<R>(
+    mut response: Response,
+    limit: u64,
+    small: usize,
+    room: impl AsyncFnOnce() -> R,
+) -> Result<(Vec<u8>, Option<R>), BodyError> {
     let too_large = BodyError::TooLarge { limit };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut room = Some(room);
+    let mut held = None;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let length = body.len() + chunk.len();
         if length > limit {
             return Err(too_large);
+        }
+        if length > small
+            && let Some(room) = room.take()
+        {
+            held = Some(room().await);
         }
         if length > body.capacity() {
             let capacity = (body.capacity() * 2).max(length).min(limit);
@@ -159,7 +178,7 @@ pub async fn read_limited(mut response: Response, limit: u64) -> Result<Vec<u8>,
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok((body, held))
 }
 
 /// The first 200 characters of a body on one line, for an error text.

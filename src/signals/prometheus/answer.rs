@@ -1,164 +1,183 @@
-//! Reading an answer of `/api/v1/query`: a number, or why it is none. Pure.
+//! An answer of `/api/v1/query`: what was wanted of it, or why it cannot be had. Pure.
+//!
+//! It is read straight into what is wanted (`read.rs`), so that an answer costs no more than some
+//! times its bytes, whatever is in it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Deserialize;
-use serde_json::Value;
+use cloud::Redactor;
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::groups::Groups;
+use super::read::{self, Body};
 use super::reduce;
 use crate::model::{Gap, Reduce};
 
+/// What is wanted of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Want {
+    /// One number; several series are reduced, or a gap.
+    One(Option<Reduce>),
+    /// A number for each combination of the values of these labels.
+    Each(Arc<[String]>, Option<Reduce>),
+    /// The values of this label on all series whose value is 1.
+    Ones(String),
+}
+
 /// A successful, complete answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Answer {
-    vector: Vector,
     /// When the server evaluated the query, in Unix seconds by its clock.
-    evaluated_at: f64,
+    pub(super) evaluated_at: f64,
+    said: Said,
+    /// Its share of what all kept answers together may take.
+    pub(super) room: Option<[OwnedSemaphorePermit; 2]>,
 }
 
-/// One or more series, every value finite.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Vector(Vec<(Labels, f64)>);
-
-type Labels = BTreeMap<String, String>;
-
-impl Vector {
-    pub(super) fn values(&self) -> impl Iterator<Item = f64> {
-        self.0.iter().map(|(_, value)| *value)
-    }
+#[derive(Debug)]
+enum Said {
+    One(Result<f64, Gap>),
+    Each(Groups),
+    Ones(Vec<String>),
 }
-
-/// How many of several series an error names.
-const EXAMPLES: usize = 3;
 
 impl Answer {
-    pub(super) fn evaluated_at(&self) -> f64 {
-        self.evaluated_at
-    }
-
-    /// The values of `label` on those series whose value is 1.
-    #[expect(clippy::float_cmp, reason = "`up` is exactly 0 or 1")]
-    pub(super) fn labels_of_ones(&self, label: &str) -> Vec<String> {
-        let ones = self.vector.0.iter().filter(|(_, value)| *value == 1.0);
-        ones.filter_map(|(labels, _)| labels.get(label).cloned()).collect()
-    }
-
     /// The one number in it.
-    pub(super) fn one(&self, how: Option<Reduce>) -> Result<f64, Gap> {
-        match (self.vector.0.as_slice(), how) {
-            ([], _) => Err(Gap::Empty),
-            ([(_, value)], None) => Ok(*value),
-            (_, Some(how)) => {
-                let value = reduce(&self.vector, how);
-                // A sum of huge numbers may overflow.
-                if value.is_finite() { Ok(value) } else { Err(not_finite(&value.to_string())) }
-            }
-            (several, None) => Err(Gap::SeveralSeries {
-                count: several.len(),
-                examples: several.iter().take(EXAMPLES).map(|(labels, _)| show(labels)).collect(),
-            }),
+    pub(super) fn one(&self) -> Result<f64, Gap> {
+        match &self.said {
+            Said::One(value) => value.clone(),
+            Said::Each(_) | Said::Ones(_) => Err(Gap::Empty),
+        }
+    }
+
+    /// The number of the series whose labels, in the order in which they were wanted, have `values`.
+    pub(super) fn of(&self, values: &[&str]) -> Result<f64, Gap> {
+        match &self.said {
+            Said::Each(groups) => groups.pick(values),
+            Said::One(_) | Said::Ones(_) => Err(Gap::Empty),
+        }
+    }
+
+    /// The values of the label on those series whose value is 1.
+    pub(super) fn ones(&self) -> &[String] {
+        match &self.said {
+            Said::Ones(ones) => ones,
+            Said::One(_) | Said::Each(_) => &[],
+        }
+    }
+
+    /// What it takes while it is kept, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.said {
+            Said::One(_) => 0,
+            Said::Each(groups) => groups.bytes(),
+            Said::Ones(ones) => ones.iter().map(|one| one.capacity() + size_of::<String>()).sum(),
         }
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope {
-    status: String,
-    data: Option<Data>,
-    #[serde(rename = "errorType")]
-    error_type: Option<String>,
-    error: Option<String>,
-    #[serde(default)]
-    warnings: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Data {
-    result_type: String,
-    result: Value,
-}
-
-#[derive(Deserialize)]
-struct Series {
-    #[serde(default)]
-    metric: Labels,
-    value: Option<(f64, String)>,
-}
-
-/// What an answer says. `head` is the beginning of the body, for an error text.
-pub(super) fn parse(status: u16, body: &[u8], head: &str) -> Result<Answer, Gap> {
-    let envelope: Option<Envelope> = serde_json::from_slice(body).ok();
-    let Some(envelope) = envelope else {
-        if status != 200 {
-            return Err(Gap::Http { status, head: head.to_owned() });
+/// What an answer says.
+pub(super) fn parse(
+    status: u16,
+    body: &[u8],
+    want: &Want,
+    redactor: &Redactor,
+) -> Result<Answer, Gap> {
+    let head = || redactor.line_of(body).chars().take(HEAD_CHARS).collect::<String>();
+    let http = || Gap::Http { status, head: head(), proxy: None };
+    let body = match read::read(body, want, redactor) {
+        Ok(body) => body,
+        Err(_) if status != 200 => return Err(http()),
+        Err(Some(what)) => return Err(Gap::BadAnswer { what, head: head() }),
+        Err(None) => {
+            let head = head();
+            return Err(Gap::BadAnswer { what: what_is(&head).to_owned(), head });
         }
-        return Err(bad(what_is(head), head));
     };
-    if envelope.status == "error" {
+    let bad = |what: &str| Gap::BadAnswer { what: what.to_owned(), head: head() };
+    if body.status.as_deref() == Some("error") {
         return Err(Gap::QueryFailed {
-            kind: envelope.error_type.unwrap_or_else(|| format!("HTTP {status}")),
-            message: envelope.error.unwrap_or_default(),
+            kind: body.error_type.unwrap_or_else(|| format!("HTTP {status}")),
+            message: body.error.unwrap_or_default(),
         });
     }
     if status != 200 {
-        return Err(Gap::Http { status, head: head.to_owned() });
+        return Err(http());
     }
-    if envelope.status != "success" {
-        return Err(bad("its status is neither success nor error", head));
+    if body.status.as_deref() != Some("success") {
+        return Err(bad("its status is neither success nor error"));
     }
-    if !envelope.warnings.is_empty() {
-        return Err(Gap::Warned { warnings: envelope.warnings });
+    if let Some(says) = body.partial {
+        return Err(Gap::Partial { says });
     }
-    let data = envelope.data.ok_or_else(|| bad("it has no data", head))?;
-    match data.result_type.as_str() {
-        "scalar" => {
-            let (at, text): (f64, String) = serde_json::from_value(data.result)
-                .map_err(|_| bad("its scalar is not [time, \"value\"]", head))?;
-            let value = number(&text, head)?;
-            answer(vec![(Labels::new(), value)], at, head)
-        }
-        "vector" => {
-            let series: Vec<Series> = serde_json::from_value(data.result)
-                .map_err(|_| bad("its vector is not a list of series", head))?;
-            let mut rows = Vec::with_capacity(series.len());
-            let mut evaluated_at = None;
-            for series in series {
-                let Some((at, text)) = series.value else {
-                    return Err(Gap::NotANumber { result: "histogram".to_owned() });
-                };
-                evaluated_at = Some(at);
-                rows.push((series.metric, number(&text, head)?));
-            }
-            let at = evaluated_at.ok_or(Gap::Empty)?;
-            answer(rows, at, head)
-        }
-        other => Err(Gap::NotANumber { result: other.to_owned() }),
+    if !body.warnings.is_empty() {
+        return Err(Gap::Warned { warnings: body.warnings });
     }
+    if let Some(error) = body.error.as_ref().filter(|error| !error.is_empty()) {
+        return Err(Gap::Warned { warnings: vec![error.clone()] });
+    }
+    said(body, want).map_err(|what| what.unwrap_or_else(bad))
 }
 
-fn answer(rows: Vec<(Labels, f64)>, evaluated_at: f64, head: &str) -> Result<Answer, Gap> {
+/// The first part of an answer that an error shows, in characters: enough to know a login page.
+const HEAD_CHARS: usize = 200;
+
+/// What the data says. An error that is a text is about its shape.
+fn said(body: Body, want: &Want) -> Result<Answer, Result<Gap, &'static str>> {
+    let series = body.series;
+    let not_a_number = |result: &str| Err(Ok(Gap::NotANumber { result: result.to_owned() }));
+    let (evaluated_at, values) = match body.result_type.as_deref() {
+        None => return Err(Err("it has no data")),
+        Some("vector") if series.has_histogram => return not_a_number("histogram"),
+        Some("vector") => {
+            let Some(at) = series.evaluated_at else { return Err(Ok(Gap::Empty)) };
+            (at, series.values)
+        }
+        Some("scalar") => match body.scalar {
+            Some((at, text)) => match read::number(&text) {
+                Some(value) => (at, vec![value]),
+                None => return Err(Err("its scalar is no number")),
+            },
+            None => return Err(Err("its scalar is not [time, \"value\"]")),
+        },
+        Some(other) => return not_a_number(other),
+    };
     if !evaluated_at.is_finite() {
-        return Err(bad("its time stamp is no number", head));
+        return Err(Err("its time stamp is no number"));
     }
-    Ok(Answer { vector: Vector(rows), evaluated_at })
+    let said = match want {
+        Want::One(how) => Said::One(one(&values, *how, series.examples)),
+        Want::Each(..) => Said::Each(series.groups.done(series.examples)),
+        Want::Ones(_) => Said::Ones(series.ones),
+    };
+    Ok(Answer { evaluated_at, said, room: None })
 }
 
-/// A value as Prometheus writes it. Rust reads "NaN", "+Inf" and "-Inf" as numbers, too.
-fn number(text: &str, head: &str) -> Result<f64, Gap> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => Err(not_finite(text)),
-        Err(_) => Err(bad("a value is no number", head)),
+/// Several values as one number.
+pub(super) fn one(values: &[f64], how: Option<Reduce>, examples: Vec<String>) -> Result<f64, Gap> {
+    if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+        return Err(not_finite(*value));
+    }
+    match (values, how) {
+        ([], _) => Err(Gap::Empty),
+        ([value], None) => Ok(*value),
+        (_, Some(how)) => {
+            let value = reduce(values, how);
+            // A sum of huge numbers may overflow.
+            if value.is_finite() { Ok(value) } else { Err(not_finite(value)) }
+        }
+        (several, None) => Err(Gap::SeveralSeries { count: several.len(), examples }),
     }
 }
 
-fn not_finite(value: &str) -> Gap {
+/// As Prometheus writes it.
+fn not_finite(value: f64) -> Gap {
+    let value = match value {
+        value if value.is_nan() => "NaN",
+        value if value > 0.0 => "+Inf",
+        _ => "-Inf",
+    };
     Gap::NotFinite { value: value.to_owned() }
-}
-
-fn bad(what: &str, head: &str) -> Gap {
-    Gap::BadAnswer { what: what.to_owned(), head: head.to_owned() }
 }
 
 /// What came instead of JSON.
@@ -173,11 +192,4 @@ fn what_is(head: &str) -> &'static str {
     } else {
         "it is not JSON"
     }
-}
-
-/// `{instance="a:9100", job="node"}`.
-fn show(labels: &Labels) -> String {
-    let pairs: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    format!("{{{}}}", pairs.join(", "))
 }

@@ -7,17 +7,26 @@
 
 mod age;
 mod answer;
+mod asked;
+mod circuit;
 mod client;
+mod groups;
+pub(crate) mod promql;
+mod read;
+mod take;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
+use cloud::Redactor;
 
 use super::{PrometheusSpec, Roll, Source, UpSpec};
 use crate::model::{Gap, Reading, Reduce, Sample, Span};
-use answer::{Answer, Vector};
+use age::{Data, Found, Question};
+use answer::{Answer, Want};
 
 pub use client::{Shared, SourceError};
 
@@ -25,13 +34,21 @@ pub use client::{Shared, SourceError};
 /// clocks are a little off. Beyond it the time stamps mean nothing.
 const FUTURE_TOLERANCE: Duration = Duration::from_secs(30);
 
+/// What to do where the age of the data cannot be known.
+const GIVE_FRESHNESS: &str = "give `freshness`, a query for the Unix time of the data";
+
 /// One query to one server.
 #[derive(Debug)]
 pub struct Prometheus {
-    spec: PrometheusSpec,
+    query: Arc<str>,
+    want: Want,
+    /// The values of the labels that pick this fleet's series.
+    picks: Option<Vec<String>>,
     age: Age,
-    /// One query per selector: how many instances report it.
-    reporting: Vec<String>,
+    /// How many instances report it.
+    reporting: Option<Data>,
+    max_age: Span,
+    timeout: Span,
     client: Arc<client::Client>,
 }
 
@@ -39,9 +56,9 @@ pub struct Prometheus {
 #[derive(Debug)]
 enum Age {
     /// The value of this query is a Unix time.
-    Asked(String),
-    /// One query per selector under the signal's query; at least one.
-    Measured(Vec<String>),
+    Asked(Arc<str>),
+    /// By the selectors under the signal's query.
+    Measured(Data),
     /// Neither is possible.
     Unknown { why: String },
 }
@@ -49,78 +66,155 @@ enum Age {
 impl Prometheus {
     /// Asks nothing of the network. Fails when a certificate file cannot be used.
     pub fn new(spec: &PrometheusSpec, shared: &Arc<Shared>) -> Result<Self, SourceError> {
+        let labels: Vec<String> = spec.series.keys().cloned().collect();
         let age = match &spec.freshness {
-            Some(query) => Age::Asked(query.clone()),
-            None => match age::queries(&spec.query) {
-                Ok(queries) if queries.is_empty() => Age::Unknown {
-                    why: "the query has no selector to measure; give `freshness`".to_owned(),
+            Some(query) => Age::Asked(query.as_str().into()),
+            None => match age::times(&spec.query, &labels) {
+                Ok(data) if data.questions().is_empty() => Age::Unknown {
+                    why: format!("the query has no selector to measure; {GIVE_FRESHNESS}"),
                 },
-                Ok(queries) => Age::Measured(queries),
-                Err(why) => Age::Unknown { why },
+                Ok(data) => Age::Measured(data),
+                Err(why) => Age::Unknown { why: format!("{why}; {GIVE_FRESHNESS}") },
             },
         };
         let reporting = match spec.asks_coverage {
-            true => age::reporting(&spec.query).unwrap_or_default(),
-            false => Vec::new(),
+            true => age::reporting(&spec.query, &labels).ok(),
+            false => None,
         };
-        let client = shared.client(&spec.url, &spec.access)?;
-        Ok(Prometheus { spec: spec.clone(), age, reporting, client })
+        let has_series = !labels.is_empty();
+        Ok(Prometheus {
+            query: spec.query.as_str().into(),
+            want: if has_series {
+                Want::Each(labels.into(), spec.reduce)
+            } else {
+                Want::One(spec.reduce)
+            },
+            picks: has_series.then(|| spec.series.values().cloned().collect()),
+            age,
+            reporting: reporting.filter(|data| !data.questions().is_empty()),
+            max_age: spec.max_age,
+            timeout: spec.timeout,
+            client: shared.client(&spec.url, &spec.access)?,
+        })
     }
 
-    async fn ask(&self, query: &str, at: Option<f64>) -> Result<Answer, Gap> {
-        self.client.ask(query, at, self.spec.timeout).await
+    /// This fleet's number in `answer`.
+    fn pick(&self, answer: &Answer) -> Result<f64, Gap> {
+        let Some(picks) = &self.picks else { return answer.one() };
+        answer.of(&picks.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The number that a question about the data under the query leads to. One that is about all
+    /// fleets has one number, one that is grouped has this fleet's.
+    async fn number(&self, query: &Arc<str>, is_grouped: bool, at: f64) -> Result<f64, Gap> {
+        let want = match &self.want {
+            Want::Each(labels, _) if is_grouped => Want::Each(labels.clone(), Some(Reduce::Max)),
+            _ => Want::One(Some(Reduce::Max)),
+        };
+        let answer = self.client.ask(query, &want, Some(at), self.timeout).await?;
+        if is_grouped { self.pick(&answer) } else { answer.one() }
+    }
+
+    /// What each question about the data under the query leads to, asked side by side.
+    async fn find(&self, data: &Data, at: f64) -> Result<Found, (Question, Gap)> {
+        let asking = data.questions().into_iter().map(|question| async move {
+            match self.number(&question.query, question.is_grouped, at).await {
+                Ok(number) => Ok((question, Found::Number(number))),
+                Err(Gap::Empty | Gap::NoSeries { .. }) => Ok((question, Found::Empty)),
+                Err(gap) => Err((question.clone(), gap)),
+            }
+        });
+        let found = futures::future::try_join_all(asking).await?;
+        let found: BTreeMap<&Question, Found> = found.into_iter().collect();
+        Ok(data.least(&|question| found.get(question).copied().unwrap_or(Found::Nothing)))
     }
 
     /// When the data under the query was true, in Unix seconds by the server's clock.
     async fn measured_at(&self, evaluated_at: f64) -> Result<f64, Gap> {
         let unknown = |why: String| Gap::AgeUnknown { why };
-        let queries = match &self.age {
+        let data = match &self.age {
             Age::Unknown { why } => return Err(unknown(why.clone())),
-            Age::Asked(query) => std::slice::from_ref(query),
-            Age::Measured(queries) => queries.as_slice(),
+            Age::Asked(query) => {
+                return self
+                    .freshness(query, evaluated_at)
+                    .await
+                    .map_err(|gap| unknown(format!("`{query}`: {gap}")));
+            }
+            Age::Measured(data) => data,
         };
-        let mut oldest = f64::INFINITY;
-        for query in queries {
-            let answer = self.ask(query, Some(evaluated_at)).await.map_err(|gap| match gap {
-                // The value has data that is not under this selector (`or vector(0)`), or the data
-                // has just ended: either way nobody knows how old the number is.
-                Gap::Empty => unknown(format!("`{query}` selects nothing")),
-                gap => unknown(format!("`{query}`: {gap}")),
-            })?;
-            let at = answer.one(Some(Reduce::Max)).map_err(|gap| match gap {
-                Gap::Empty => unknown(format!("`{query}` selects nothing")),
-                gap => unknown(format!("`{query}`: {gap}")),
-            })?;
-            oldest = oldest.min(at);
+        match self.find(data, evaluated_at).await {
+            Ok(Found::Number(at)) => Ok(at),
+            // The value has data that is not under a selector (`or vector(0)`), or the data has just
+            // ended: either way nobody knows how old the number is.
+            Ok(Found::Empty | Found::Nothing) => {
+                let queries = data.questions().into_iter().map(|q| format!("`{}`", q.query));
+                let queries = queries.collect::<Vec<_>>().join(" or ");
+                Err(unknown(format!("{queries} selects nothing; {GIVE_FRESHNESS}")))
+            }
+            Err((question, gap)) => Err(unknown(format!("`{}`: {gap}", question.query))),
         }
-        Ok(oldest)
+    }
+
+    /// What `freshness` says: of this fleet, or of all where its series have no such labels.
+    async fn freshness(&self, query: &Arc<str>, at: f64) -> Result<f64, Gap> {
+        let Some(picks) = &self.picks else { return self.number(query, false, at).await };
+        match self.number(query, true, at).await {
+            Err(Gap::NoSeries { .. }) => {}
+            found => return found,
+        }
+        let Want::Each(labels, _) = &self.want else { return Err(Gap::Empty) };
+        let want = Want::Each(labels.clone(), Some(Reduce::Max));
+        let answer = self.client.ask(query, &want, Some(at), self.timeout).await?;
+        answer.of(&vec![""; picks.len()])
     }
 
     /// How many instances report the data under the query: of several selectors the fewest. `None`
     /// when nobody can tell.
     async fn reporting(&self, evaluated_at: f64) -> Option<u32> {
-        let mut fewest = None;
-        for query in &self.reporting {
-            let count = self.ask(query, Some(evaluated_at)).await.ok()?.one(None).ok()?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a count; `as` saturates"
-            )]
-            let count = count as u32;
-            fewest = Some(fewest.map_or(count, |fewest: u32| fewest.min(count)));
-        }
-        fewest
+        let found = self.find(self.reporting.as_ref()?, evaluated_at).await.ok()?;
+        let Found::Number(count) = found else { return None };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count; `as` saturates"
+        )]
+        let count = count as u32;
+        Some(count)
     }
 
     async fn sample(&self) -> Reading {
-        let answer = self.ask(&self.spec.query, None).await?;
-        let value = answer.one(self.spec.reduce)?;
-        let evaluated_at = answer.evaluated_at();
-        let measured_at = self.measured_at(evaluated_at).await?;
-        let sample = dated(value, measured_at, evaluated_at, self.spec.max_age)?;
-        Ok(Sample { reporting: self.reporting(evaluated_at).await, ..sample })
+        let answer = self.client.ask(&self.query, &self.want, None, self.timeout).await?;
+        let value = self.pick(&answer)?;
+        let evaluated_at = answer.evaluated_at;
+        let (measured_at, reporting) =
+            futures::future::join(self.measured_at(evaluated_at), self.reporting(evaluated_at))
+                .await;
+        let sample = dated(value, measured_at?, evaluated_at, self.max_age)?;
+        Ok(Sample { reporting, ..sample })
     }
+}
+
+/// Why the series of `query` cannot be picked by `labels`, if so: its result has no such labels, or
+/// the age of its data cannot be measured for each of them.
+pub(crate) fn cannot_pick(query: &str, labels: &[String]) -> Option<CannotPick> {
+    match age::times(query, labels) {
+        Err(why) => Some(CannotPick::NotMeasured { why }),
+        Ok(data) => {
+            let questions = data.questions();
+            let lost = !questions.is_empty() && !questions.iter().any(|q| q.is_grouped);
+            lost.then_some(CannotPick::NoSuchLabel)
+        }
+    }
+}
+
+/// Why series cannot be picked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum CannotPick {
+    NoSuchLabel,
+    /// A `freshness` query helps.
+    NotMeasured {
+        why: String,
+    },
 }
 
 /// `value` with the time at which it was true, unless that is nonsense or too long before
@@ -146,15 +240,19 @@ fn dated(value: f64, measured_at: f64, evaluated_at: f64, max_age: Span) -> Read
 /// through which the fuzzer comes.
 #[doc(hidden)]
 pub fn read_answer(status: u16, body: &[u8]) -> Result<(), Gap> {
-    let answer = answer::parse(status, body, &cloud::http::head(body))?;
-    drop(answer.labels_of_ones("instance"));
+    let redactor = Redactor::default();
+    let labels: Arc<[String]> = ["instance".to_owned()].into();
     let reduces =
         [Reduce::Avg, Reduce::Sum, Reduce::Min, Reduce::Max, Reduce::Percentile(95)].map(Some);
     for how in std::iter::once(None).chain(reduces) {
-        if let Ok(value) = answer.one(how) {
-            drop(dated(value, value, answer.evaluated_at(), Span::secs(90)));
+        let answer = answer::parse(status, body, &Want::One(how), &redactor)?;
+        if let Ok(value) = answer.one() {
+            drop(dated(value, value, answer.evaluated_at, Span::secs(90)));
         }
+        let answer = answer::parse(status, body, &Want::Each(labels.clone(), how), &redactor)?;
+        drop(answer.of(&["a:1"]));
     }
+    drop(answer::parse(status, body, &Want::Ones("instance".to_owned()), &redactor)?);
     Ok(())
 }
 
@@ -168,28 +266,35 @@ impl Source for Prometheus {
 /// The series that say which instances are up.
 #[derive(Debug)]
 pub struct Up {
-    spec: UpSpec,
+    query: Arc<str>,
+    want: Want,
+    timeout: Span,
     client: Arc<client::Client>,
 }
 
 impl Up {
     /// Asks nothing of the network. Fails when a certificate file cannot be used.
     pub fn new(spec: &UpSpec, shared: &Arc<Shared>) -> Result<Self, SourceError> {
-        Ok(Up { spec: spec.clone(), client: shared.client(&spec.url, &spec.access)? })
+        Ok(Up {
+            query: spec.query.as_str().into(),
+            want: Want::Ones(spec.label.clone()),
+            timeout: spec.timeout,
+            client: shared.client(&spec.url, &spec.access)?,
+        })
     }
 }
 
 #[async_trait]
 impl Roll for Up {
     async fn call(&self) -> Result<Vec<String>, Gap> {
-        let answer = self.client.ask(&self.spec.query, None, self.spec.timeout).await?;
-        Ok(answer.labels_of_ones(&self.spec.label))
+        let answer = self.client.ask(&self.query, &self.want, None, self.timeout).await?;
+        Ok(answer.ones().to_vec())
     }
 }
 
-/// Several series as one number; percentiles are interpolated linearly.
-fn reduce(vector: &Vector, reduce: Reduce) -> f64 {
-    let mut values: Vec<f64> = vector.values().collect();
+/// Several values as one number; percentiles are interpolated linearly.
+fn reduce(values: &[f64], reduce: Reduce) -> f64 {
+    let mut values: Vec<f64> = values.to_vec();
     values.sort_by(f64::total_cmp);
     let count = values.len() as f64;
     match reduce {
