@@ -11,31 +11,128 @@ mod targets;
 
 /// Executions of each target: some seconds together.
 const RUNS: u64 = 20_000;
+/// What an answer of a metric server may cost at once beside its own bytes: with them it is four times.
+const PROMETHEUS_TIMES: u64 = 3;
+/// Whatever an input is, some texts are made of it.
+const FREE_BYTES: u64 = 64 * 1024;
+/// The largest answer of a metric server that is read.
+const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 /// Inputs do not grow beyond this: parsers have seen everything by then.
 const LONGEST: usize = 16 * 1024;
 
 #[test]
 fn no_configuration_makes_the_parser_panic() {
-    fuzz("config", &["tests/configs/good", "tests/configs/bad"], targets::config);
+    fuzz("config", &["tests/configs/good", "tests/configs/bad"], None, targets::config);
 }
 
 #[test]
 fn no_answer_of_the_cloud_makes_the_provider_panic() {
-    fuzz("ecs_json", &[], targets::ecs_json);
+    fuzz("ecs_json", &[], None, targets::ecs_json);
 }
 
 #[test]
 fn no_answer_of_prometheus_makes_the_signal_panic() {
-    fuzz("prometheus_json", &[], targets::prometheus_json);
+    fuzz("prometheus_json", &[], Some(PROMETHEUS_TIMES), targets::prometheus_json);
+}
+
+/// Answers of the largest size, each of one kind of excess.
+fn hostile_answers() -> Vec<(&'static str, String)> {
+    let filled = |begin: &str, each: &dyn Fn(usize) -> String, end: &str| {
+        let mut body = begin.to_owned();
+        for n in 0.. {
+            let next = each(n);
+            if body.len() + next.len() + end.len() > ANSWER_LIMIT {
+                break;
+            }
+            body.push_str(&next);
+        }
+        body + end
+    };
+    let data = r#"{"status":"success","data":{"resultType":"vector","result":["#;
+    let series = |metric: &str| format!(r#"{data}{{"metric":{{{metric}"#);
+    vec![
+        ("lists within lists", filled("", &|_| "[".to_owned(), "")),
+        ("lists within the result", filled(data, &|_| "[".to_owned(), "")),
+        ("tables within tables", filled("", &|_| r#"{"a":"#.to_owned(), "")),
+        ("empty lists beside the data", filled(r#"{"x":["#, &|_| "[],".to_owned(), "1]}")),
+        (
+            "small series",
+            filled(data, &|_| r#"{"value":[1,"1"]},"#.to_owned(), r#"{"value":[1,"1"]}]}}"#),
+        ),
+        (
+            "a group for each series",
+            filled(
+                data,
+                &|n| format!(r#"{{"metric":{{"instance":"{n}"}},"value":[1,"1"]}},"#),
+                r#"{"value":[1,"1"]}]}}"#,
+            ),
+        ),
+        (
+            "series of one group",
+            filled(
+                data,
+                &|n| format!(r#"{{"metric":{{"instance":"a","b":"{n}"}},"value":[1,"1"]}},"#),
+                r#"{"value":[1,"1"]}]}}"#,
+            ),
+        ),
+        (
+            "long labels",
+            filled(
+                data,
+                &|n| format!(r#"{{"metric":{{"instance":"{n:0>250}"}},"value":[1,"1"]}},"#),
+                r#"{"value":[1,"1"]}]}}"#,
+            ),
+        ),
+        (
+            "labels",
+            filled(&series(""), &|n| format!(r#""l{n}":"v","#), r#""z":""},"value":[1,"1"]}]}}"#),
+        ),
+        (
+            "a long label",
+            filled(&series(r#""instance":""#), &|_| "x".to_owned(), r#""},"value":[1,"1"]}]}}"#),
+        ),
+        (
+            "escapes",
+            filled(
+                &series(r#""instance":""#),
+                &|_| "\\u0001".to_owned(),
+                r#""},"value":[1,"1"]}]}}"#,
+            ),
+        ),
+        (
+            "a long number",
+            filled(&format!(r#"{data}{{"value":[1,""#), &|_| "9".to_owned(), r#""]}]}}"#),
+        ),
+        ("a long error", filled(r#"{"status":"error","error":""#, &|_| "\\n".to_owned(), r#""}"#)),
+        (
+            "warnings",
+            filled(r#"{"warnings":["#, &|n| format!(r#""w{n}","#), r#"""],"status":"success"}"#),
+        ),
+        ("a long status", filled(r#"{"status":""#, &|_| "é".to_owned(), r#""}"#)),
+        ("keys", filled("{", &|n| format!(r#""k{n}":1,"#), r#""status":"success"}"#)),
+        ("a page", filled("<html>", &|_| "<p>".to_owned(), "")),
+    ]
+}
+
+#[test]
+fn no_answer_of_prometheus_costs_more_than_four_times_its_limit() {
+    for (name, body) in hostile_answers() {
+        assert!(body.len() > ANSWER_LIMIT - 1024, "{name}");
+        let cost = allocation_counter::measure(|| {
+            drop(fleetscaler::signals::read_answer(200, body.as_bytes()));
+        });
+        let whole = cost.bytes_max + body.len() as u64;
+        assert!(whole <= 4 * ANSWER_LIMIT as u64, "{name} costs {whole} bytes");
+    }
 }
 
 #[test]
 fn no_record_makes_the_journal_panic() {
-    fuzz("journal_record", &[], targets::journal_record);
+    fuzz("journal_record", &[], None, targets::journal_record);
 }
 
 #[expect(clippy::print_stdout, reason = "a run can be repeated with its seed")]
-fn fuzz(name: &str, more: &[&str], target: fn(&[u8])) {
+fn fuzz(name: &str, more: &[&str], times: Option<u64>, target: fn(&[u8])) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let number = |variable: &str| std::env::var(variable).ok().and_then(|n| n.parse().ok());
     let fresh = || u64::try_from(uuid::Uuid::new_v4().as_u128() >> 64).unwrap_or(1);
@@ -46,12 +143,24 @@ fn fuzz(name: &str, more: &[&str], target: fn(&[u8])) {
     println!("{name}: {} seeds, {runs} runs, FUZZ_SEED={seed}", corpus.len());
     let crashes = root.join("target/fuzz/crashes");
     let run = |data: &[u8]| {
-        if std::panic::catch_unwind(|| target(data)).is_err() {
+        let keep = || {
             std::fs::create_dir_all(&crashes).expect("a directory");
             let file = crashes.join(format!("{name}-{seed}"));
             std::fs::write(&file, data).expect("written");
-            panic!("FUZZ_SEED={seed}: {} makes {name} panic", file.display());
-        }
+            file
+        };
+        let mut has_panicked = false;
+        let cost = allocation_counter::measure(|| {
+            has_panicked = std::panic::catch_unwind(|| target(data)).is_err();
+        });
+        assert!(!has_panicked, "FUZZ_SEED={seed}: {} makes {name} panic", keep().display());
+        let most = times.map(|times| FREE_BYTES + times * data.len() as u64);
+        assert!(
+            most.is_none_or(|most| cost.bytes_max <= most),
+            "FUZZ_SEED={seed}: {} costs {name} {} bytes",
+            keep().display(),
+            cost.bytes_max
+        );
     };
     corpus.iter().for_each(|data| run(data));
     let mut dice = Dice(seed | 1);

@@ -7,6 +7,7 @@
 mod alerts;
 mod audit;
 mod beat;
+mod observed;
 mod record;
 mod report;
 mod wire;
@@ -15,10 +16,12 @@ mod world;
 use cloud::{Timestamp, clock};
 
 use crate::execute::{self, Errand, Hands, Look, Outcome, Settled};
-use crate::inventory::{self, Heard, Listing, News, Survey};
+use crate::inventory::{self, Listing, News, Survey};
 use crate::journal::{JournalError, Known, Lease, Standing};
-use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Memories, Plan, Signals};
-use crate::{plan, policy, signals};
+use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Memories, Plan};
+use crate::{plan, policy};
+
+use self::observed::{Observed, beside_listing, observe};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, tend};
@@ -67,10 +70,18 @@ async fn tick_under(
 ) -> Result<TickReport, TickError> {
     let (known, settled) = settle(world, member, lease, known, now).await?;
     let entropy = Entropy(world.entropy.draw());
-    let observed = observe(member).await;
-    let mut seen =
-        see(world, member, &known, &observed, entropy, now, oldest(world, member, &known, now))
-            .await?;
+    let since = oldest(world, member, &known, now);
+    let mut observing = std::pin::pin!(observe(member));
+    let observed = match beside_listing(world, member, &mut observing, since).await? {
+        Some(observed) => observed,
+        None => {
+            // A source hangs. What is missing is replaced without it: absent signals remove nothing.
+            let without = Observed::not_awaited(member);
+            let seen = see(world, member, &known, &without, entropy, now, since).await?;
+            if seen.is_short() { without } else { observing.await }
+        }
+    };
+    let mut seen = see(world, member, &known, &observed, entropy, now, since).await?;
     if !seen.plan.actions.is_empty() && seen.inputs.inventory.listed_at < fresh(now) {
         // Nothing is done on an old listing: look again, and decide from that.
         seen = see(world, member, &known, &observed, entropy, now, fresh(now)).await?;
@@ -104,26 +115,12 @@ struct Seen {
     plan: Plan,
 }
 
-/// What was asked of the sources of signals.
-struct Observed {
-    signals: Signals,
-    heard: Option<Heard>,
-}
-
-async fn observe(member: &FleetInWorld) -> Observed {
-    let roll = async {
-        let names = member.roll.as_ref()?.call().await;
-        match names {
-            Ok(names) => Some(Heard::of(names.iter().map(String::as_str))),
-            Err(gap) => {
-                let id = &member.fleet.id;
-                tracing::debug!(fleet.id = %id, "fleet `{id}`: who is up is not known: {gap}");
-                None
-            }
-        }
-    };
-    let (signals, heard) = futures::future::join(signals::observe(&member.sources), roll).await;
-    Observed { signals, heard }
+impl Seen {
+    /// Whether instances are needed whatever the signals say: it was decided without them.
+    fn is_short(&self) -> bool {
+        let capacity = self.inputs.inventory.capacity();
+        self.decision.desired > capacity && !self.plan.actions.is_empty()
+    }
 }
 
 /// Looks, decides and plans; changes nothing.

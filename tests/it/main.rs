@@ -5,6 +5,7 @@ mod doubts;
 mod embedded;
 mod faults;
 mod fleets;
+mod hanging;
 mod harness;
 mod provider;
 mod refusals;
