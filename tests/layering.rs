@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("observe", &["model", "journal", "execute", "control"]),
     ("failpoint", &[]),
-    ("demo", &["model", "config", "control", "execute", "journal", "observe"]),
+    ("demo", &["model", "config", "control", "execute", "inventory", "journal", "observe"]),
     (
         "cli",
         &[

@@ -108,13 +108,21 @@ pub struct AliyunConfig {
     pub read_timeout: Span,
     /// Of one attempt of a call that changes something.
     pub write_timeout: Span,
-    /// Calls per second by action, for those that differ from the provider's defaults.
-    pub rate_limits: BTreeMap<String, f64>,
+    /// Where they differ from the provider's defaults.
+    pub rate_limits: RateLimits,
     pub credentials: Credentials,
     /// Instances of ours that no fleet wants are deleted, not only reported.
     pub deletes_strays: bool,
     /// Of all fleets together.
     pub brakes: Brakes,
+}
+
+/// Calls per second.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RateLimits {
+    pub by_action: BTreeMap<String, f64>,
+    /// Of all actions together.
+    pub account: Option<f64>,
 }
 
 /// How requests are signed.

@@ -1,7 +1,5 @@
 //! `[provider.NAME]`: an account and region of a cloud, and how it is called.
 
-use std::collections::BTreeMap;
-
 use super::brakes;
 use super::problem::shown;
 use super::secret::{self, path};
@@ -9,7 +7,7 @@ use super::suggest;
 use super::table::Table;
 use super::url;
 use super::value::{Value, duration, flag, number, word};
-use super::{AliyunConfig, Credentials, Provider, Signature};
+use super::{AliyunConfig, Credentials, Provider, RateLimits, Signature};
 use crate::model::Span;
 
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +32,10 @@ const ACTIONS: [&str; 8] = [
     "DescribeAvailableResource",
     "DescribePrice",
 ];
+
+/// Stands for all actions together.
+const ACCOUNT: &str = "account";
+const LIMITS_ARE: &str = "`account` limits all actions together, the actions are";
 
 /// 10 s: the vendor's own SDK waits this long for a listing.
 const READ_TIMEOUT: Span = Span::secs(10);
@@ -113,21 +115,25 @@ fn endpoint(allow_plain_http: bool) -> impl Fn(&Value<'_>) -> Option<String> {
     }
 }
 
-/// Calls per second, by action.
-fn rate_limits(value: &Value<'_>) -> Option<BTreeMap<String, f64>> {
-    let mut limits = BTreeMap::new();
+/// Calls per second, by action and of all together.
+fn rate_limits(value: &Value<'_>) -> Option<RateLimits> {
+    let mut limits = RateLimits::default();
     for (action, limit) in value.table()? {
         let name = action.get_ref().as_ref();
+        if name == ACCOUNT {
+            limits.account = rate(&Value::new(value.cx, name, limit));
+            continue;
+        }
         if !ACTIONS.contains(&name) {
             value.cx.problem(
                 action.span().start,
                 format!("`{}` is no action that is called", shown(name)),
-                suggest::hint(name, ACTIONS, "the actions are"),
+                suggest::hint(name, ACTIONS, LIMITS_ARE),
             );
             continue;
         }
         let limit = rate(&Value::new(value.cx, name, limit));
-        limits.extend(limit.map(|limit| (name.to_owned(), limit)));
+        limits.by_action.extend(limit.map(|limit| (name.to_owned(), limit)));
     }
     Some(limits)
 }

@@ -89,8 +89,9 @@ fn the_full_configuration_reaches_every_corner() {
     assert_eq!(config.daemon.state, StateUrl::Memory);
     let Provider::Aliyun(aliyun) = &config.providers["aliyun"];
     assert_eq!(aliyun.signature, Signature::Acs3);
-    assert_eq!(aliyun.rate_limits["RunInstances"], 2.5);
-    assert_eq!(aliyun.rate_limits["DescribeInstances"], 10.0, "600/60(s)");
+    assert_eq!(aliyun.rate_limits.by_action["RunInstances"], 2.5);
+    assert_eq!(aliyun.rate_limits.by_action["DescribeInstances"], 10.0, "600/60(s)");
+    assert_eq!(aliyun.rate_limits.account, Some(40.0));
     assert!(aliyun.deletes_strays);
     let brakes = Brakes {
         launches_per_hour: Some(200),

@@ -72,7 +72,7 @@ pub async fn audit(
             heard.insert(fleet.id.clone(), Heard::of(names.iter().map(String::as_str)));
         }
     }
-    let listing = audited.region.listing(now).await?;
+    let listing = audited.region.account(now).await?;
     // What the listing does not show may only lag: it is asked for by its id.
     let missing = judge::not_listed(audited, &listing, &histories);
     let by_id = audited.region.cloud().instances_by_ids(&missing).await?;

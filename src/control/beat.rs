@@ -105,6 +105,7 @@ async fn one_fleet(
         let again = matches!(&result, Ok(report) if report.wants_another_tick());
         match &result {
             Ok(report) => sink.tick(report),
+            Err(TickError::Stopped) => {}
             Err(error) => sink.trouble(&member.fleet.id, error),
         }
         let ok = matches!(result, Ok(_) | Err(TickError::Elsewhere));

@@ -7,21 +7,22 @@
 mod alerts;
 mod audit;
 mod beat;
+mod first_look;
 mod observed;
 mod record;
 mod report;
 mod wire;
 mod world;
 
-use cloud::{Timestamp, clock};
+use cloud::{Timestamp, Urgency, clock};
 
 use crate::execute::{self, Errand, Hands, Look, Outcome, Settled};
-use crate::inventory::{self, Listing, News, Survey};
+use crate::inventory::{self, FleetListing, News, Survey, View};
 use crate::journal::{JournalError, Known, Lease, Standing};
 use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Memories, Plan};
 use crate::{plan, policy};
 
-use self::observed::{Observed, beside_listing, observe};
+use self::observed::{Observed, beside_listing, observe, promptly};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, tend};
@@ -44,11 +45,14 @@ pub enum TickError {
     /// No failure.
     #[error("another replica acts for this fleet")]
     Elsewhere,
+    /// No failure: nothing was decided yet.
+    #[error("the process is told to stop")]
+    Stopped,
 }
 
 /// One pass over one fleet: settle, survey, observe, decide, plan, review, record, execute.
 pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, TickError> {
-    let now = world.clock.now(); // the only time that the decision knows
+    let now = world.clock.now();
     let lease = match world.journal.turn(&member.fleet.id).await {
         Standing::Mine(lease) => lease,
         Standing::Elsewhere => return Err(TickError::Elsewhere),
@@ -70,25 +74,8 @@ async fn tick_under(
 ) -> Result<TickReport, TickError> {
     let (known, settled) = settle(world, member, lease, known, now).await?;
     let entropy = Entropy(world.entropy.draw());
-    let since = oldest(world, member, &known, now);
-    let mut observing = std::pin::pin!(observe(member));
-    let observed = match beside_listing(world, member, &mut observing, since).await? {
-        Some(observed) => observed,
-        None => {
-            // A source hangs. What is missing is replaced without it: absent signals remove nothing.
-            let without = Observed::not_awaited(member);
-            let seen = see(world, member, &known, &without, entropy, now, since).await?;
-            if seen.is_short() { without } else { observing.await }
-        }
-    };
-    let mut seen = see(world, member, &known, &observed, entropy, now, since).await?;
-    if !seen.plan.actions.is_empty() && seen.inputs.inventory.listed_at < fresh(now) {
-        // Nothing is done on an old listing: look again, and decide from that.
-        seen = see(world, member, &known, &observed, entropy, now, fresh(now)).await?;
-    }
+    let seen = unless_stopped(world, decide(world, member, lease, known, entropy, now)).await?;
     let Seen { inputs, news, decision, memory, plan } = seen;
-    // Given back before the journal goes on with it: it need not keep the old one as well.
-    drop(known);
     plan::review(&plan, &inputs).map_err(TickError::Review)?;
 
     let alerts = alerts::alerts(&inputs, &decision, &plan);
@@ -123,22 +110,103 @@ impl Seen {
     }
 }
 
-/// Looks, decides and plans; changes nothing.
+/// Looks and decides; to act, it reads the fleet's instances anew and decides from that.
+async fn decide(
+    world: &World,
+    member: &FleetInWorld,
+    lease: &Lease,
+    known: Known,
+    entropy: Entropy,
+    now: Timestamp,
+) -> Result<Seen, TickError> {
+    let mut observing = std::pin::pin!(observe(member));
+    let listing = shared_listing(world, member, &known, now);
+    let (observed, listing) = beside_listing(&mut observing, listing).await?;
+    // The first listing of a large account takes minutes, and what is decided knows the time after it.
+    let at = At { entropy, now: world.clock.now(), since: now };
+    let observed = match observed {
+        Some(observed) => observed,
+        None => {
+            // A source hangs. What is missing is replaced without it: absent signals remove nothing.
+            let without = Observed::not_awaited(member);
+            let seen = see(world, member, &known, &without, &listing, Urgency::Look, at).await?;
+            if seen.is_short() { without } else { observing.await }
+        }
+    };
+    let at = At { now: world.clock.now(), ..at };
+    let seen = see(world, member, &known, &observed, &listing, Urgency::Look, at).await?;
+    if seen.plan.actions.is_empty() || listing.asked_at >= fresh(now) {
+        return first_look::confirmed(world, member, &known, seen).await;
+    }
+    let listing = own_listing(world, member, fresh(now)).await?;
+    // A decision is as old as what it was made from, so it knows the time after that was read. It may
+    // have waited for its turn: what is known and observed may be other by now.
+    let at = At { now: world.clock.now(), ..at };
+    let (mut known, mut observed) = (known, observed);
+    if clock::age(at.now, now) > inventory::FRESH {
+        known = world.journal.known(lease, &member.fleet.account).await?;
+        observed = promptly(member).await.unwrap_or(observed);
+    }
+    let seen = see(world, member, &known, &observed, &listing, Urgency::Act, at).await?;
+    first_look::confirmed(world, member, &known, seen).await
+}
+
+/// The fleet's part of the listing that all fleets share, to look at. Where instances are missing, it
+/// is a listing of the fleet alone, which is newer.
+async fn shared_listing(
+    world: &World,
+    member: &FleetInWorld,
+    known: &Known,
+    now: Timestamp,
+) -> Result<FleetListing, TickError> {
+    let fleet = &member.fleet.id;
+    let region = world.region(&member.fleet.account);
+    let listing = match world.surveyor.next_look(fleet, now) {
+        Some(since) => region.fleet(fleet, since).await,
+        None => {
+            let oldest = clock::before(now, inventory::patience(&known.history, now));
+            region.view(fleet, oldest).await
+        }
+    };
+    listing.map_err(TickError::Survey)
+}
+
+/// The fleet's instances as they are, to act on.
+async fn own_listing(
+    world: &World,
+    member: &FleetInWorld,
+    since: Timestamp,
+) -> Result<FleetListing, TickError> {
+    let region = world.region(&member.fleet.account);
+    region.fleet(&member.fleet.id, since).await.map_err(TickError::Survey)
+}
+
+/// When and with which randomness something is decided.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    entropy: Entropy,
+    /// The only time that the decision knows.
+    now: Timestamp,
+    /// What was read at this time or later is new.
+    since: Timestamp,
+}
+
+/// Surveys, decides and plans; changes nothing.
 async fn see(
     world: &World,
     member: &FleetInWorld,
     known: &Known,
     observed: &Observed,
-    entropy: Entropy,
-    now: Timestamp,
-    since: Timestamp,
+    listing: &FleetListing,
+    urgency: Urgency,
+    at: At,
 ) -> Result<Seen, TickError> {
     let Known { history, account, holds, spent } = known;
+    let At { entropy, now, since } = at;
     let fleet = member.fleet.tuned(account, history);
     let region = world.region(&member.fleet.account);
-    let listing = region.listing(since).await.map_err(TickError::Survey)?;
-    let heard = observed.heard.as_ref();
-    let survey = world.surveyor.survey(region, &listing, &fleet, history, heard, now).await;
+    let view = View { listing, heard: observed.heard.as_ref(), urgency, since };
+    let survey = world.surveyor.survey(region, view, &fleet, history, now).await;
     let Survey { inventory, news } = survey.map_err(TickError::Survey)?;
     let inputs = Inputs {
         now,
@@ -151,23 +219,34 @@ async fn see(
         holds: holds.clone(),
         spent: *spent,
     };
-    let remembered = inputs.history.memory.clone();
-    let (decision, memory) = policy::decide(&inputs.situation(&inputs.census()), remembered);
-    let plan = plan::plan(&inputs, &decision);
-    Ok(Seen { inputs, news, decision, memory, plan })
+    Ok(Seen::of(inputs, news))
 }
 
-/// How old a listing may be to look at.
-fn oldest(world: &World, member: &FleetInWorld, known: &Known, now: Timestamp) -> Timestamp {
-    if world.surveyor.is_suspect(&member.fleet.id) {
-        return now;
+impl Seen {
+    fn of(inputs: Inputs, news: News) -> Seen {
+        let remembered = inputs.history.memory.clone();
+        let (decision, memory) = policy::decide(&inputs.situation(&inputs.census()), remembered);
+        let plan = plan::plan(&inputs, &decision);
+        Seen { inputs, news, decision, memory, plan }
     }
-    now - clock::delta(inventory::patience(&known.history, now))
+}
+
+/// Reads may take minutes where the rate limit is narrow; a process that is told to stop does not wait
+/// for them.
+async fn unless_stopped<T>(
+    world: &World,
+    reads: impl Future<Output = Result<T, TickError>>,
+) -> Result<T, TickError> {
+    tokio::select! {
+        biased;
+        done = reads => done,
+        () = world.stop.asked() => Err(TickError::Stopped),
+    }
 }
 
 /// How old a listing may be to act on.
 fn fresh(now: Timestamp) -> Timestamp {
-    now - clock::delta(inventory::FRESH)
+    clock::before(now, inventory::FRESH)
 }
 
 /// Settles what a crash or a lost reply left open, and returns what is known then. A dry run has
@@ -184,12 +263,16 @@ async fn settle(
         return Ok((known, Vec::new()));
     }
     let region = world.region(&member.fleet.account);
-    let listing: std::sync::Arc<Listing> = region.listing(now).await.map_err(TickError::Survey)?;
+    let reads = async {
+        let listing = own_listing(world, member, now).await?;
+        let base = region.base(&member.fleet, listing.asked_at).await;
+        Ok((listing, base.map_err(TickError::Survey)?))
+    };
+    let (listing, base) = unless_stopped(world, reads).await?;
     let Known { history, account, holds, spent } = known;
     let history = History::clone(&history);
     let inputs = Inputs::to_settle(now, &member.fleet, history, account, holds, spent);
-    let listed = listing.of(&member.fleet.id);
-    let base = region.base(&member.fleet, listing.asked_at).await.map_err(TickError::Survey)?;
+    let listed = listing.instances();
     let look = Look { listed, base: &base, cloud: region.cloud() };
     let errand = Errand { lease, inputs: &inputs };
     let settled = execute::settle(live, look, errand, &world.stop, now).await?;
@@ -208,9 +291,13 @@ async fn look_only(
     // What was never ours is not ours to look at.
     let Some(known) = last else { return Err(TickError::Journal(error)) };
     let entropy = Entropy(world.entropy.draw());
-    let since = oldest(world, member, &known, now);
-    let observed = observe(member).await;
-    let seen = see(world, member, &known, &observed, entropy, now, since).await?;
+    let reads = async {
+        let observed = observe(member).await;
+        let listing = shared_listing(world, member, &known, now).await?;
+        let at = At { entropy, now: world.clock.now(), since: now };
+        see(world, member, &known, &observed, &listing, Urgency::Look, at).await
+    };
+    let seen = unless_stopped(world, reads).await?;
     let why = error.to_string();
     let mut alerts = alerts::alerts(&seen.inputs, &seen.decision, &seen.plan);
     alerts.push(alerts::journal_unavailable(&why));

@@ -3,10 +3,9 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use cloud::Timestamp;
 use futures::FutureExt;
 
-use super::{FleetInWorld, TickError, World};
+use super::{FleetInWorld, TickError};
 use crate::inventory::Heard;
 use crate::model::{Gap, Signals, Span};
 use crate::signals;
@@ -47,23 +46,25 @@ pub(super) async fn observe(member: &FleetInWorld) -> Observed {
     Observed { signals, heard }
 }
 
-/// What `observing` leads to while the account is listed; `None` when it takes longer than that and
+/// What the sources say, where they say it within a second.
+pub(super) async fn promptly(member: &FleetInWorld) -> Option<Observed> {
+    within(&mut std::pin::pin!(observe(member))).await
+}
+
+/// What `observing` leads to while the fleet is listed; `None` when it takes longer than that and
 /// longer than a second.
-pub(super) async fn beside_listing(
-    world: &World,
-    member: &FleetInWorld,
+pub(super) async fn beside_listing<T>(
     observing: &mut Pin<&mut impl Future<Output = Observed>>,
-    since: Timestamp,
-) -> Result<Option<Observed>, TickError> {
-    let promptly = async {
-        if let Some(observed) = observing.now_or_never() {
-            return Some(observed);
-        }
-        // A source is asked over the network, which takes real time whatever the clock says.
-        tokio::time::timeout(AWAITED, observing).await.ok()
-    };
-    let listing = world.region(&member.fleet.account).listing(since);
-    let (observed, listed) = futures::future::join(promptly, listing).await;
-    listed.map_err(TickError::Survey)?;
-    Ok(observed)
+    listing: impl Future<Output = Result<T, TickError>>,
+) -> Result<(Option<Observed>, T), TickError> {
+    let (observed, listing) = futures::future::join(within(observing), listing).await;
+    Ok((observed, listing?))
+}
+
+async fn within(observing: &mut Pin<&mut impl Future<Output = Observed>>) -> Option<Observed> {
+    if let Some(observed) = observing.now_or_never() {
+        return Some(observed);
+    }
+    // A source is asked over the network, which takes real time whatever the clock says.
+    tokio::time::timeout(AWAITED, observing).await.ok()
 }

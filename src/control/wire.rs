@@ -207,8 +207,8 @@ fn credentials(
 /// How an account is reached, as configured.
 #[must_use]
 pub fn settings(config: &AliyunConfig, credentials: Arc<dyn CredentialSource>) -> aliyun::Settings {
-    let mut rates = cloud::limit::Rates::default();
-    rates.by_action.extend(config.rate_limits.clone());
+    let limits = &config.rate_limits;
+    let rates = cloud::limit::Rates::default().with(&limits.by_action, limits.account);
     aliyun::Settings {
         region: config.region.clone(),
         endpoint: config.endpoint.clone(),

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::config::{self, Env, Problems};
 use crate::control::{self, Beat, Mode, Sink, TickError, TickReport, WireError};
+use crate::inventory::Surveyor;
 use crate::journal::JournalError;
 use crate::model::{FleetId, Span};
 use prometheus::Metrics;
@@ -78,7 +79,9 @@ pub async fn run(
     let text = pace.config(&emulator.url(), &endpoint.url());
     let config = config::parse(&text, Path::new("demo.toml"), &Env::system())?;
     let keys = Arc::new(KeyPair::new(KEY.0, KEY.1));
-    let world = control::wire(config, Mode::Live, clock.clone(), Some(keys)).await?;
+    let mut world = control::wire(config, Mode::Live, clock.clone(), Some(keys)).await?;
+    // This cloud is new, and so is its fleet.
+    world.surveyor = Surveyor::trusting_first_looks();
 
     let story = Arc::new(Mutex::new(Story::new(duration)));
     let (end, ended) = watch::channel(false);

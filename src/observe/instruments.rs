@@ -90,6 +90,7 @@ impl Instruments {
             TickError::Journal(_) => "journal_unavailable",
             TickError::Review(_) => "plan_refused",
             TickError::Elsewhere => "elsewhere",
+            TickError::Stopped => "stopped",
         });
         let whose = Whose::Fleet(id.clone());
         match error {
@@ -107,7 +108,7 @@ impl Instruments {
                 fleet.unreadable = 0;
                 state.board.forget(&whose);
             }
-            TickError::Journal(_) | TickError::Review(_) => {}
+            TickError::Journal(_) | TickError::Review(_) | TickError::Stopped => {}
         }
         Changes::default()
     }

@@ -1,6 +1,8 @@
 //! The daemon's loop against the emulator, over real HTTP: whole sessions as scripts.
 
 mod audits;
+mod calls;
+mod credence;
 mod doubts;
 mod embedded;
 mod faults;

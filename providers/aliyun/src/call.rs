@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use cloud::credentials::{Cache, Credentials};
-use cloud::limit::{ActionBudget, Limits};
+use cloud::limit::{ActionBudget, Limits, Patience};
 use cloud::retry::{self, Next, Schedule};
-use cloud::{Class, Clock, Dice, Error, Kind, Permit, PlannedCall, Timestamp, clock};
+use cloud::{Class, Clock, Dice, Error, Kind, Permit, PlannedCall, Timestamp, Urgency, clock};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 
@@ -28,6 +28,13 @@ use tally::Tally;
 /// tick may see the world otherwise. It bridges a full bucket and the turn of a minute, and is
 /// shorter than the 15 s between two ticks.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A page that somebody acts on waits this long for its turn: at 5 calls a second 225 fleets that
+/// act in the same second are all served. What is decided is decided after it, so nothing grows old.
+const ACTING_PATIENCE: Duration = Duration::from_secs(45);
+/// A page that only shows how things are waits a minute (that is how long a throttled action stays
+/// closed), the 5 s by which callers come back apart, and 10 s for its turn: the pages before it
+/// would have to be read again.
+const LOOKING_PATIENCE: Duration = Duration::from_secs(75);
 
 /// Calls one account in one region.
 #[derive(Debug)]
@@ -51,8 +58,24 @@ pub(crate) struct Caller {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Access<'a> {
     Read,
+    /// A page of a listing.
+    List(Urgency),
     /// Nothing is sent at or after the permit's `send_before`.
     Write(&'a Permit),
+}
+
+impl Access<'_> {
+    fn patience(self) -> Patience {
+        match self {
+            Access::Read | Access::Write(_) => Patience::of(PATIENCE),
+            Access::List(Urgency::Act) => {
+                Patience { turn: ACTING_PATIENCE, ..Patience::of(PATIENCE) }
+            }
+            Access::List(Urgency::Look) => {
+                Patience { urgency: Urgency::Look, ..Patience::of(LOOKING_PATIENCE) }
+            }
+        }
+    }
 }
 
 /// The answer to an operation: a JSON object without a failing code.
@@ -144,7 +167,8 @@ impl Caller {
                 }
             };
             let left = self.retry.deadline.saturating_sub(self.elapsed(began));
-            let admitted = self.limits.admit(action, weight(params), PATIENCE.min(left)).await;
+            let patience = access.patience().within(left);
+            let admitted = self.limits.admit(action, weight(params), patience).await;
             if let Err(not_before) = admitted {
                 return Err(self.not_admitted(action, not_before.until, met));
             }
@@ -198,6 +222,11 @@ impl Caller {
     /// Until when `action` is closed because it was throttled, if it is.
     pub(crate) fn closed_until(&self, action: &str) -> Option<Timestamp> {
         self.limits.closed_until(action)
+    }
+
+    /// Calls per second of `action`.
+    pub(crate) fn per_second(&self, action: &str) -> f64 {
+        self.limits.per_second(action)
     }
 
     /// What each action has used and has left.

@@ -32,7 +32,8 @@ pub use launch::{
 };
 pub use permit::{Deadline, Permit};
 pub use provider::{
-    InstanceResult, Meter, Mutate, Mutation, Observe, Offer, PlannedCall, Preview, Price, Stock,
+    InstanceResult, Meter, Mutate, Mutation, Observe, Offer, Pages, PlannedCall, Preview, Price,
+    Stock, Urgency,
 };
 pub use redact::Redactor;
 pub use secret::Secret;

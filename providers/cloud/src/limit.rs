@@ -4,10 +4,15 @@
 //! and tags the part of the account's that is theirs, and for launches the one that counts
 //! instances. So a burst of launches never takes the room that listing and deleting need.
 //!
+//! Calls of one action wait in a line: those that somebody acts on before those that only look, and
+//! among these the earlier before the later. So a listing of a thousand pages delays nothing that is
+//! to be done by more than one page.
+//!
 //! A provider that throttles anyway closes that action until its next minute begins: that is the
 //! vendor's rule, and to knock earlier only prolongs it. Other actions go on.
 
 mod bucket;
+mod line;
 mod rates;
 #[cfg(test)]
 mod tests;
@@ -16,8 +21,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::Urgency;
 use crate::clock::{self, Clock, Timestamp};
 use bucket::Bucket;
+use line::{Line, Place};
 pub use rates::Rates;
 
 /// No provider's wish to come back later is honoured beyond this: a broken header must not stop an
@@ -43,6 +50,30 @@ pub struct Limits {
     clock: Arc<dyn Clock>,
     rates: Rates,
     gates: Mutex<Gates>,
+}
+
+/// How long a call waits to be let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    pub urgency: Urgency,
+    /// For its turn.
+    pub turn: Duration,
+    /// For an action that the provider has closed to open again.
+    pub closed: Duration,
+}
+
+impl Patience {
+    /// Of a call that is needed at once: `patience` for either.
+    #[must_use]
+    pub fn of(patience: Duration) -> Patience {
+        Patience { urgency: Urgency::Act, turn: patience, closed: patience }
+    }
+
+    /// The same, no longer than `most`.
+    #[must_use]
+    pub fn within(self, most: Duration) -> Patience {
+        Patience { turn: self.turn.min(most), closed: self.closed.min(most), ..self }
+    }
 }
 
 /// An action that was not let through within the caller's patience. Nothing was consumed.
@@ -83,38 +114,50 @@ impl Limits {
         Limits { clock, rates, gates }
     }
 
-    /// Returns when `action` may be sent, and how long that took. Waits on the clock, at most
-    /// `patience`; where it would take longer, it says so at once and consumes nothing. `weight` is
-    /// the number of instances that a launch asks for; other actions weigh the same whatever they
-    /// do.
+    /// Returns when `action` may be sent, and how long that took. Waits on the clock, at most as
+    /// `patience` says; where it would take longer, it says so at once and consumes nothing.
+    /// `weight` is the number of instances that a launch asks for; other actions weigh the same
+    /// whatever they do.
     pub async fn admit(
         &self,
         action: &str,
         weight: u32,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<Duration, NotBefore> {
         let began = self.clock.now();
-        let latest = clock::after(began, patience);
+        let place = self.stand_in_line(action, patience.urgency, began);
         loop {
             let now = self.clock.now();
             let until = {
                 let mut gates = self.gates(now);
-                let until = match gates.pass(&self.rates, action, weight, now) {
+                let blocked = match gates.pass(&self.rates, &place, weight, now) {
                     Ok(()) => {
                         let waited = clock::age(now, began);
                         gates.actions.entry(action.to_owned()).and_modify(|a| a.passed(waited));
                         return Ok(waited);
                     }
-                    Err(until) => until,
+                    Err(blocked) => blocked,
                 };
-                if until > latest {
+                let most = if blocked.closed { patience.closed } else { patience.turn };
+                if blocked.until > clock::after(began, most) {
                     gates.actions.entry(action.to_owned()).and_modify(|a| a.refused += 1);
-                    return Err(NotBefore { until });
+                    return Err(NotBefore { until: blocked.until });
                 }
-                until
+                blocked.until
             };
             self.clock.sleep(clock::age(until, now)).await;
         }
+    }
+
+    fn stand_in_line(&self, action: &str, urgency: Urgency, now: Timestamp) -> Place<'_> {
+        let ticket = self.gates(now).action(&self.rates, action, now).line.join(urgency);
+        Place { limits: self, action: action.to_owned(), ticket }
+    }
+
+    /// Calls per second of `action`, as far as the account's own limit lets it have them.
+    #[must_use]
+    pub fn per_second(&self, action: &str) -> f64 {
+        self.rates.of(action).min(self.rates.account)
     }
 
     /// The provider throttled `action`: it is closed until the next minute begins (or for
@@ -165,9 +208,20 @@ struct Gates {
     actions: BTreeMap<String, Action>,
 }
 
+/// Why a call is not let through yet.
+#[derive(Debug, Clone, Copy)]
+struct Blocked {
+    /// When it is to ask again.
+    until: Timestamp,
+    /// The provider closed the action.
+    closed: bool,
+}
+
 #[derive(Debug)]
 struct Action {
     bucket: Bucket,
+    /// Who waits to be let through.
+    line: Line,
     closed_until: Option<Timestamp>,
     waited_total: Duration,
     waits: u64,
@@ -212,6 +266,7 @@ impl Gates {
     fn action(&mut self, rates: &Rates, name: &str, now: Timestamp) -> &mut Action {
         self.actions.entry(name.to_owned()).or_insert_with(|| Action {
             bucket: Action::bucket(rates, name, now),
+            line: Line::default(),
             closed_until: None,
             waited_total: Duration::ZERO,
             waits: 0,
@@ -221,19 +276,24 @@ impl Gates {
         })
     }
 
-    /// Takes from every bucket on the way of `action`, or from none: then it says when all of them
-    /// will have enough.
+    /// Takes from every bucket on the way of who stands at `place`, or from none: then it says when
+    /// all of them will have enough, and whoever is ahead will have passed.
     fn pass(
         &mut self,
         rates: &Rates,
-        name: &str,
+        place: &Place<'_>,
         weight: u32,
         now: Timestamp,
-    ) -> Result<(), Timestamp> {
+    ) -> Result<(), Blocked> {
+        let name = place.action.as_str();
         self.action(rates, name, now);
         let action = &self.actions[name];
-        if let Some(until) = action.closed_until.filter(|until| now < *until) {
-            return Err(until);
+        let ahead = action.bucket.period().saturating_mul(action.line.ahead_of(place.ticket));
+        if let Some(closed) = action.closed_until.filter(|until| now < *until) {
+            return Err(Blocked { until: clock::after(closed, ahead), closed: true });
+        }
+        if !ahead.is_zero() {
+            return Err(Blocked { until: clock::after(now, ahead), closed: false });
         }
         let mut way = vec![(&action.bucket, 1), (&self.account, 1)];
         if is_spending(name) {
@@ -256,7 +316,7 @@ impl Gates {
         for (bucket, token) in taken {
             bucket.give_back(token);
         }
-        Err(clock::after(now, wait))
+        Err(Blocked { until: clock::after(now, wait), closed: false })
     }
 
     /// Until when the action is closed, if it is.

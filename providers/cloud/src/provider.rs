@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -9,17 +10,58 @@ use serde::{Deserialize, Serialize};
 use crate::limit::ActionBudget;
 use crate::{Error, Instance, InstanceId, Launch, Permit, TagFilter, Tags, Terminate, Timestamp};
 
+/// Why a read is made: where calls wait for the rate limit, those that somebody acts on go first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Urgency {
+    /// Something is done on the answer at once.
+    #[default]
+    Act,
+    /// Nothing waits for it but the next look.
+    Look,
+}
+
+/// Counts the pages of a listing as they arrive, so that others who wait for it see that it goes on.
+#[derive(Debug, Default)]
+pub struct Pages(AtomicU32);
+
+impl Pages {
+    /// One more page has arrived.
+    pub fn arrived(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many have arrived so far.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Reads. None of them changes anything, so all of them may be repeated.
 ///
 /// Every method fails with `Throttled`, `Transient`, `Auth` or `Permanent`, and with `Ambiguous`
 /// never: a read whose answer was lost is `Transient`.
 #[async_trait]
 pub trait Observe: Debug + Send + Sync {
-    /// Every instance that carries all tags of `filter`, all pages, in no particular order.
+    /// Every instance that carries all tags of `filter`, all pages, in no particular order. Each
+    /// page that arrives is counted in `pages`.
     ///
     /// An instance launched or tagged a moment ago may be missing: listings lag. A success means
     /// that every page was read; a listing is never silently short.
-    async fn instances_by_tags(&self, filter: &TagFilter) -> Result<Vec<Instance>, Error>;
+    async fn listing(
+        &self,
+        filter: &TagFilter,
+        urgency: Urgency,
+        pages: &Pages,
+    ) -> Result<Vec<Instance>, Error>;
+
+    /// The same for a caller who acts on it and does not follow its pages.
+    async fn instances_by_tags(&self, filter: &TagFilter) -> Result<Vec<Instance>, Error> {
+        self.listing(filter, Urgency::Act, &Pages::default()).await
+    }
+
+    /// How many pages of listings a second the rate limit lets through.
+    fn pages_per_second(&self) -> f64;
 
     /// Those of `ids` that exist, in no particular order; an id that is gone (or not visible yet)
     /// is absent from the result. With no ids it returns nothing and sends nothing.

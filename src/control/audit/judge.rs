@@ -8,7 +8,7 @@ use cloud::{Instance, InstanceId, Price, Timestamp, clock};
 use serde::Serialize;
 
 use super::{Audited, Histories};
-use crate::inventory::{Heard, Listing};
+use crate::inventory::{AccountListing, Heard};
 use crate::model::{
     Account, Alert, AlertCode, FleetId, History, Phase, Span, VISIBILITY_GRACE, tags,
 };
@@ -88,7 +88,7 @@ impl What {
 
 /// What the cloud and the monitoring system show.
 pub(super) struct Seen<'a> {
-    pub(super) listing: &'a Listing,
+    pub(super) listing: &'a AccountListing,
     /// Those of the missing that exist all the same.
     pub(super) by_id: &'a [Instance],
     pub(super) heard: &'a BTreeMap<FleetId, Heard>,
@@ -103,7 +103,7 @@ pub(super) struct Known<'a> {
 /// Instances that the journal knows and the listing does not show.
 pub(super) fn not_listed(
     audited: &Audited<'_>,
-    listing: &Listing,
+    listing: &AccountListing,
     histories: &Histories,
 ) -> Vec<InstanceId> {
     let shown: BTreeSet<&InstanceId> =
@@ -132,7 +132,7 @@ pub(super) fn judge(
     }
     for (fleet, _) in &audited.fleets {
         if let Some(history) = known.histories.get(&fleet.id) {
-            let listed = seen.listing.of(&fleet.id);
+            let listed = seen.listing.of_fleet(&fleet.id);
             findings.extend(drifted(&fleet.id, listed.iter().chain(seen.by_id), history));
             if let Some(heard) = seen.heard.get(&fleet.id) {
                 findings.extend(silent(&fleet.id, listed, history, heard));

@@ -76,6 +76,7 @@ pub(super) fn read(
         .map(|date| date.to_utc());
     let retry_after = header("x-acs-retry-after")
         .and_then(|millis| millis.trim().parse().ok())
+        .or_else(|| time_left(header("x-ratelimit-user-api").or(header("x-ratelimit-user"))?))
         .map(Duration::from_millis);
     let unusable = |class: Class, kind: Kind, request_id: Option<String>| Unusable {
         class: match class {
@@ -126,6 +127,13 @@ pub(super) fn read(
     Err(unusable(class, kind, request_id))
 }
 
+/// How many milliseconds the provider's own limit goes on: `Limit:1,Remain:0,TimeLeft:2000,Reset:1234`.
+/// For which time `Limit` counts is said nowhere, so no rate is made of it.
+fn time_left(limit: &str) -> Option<u64> {
+    let part = limit.split(',').find_map(|part| part.trim().strip_prefix("TimeLeft:"))?;
+    part.trim().parse().ok()
+}
+
 /// A refusal's message on one line. `SignatureDoesNotMatch` quotes the whole string to sign, which
 /// is new with each request and tells nothing to a person.
 fn shorten(message: &str) -> String {
@@ -167,5 +175,26 @@ mod tests {
                        is:POST&%2F&AccessKeyId%3Dtestid";
         assert_eq!(shorten(message), "Specified signature does not match our calculation.");
         assert_eq!(shorten("one\n  two"), "one two");
+    }
+
+    #[test]
+    fn the_time_that_a_limit_goes_on_is_read_in_either_spelling() {
+        let retry_after = |name: &str, value: &str| {
+            let response = HttpResponse {
+                status: 400,
+                headers: [(name.to_owned(), value.to_owned())].into(),
+                body: br#"{"Code":"Throttling.User","Message":"slow down"}"#.to_vec(),
+            };
+            match read(&response, false, 1_000).map_err(|unusable| unusable.class) {
+                Err(Class::Throttled { retry_after }) => retry_after,
+                other => panic!("throttled: {other:?}"),
+            }
+        };
+        let secs = |secs| Some(Duration::from_secs(secs));
+        assert_eq!(retry_after("x-acs-retry-after", "3000"), secs(3));
+        let limit = "Limit:1,Remain:0,TimeLeft:2000,Reset:1234";
+        assert_eq!(retry_after("x-ratelimit-user-api", limit), secs(2));
+        assert_eq!(retry_after("x-ratelimit-user", limit), secs(2));
+        assert_eq!(retry_after("x-ratelimit-user", "Limit:1,TimeLeft:soon"), None);
     }
 }

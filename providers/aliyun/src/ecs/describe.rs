@@ -1,10 +1,13 @@
 //! DescribeInstances: every page, by tags or by ids.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
 
 use chrono::{DateTime, NaiveDateTime};
 use cloud::text::printable;
-use cloud::{Class, Error, Instance, InstanceId, Status, TagFilter, Tags, Timestamp};
+use cloud::{
+    Class, Error, Instance, InstanceId, Pages, Status, TagFilter, Tags, Timestamp, Urgency,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -14,7 +17,7 @@ use crate::call::Access;
 use crate::rpc::Params;
 use crate::wire::{AtMost, Text, or_default};
 
-const ACTION: &str = "DescribeInstances";
+pub(super) const ACTION: &str = "DescribeInstances";
 /// The largest page; without it a page has 10.
 const PAGE: usize = 100;
 /// The vendor's filters by tag cover this many instances at most, and say nothing of the others.
@@ -22,41 +25,90 @@ const TAGGED_MAX: usize = 1_000;
 /// A million instances are more than an account has in one region: so many pages are a loop.
 const PAGES_MAX: usize = 10_000;
 
-/// A listing by tags, complete whatever its size. One that reaches what filters cover may be short,
-/// so then the whole region is read and filtered here.
-pub(super) async fn by_tags(ecs: &Ecs, filter: &TagFilter) -> Result<Vec<Instance>, Error> {
-    let mut params = ecs.params();
-    put_tags(&mut params, filter.tags().iter().map(|(key, value)| (key, value.as_ref())));
-    let mut found = all_pages(ecs, params).await?;
-    if found.len() >= TAGGED_MAX {
-        let region = all_pages(ecs, ecs.params()).await?;
-        tracing::debug!(
-            found = found.len(),
-            region = region.len(),
-            "more instances than a filter by tags covers: the whole region was read",
-        );
-        // Added to what the filter found: a listing that shows fewer must not hide any.
-        found.extend(region.into_iter().filter(|(_, instance)| filter.matches(&instance.tags)));
+/// A filter is tried again when it selects so few: enough below what filters cover that a fleet at
+/// the limit does not pay for both ways of reading in turn.
+const TAGGED_AGAIN: usize = 900;
+
+/// The filters whose last listing reached what filters by tag cover.
+#[derive(Debug, Default)]
+pub(super) struct BeyondFilters(Mutex<BTreeSet<String>>);
+
+impl BeyondFilters {
+    fn has(&self, filter: &TagFilter) -> bool {
+        self.filters().contains(&key(filter))
     }
+
+    /// Remembers how many instances `filter` selected.
+    fn note(&self, filter: &TagFilter, selected: usize) {
+        let mut filters = self.filters();
+        if selected >= TAGGED_MAX {
+            filters.insert(key(filter));
+        } else if selected < TAGGED_AGAIN {
+            filters.remove(&key(filter));
+        }
+    }
+
+    fn filters(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().expect("no holder of this lock can panic")
+    }
+}
+
+fn key(filter: &TagFilter) -> String {
+    format!("{:?}", filter.tags())
+}
+
+/// A listing by tags, complete whatever its size.
+///
+/// One that reaches what filters cover may be short. Then the whole region is read and filtered here,
+/// also the next times: each reading says by its own size which way the next one goes, so only a
+/// change of ways costs both.
+pub(super) async fn by_tags(
+    ecs: &Ecs,
+    filter: &TagFilter,
+    urgency: Urgency,
+    pages: &Pages,
+) -> Result<Vec<Instance>, Error> {
+    let mut found = BTreeMap::new();
+    if !ecs.beyond.has(filter) {
+        let mut params = ecs.params();
+        put_tags(&mut params, filter.tags().iter().map(|(key, value)| (key, value.as_ref())));
+        found = all_pages(ecs, params, urgency, pages, |_| true).await?;
+        if found.len() < TAGGED_MAX {
+            return Ok(found.into_values().collect());
+        }
+        tracing::debug!("more instances than a filter by tags covers: the whole region is read");
+    }
+    let select = |instance: &Instance| filter.matches(&instance.tags);
+    // Added to what the filter found: a listing that shows fewer must not hide any.
+    found.extend(all_pages(ecs, ecs.params(), urgency, pages, select).await?);
+    ecs.beyond.note(filter, found.len());
     Ok(found.into_values().collect())
 }
 
 pub(super) async fn by_ids(ecs: &Ecs, ids: &[InstanceId]) -> Result<Vec<Instance>, Error> {
     let mut found = Vec::new();
+    let pages = Pages::default();
     // An empty list of ids is a filter that matches nothing, never "all": `chunks` of nothing
     // sends nothing.
     for ids in ids.chunks(PAGE) {
         let mut params = ecs.params();
         let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
         put(&mut params, "InstanceIds", Value::from(ids));
-        found.extend(all_pages(ecs, params).await?.into_values());
+        let page = all_pages(ecs, params, Urgency::Act, &pages, |_| true).await?;
+        found.extend(page.into_values());
     }
     Ok(found)
 }
 
-/// Follows NextToken to its end; the page without one is read too. An instance that two pages show
-/// (the listing moved meanwhile) counts once.
-async fn all_pages(ecs: &Ecs, mut base: Params) -> Result<BTreeMap<InstanceId, Instance>, Error> {
+/// Follows NextToken to its end and keeps what `select` selects; the page without one is read too.
+/// An instance that two pages show (the listing moved meanwhile) counts once.
+async fn all_pages(
+    ecs: &Ecs,
+    mut base: Params,
+    urgency: Urgency,
+    pages: &Pages,
+    select: impl Fn(&Instance) -> bool,
+) -> Result<BTreeMap<InstanceId, Instance>, Error> {
     put(&mut base, "MaxResults", PAGE);
     let mut found = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -66,13 +118,16 @@ async fn all_pages(ecs: &Ecs, mut base: Params) -> Result<BTreeMap<InstanceId, I
         if let Some(token) = &token {
             put(&mut params, "NextToken", token);
         }
-        let answer = ecs.caller.call(ACTION, Access::Read, &params).await?;
+        let answer = ecs.caller.call(ACTION, Access::List(urgency), &params).await?;
+        pages.arrived();
         let page: Page = answer.read().map_err(|error| {
             malformed(ACTION, &format!("not a page of instances: {error}"), Class::Transient)
         })?;
         for wire in page.instances.instance.0 {
             let instance = wire.into_instance(ecs.caller.now())?;
-            found.insert(instance.id.clone(), instance);
+            if select(&instance) {
+                found.insert(instance.id.clone(), instance);
+            }
         }
         match page.next_token.0 {
             None => return Ok(found),

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use cloud::limit::ActionBudget;
 use cloud::{
     Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Meter, Mutate,
-    Mutation, Observe, Offer, Permit, PlannedCall, Preview, Price, TagFilter, Tags, Terminate,
-    Timestamp,
+    Mutation, Observe, Offer, Pages, Permit, PlannedCall, Preview, Price, TagFilter, Tags,
+    Terminate, Timestamp, Urgency,
 };
 
 use crate::call::{Access, Caller, is_dry_run_success};
@@ -27,6 +27,8 @@ use crate::settings::{Seams, Settings, SettingsError};
 pub struct Ecs {
     caller: Caller,
     region: String,
+    /// Filters by tag that are known to select more than the vendor's filters cover.
+    beyond: describe::BeyondFilters,
 }
 
 impl Ecs {
@@ -43,7 +45,11 @@ impl Ecs {
         clock: Arc<dyn Clock>,
         seams: Seams,
     ) -> Result<Self, SettingsError> {
-        Ok(Ecs { caller: Caller::new(&settings, clock, seams)?, region: settings.region })
+        Ok(Ecs {
+            caller: Caller::new(&settings, clock, seams)?,
+            region: settings.region,
+            beyond: describe::BeyondFilters::default(),
+        })
     }
 
     /// The business parameters of an action begin with the region.
@@ -76,8 +82,17 @@ fn malformed(action: &str, what: &str, class: Class) -> Error {
 
 #[async_trait]
 impl Observe for Ecs {
-    async fn instances_by_tags(&self, filter: &TagFilter) -> Result<Vec<Instance>, Error> {
-        describe::by_tags(self, filter).await
+    async fn listing(
+        &self,
+        filter: &TagFilter,
+        urgency: Urgency,
+        pages: &Pages,
+    ) -> Result<Vec<Instance>, Error> {
+        describe::by_tags(self, filter, urgency, pages).await
+    }
+
+    fn pages_per_second(&self) -> f64 {
+        self.caller.per_second(describe::ACTION)
     }
 
     async fn instances_by_ids(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, Error> {

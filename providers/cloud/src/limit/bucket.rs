@@ -62,6 +62,11 @@ impl Bucket {
         })
     }
 
+    /// How long it takes until one more token is there.
+    pub(super) fn period(&self) -> Duration {
+        self.period
+    }
+
     /// Undoes the last take.
     pub(super) fn give_back(&self, taken: Taken) {
         self.level.0.store(taken.0, Ordering::Relaxed);

@@ -38,6 +38,16 @@ impl Default for Rates {
 }
 
 impl Rates {
+    /// These with other figures for some actions, and for the account. Without one for the account,
+    /// what is given for actions can be used in full: a limit that was raised must not run into
+    /// another one that nobody has set.
+    #[must_use]
+    pub fn with(mut self, by_action: &BTreeMap<String, f64>, account: Option<f64>) -> Rates {
+        self.account = account.unwrap_or_else(|| self.account.max(by_action.values().sum()));
+        self.by_action.extend(by_action.clone());
+        self
+    }
+
     /// Calls per second of `action`.
     pub(super) fn of(&self, action: &str) -> f64 {
         let is_read = action.starts_with("Describe") || action.starts_with("List");
@@ -69,6 +79,16 @@ mod tests {
         {
             assert_eq!(Rates::parse_quota(text), Ok(calls), "{text}");
         }
+    }
+
+    #[test]
+    fn a_raised_action_is_not_held_down_by_the_accounts_default() {
+        let raised: BTreeMap<String, f64> = [("DescribeInstances".to_owned(), 1_000.0)].into();
+        let rates = Rates::default().with(&raised, None);
+        assert_eq!((rates.account, rates.of("DescribeInstances")), (1_000.0, 1_000.0));
+        assert_eq!(rates.of("RunInstances"), 1.0, "what is not named stays");
+        assert_eq!(Rates::default().with(&raised, Some(50.0)).account, 50.0, "what is set holds");
+        assert_eq!(Rates::default().with(&[].into(), None), Rates::default());
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::ManualClock;
 const RUN: &str = "RunInstances";
 const LIST: &str = "DescribeInstances";
 const DELETE: &str = "DeleteInstances";
-const NOW: Duration = Duration::ZERO;
+const NOW: Patience =
+    Patience { urgency: Urgency::Act, turn: Duration::ZERO, closed: Duration::ZERO };
 
 fn at_20_past() -> ManualClock {
     ManualClock::at("2026-01-02T03:04:20Z".parse().expect("a valid time"))
@@ -59,12 +60,12 @@ async fn a_caller_waits_as_long_as_its_patience_and_is_told_at_once_when_that_is
     let limits = limits(wide(|rates| rates.by_action = [(RUN.to_owned(), 0.1)].into()), &clock);
     limits.admit(RUN, 1, NOW).await.expect("the first passes");
     let until = clock::after(clock.now(), Duration::from_secs(10));
-    let refused = limits.admit(RUN, 1, Duration::from_secs(9)).await;
+    let refused = limits.admit(RUN, 1, Patience::of(Duration::from_secs(9))).await;
     assert_eq!(refused, Err(NotBefore { until }), "nobody moved the clock: it did not wait");
 
     let waiting = tokio::spawn({
         let limits = limits.clone();
-        async move { limits.admit(RUN, 1, Duration::from_secs(10)).await }
+        async move { limits.admit(RUN, 1, Patience::of(Duration::from_secs(10))).await }
     });
     while clock.sleepers() == 0 {
         tokio::task::yield_now().await;
@@ -181,4 +182,82 @@ async fn the_budget_says_what_is_left_of_each_action_and_of_the_account() {
     assert_eq!(rows, [("*", 20.0, 17.0, 3), (LIST, 5.0, 2.0, 3)]);
     clock.advance(Duration::from_secs(60));
     assert_eq!((of(&limits, "*").headroom, of(&limits, LIST).headroom), (20.0, 5.0));
+}
+
+/// Waits of `n` calls of this urgency, which wait as long as it takes.
+fn waiting(
+    limits: &Arc<Limits>,
+    urgency: Urgency,
+    passed: &Arc<Mutex<Vec<&'static str>>>,
+    name: &'static str,
+) -> tokio::task::JoinHandle<()> {
+    let (limits, passed) = (limits.clone(), passed.clone());
+    tokio::spawn(async move {
+        let hour = Duration::from_secs(3_600);
+        let patience = Patience { urgency, turn: hour, closed: hour };
+        limits.admit(LIST, 1, patience).await.expect("an hour is enough");
+        passed.lock().expect("no panic").push(name);
+    })
+}
+
+async fn asleep(clock: &ManualClock, sleepers: usize) {
+    while clock.sleepers() < sleepers {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn calls_that_somebody_acts_on_pass_before_those_that_only_look_and_the_earlier_first() {
+    let clock = at_20_past();
+    let limits = limits(wide(|rates| rates.reads = 1.0), &clock);
+    assert_eq!(at_once(&limits, LIST, 1).await, 1);
+    let passed = Arc::default();
+    let calls = [
+        (Urgency::Look, "look 1"),
+        (Urgency::Look, "look 2"),
+        (Urgency::Act, "act 1"),
+        (Urgency::Act, "act 2"),
+    ];
+    let mut tasks = Vec::new();
+    for (n, (urgency, name)) in calls.into_iter().enumerate() {
+        tasks.push(waiting(&limits, urgency, &passed, name));
+        asleep(&clock, n + 1).await;
+    }
+    // Who gives up its place holds nobody up.
+    let given_up = waiting(&limits, Urgency::Act, &passed, "given up");
+    asleep(&clock, 5).await;
+    given_up.abort();
+    drop(given_up.await);
+    for _ in 0..20 {
+        clock.advance(Duration::from_millis(500));
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    for task in tasks {
+        task.await.expect("it passes");
+    }
+    assert_eq!(*passed.lock().expect("no panic"), ["act 1", "act 2", "look 1", "look 2"]);
+}
+
+#[tokio::test]
+async fn a_listing_waits_for_an_action_that_is_closed_longer_than_for_its_turn_or_less() {
+    let clock = at_20_past();
+    let limits = limits(wide(|rates| rates.reads = 0.1), &clock);
+    let patience = |turn: u64, closed: u64| Patience {
+        urgency: Urgency::Look,
+        turn: Duration::from_secs(turn),
+        closed: Duration::from_secs(closed),
+    };
+    limits.admit(LIST, 1, NOW).await.expect("the first passes");
+    limits.admit(LIST, 1, patience(9, 60)).await.expect_err("its turn comes in 10 s");
+    limits.throttled(LIST, None, 0.0);
+    limits.admit(LIST, 1, patience(60, 39)).await.expect_err("it opens in 40 s");
+    let waiting = tokio::spawn({
+        let limits = limits.clone();
+        async move { limits.admit(LIST, 1, patience(9, 40)).await }
+    });
+    asleep(&clock, 1).await;
+    clock.advance(Duration::from_secs(40));
+    assert_eq!(waiting.await.expect("it ends"), Ok(Duration::from_secs(40)));
 }
