@@ -55,8 +55,7 @@ async fn what_was_decided_long_ago_is_decided_anew() {
         }
         other => panic!("one that is sent and one that is not: {other:?}"),
     }
-    let next = setup.ticks(2, 90.0).await.remove(0);
-    assert_eq!(setup.fleet().len(), 4, "the next tick decides the same: {:?}", next.decision);
+    assert_eq!(setup.fleet().len(), 3);
 }
 
 #[tokio::test]
@@ -65,7 +64,6 @@ async fn a_listing_that_takes_long_is_not_held_against_the_decision_that_follows
     let report = setup.tick_with(async |setup| setup.clock.advance(Duration::from_secs(61))).await;
     assert_eq!(report.decision.desired, 3, "{:?}", report.decision);
     assert!(matches!(report.outcomes[..], [Outcome::Sent { .. }]), "{:?}", report.outcomes);
-    assert_eq!(setup.fleet().len(), 3);
 }
 
 #[tokio::test]
