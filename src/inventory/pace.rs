@@ -73,7 +73,7 @@ mod tests {
             let minute = 60.0;
             let listings = minute / between_listings(pages, rate).as_secs_f64() * f64::from(pages);
             let questions = minute / between_questions(rate).as_secs_f64();
-            prop_assert!(listings + questions <= rate * minute / 3.0 + 1e-6);
+            prop_assert!(listings + questions <= rate * minute / 3.0 * 1.000_1);
         }
     }
 }
