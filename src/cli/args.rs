@@ -47,6 +47,8 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Check a configuration; with --online also credentials, permissions and signals
     Check(CheckArgs),
+    /// Write the least RAM policy that a configuration needs
+    RamPolicy(RamPolicyArgs),
     /// Show what happened and why, also beside a running daemon
     Journal(JournalArgs),
     /// Decide once more from the recorded inputs, and compare to the last bit
@@ -111,9 +113,9 @@ pub(super) struct LogArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Offline, every problem is printed with file, line and a hint.
-With --online it also asks: are the credentials accepted, may they list and
-launch instances (DryRun, nothing is launched), does each query answer, and how
-old is its data?")]
+With --online it also asks: are the credentials accepted, may they list, launch
+and end instances (DryRun, nothing is changed), may they do more than is needed,
+does each query answer, and how old is its data?")]
 pub(super) struct CheckArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
@@ -121,6 +123,20 @@ pub(super) struct CheckArgs {
     /// Ask the cloud and the signal sources too
     #[arg(long)]
     pub(super) online: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The policy is printed as JSON on stdout, what to know of it on stderr:
+  fleetscaler ram-policy --config config.toml > policy.json
+Write it again after each change of a fleet's name or launch.")]
+pub(super) struct RamPolicyArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// The provider, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -326,9 +342,12 @@ pub(super) struct EmulatorArgs {
     /// The access key id that it accepts
     #[arg(long, default_value = "testid", value_name = "ID")]
     pub(super) access_key_id: String,
-    /// The secret of that key
+    /// The secret of that key; other users of this machine can read it here
     #[arg(long, default_value = "testsecret", value_name = "SECRET")]
     pub(super) access_key_secret: String,
+    /// A file with the secret instead
+    #[arg(long, value_name = "FILE", conflicts_with = "access_key_secret")]
+    pub(super) access_key_secret_file: Option<PathBuf>,
     /// How long an instance takes from launch to Running
     #[arg(long, value_name = "DURATION")]
     pub(super) boot: Option<Span>,

@@ -24,6 +24,10 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
     for fleet in &config.fleets {
         output::filled(&summary(fleet), output::COLUMNS).iter().for_each(|line| output::line(line));
     }
+    for warning in &config.warnings {
+        let text = format!("  warning: {warning}");
+        output::filled(&text, output::COLUMNS).iter().for_each(|line| output::line(line));
+    }
     if !args.online {
         return Ok(Exit::Ok);
     }

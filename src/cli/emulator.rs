@@ -1,5 +1,6 @@
 //! `fleetscaler emulator`: an ECS look-alike on loopback.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -14,7 +15,11 @@ pub(super) async fn run(args: EmulatorArgs) -> anyhow::Result<Exit> {
         Some(path) => World::load(path)?,
         None => World::default(),
     };
-    world.keys = [(args.access_key_id.clone(), args.access_key_secret)].into();
+    let secret = match &args.access_key_secret_file {
+        Some(path) => secret_in(path)?,
+        None => args.access_key_secret,
+    };
+    world.keys = [(args.access_key_id.clone(), secret)].into();
     if let Some(boot) = args.boot {
         world.set_boot(boot.get());
     }
@@ -35,4 +40,17 @@ pub(super) async fn run(args: EmulatorArgs) -> anyhow::Result<Exit> {
         result = tokio::signal::ctrl_c() => result.context("cannot wait for Ctrl-C")?,
     }
     Ok(Exit::Ok)
+}
+
+/// The secret on the only line of a file.
+fn secret_in(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
+    let secret = text.trim();
+    anyhow::ensure!(
+        !secret.is_empty() && secret.lines().count() == 1,
+        "{} holds no secret on a single line",
+        path.display(),
+    );
+    Ok(secret.to_owned())
 }

@@ -8,6 +8,8 @@ mod emulator;
 mod hold;
 mod journal;
 mod output;
+mod process;
+mod ram_policy;
 mod replay;
 mod run;
 mod since;
@@ -52,6 +54,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return exit.into();
         }
     };
+    process::keep_to_itself();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -61,6 +64,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             match args.command {
                 Command::Run(args) => run::run(args).await,
                 Command::Check(args) => check::run(args).await,
+                Command::RamPolicy(args) => ram_policy::run(args).await,
                 Command::Journal(args) => journal::run(args).await,
                 Command::Replay(args) => replay::run(args).await,
                 Command::Hold(args) => hold::place(args).await,

@@ -31,6 +31,14 @@ pub(super) fn error(message: &str) {
     }
 }
 
+/// A remark beside what is printed, on stderr.
+pub(super) fn note(text: &str) {
+    for line in filled(&format!("# {}", printable(text)), COLUMNS) {
+        let line = line.strip_prefix("  ").map_or(line.clone(), |rest| format!("# {rest}"));
+        drop(writeln!(std::io::stderr().lock(), "{line}"));
+    }
+}
+
 /// `text` in lines of at most `width` characters; what goes on is indented by two more than its
 /// beginning.
 pub(super) fn filled(text: &str, width: usize) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! `fleetscaler run`: the daemon, its dry run, and one tick of it.
 
 mod background;
+mod descriptors;
 mod reporter;
 
 use std::sync::Arc;
@@ -14,27 +15,33 @@ use tokio::sync::watch;
 use self::background::Background;
 use self::reporter::Reporter;
 use super::args::RunArgs;
-use super::{Exit, output};
+use super::{Exit, output, process};
 use crate::control::{Beat, Mode, World, beat, wire};
 use crate::model;
-use crate::observe::{self, Instruments, Served};
+use crate::observe::{self, Instruments, Names, Served};
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     observe::init(args.log.log_format, &args.log.log)?;
+    process::raise_descriptors();
+    process::ignore_user_signals().context("cannot handle SIGUSR1 and SIGUSR2")?;
     let config = match output::load(&args.config, args.dry_run.then_some("run --dry-run")) {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let pace = if args.once { Beat::Once } else { Beat::Forever };
     let listen = config.daemon.listen;
+    let names = Names::of_this_machine(&config.daemon.listen_hosts);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let world = Arc::new(wire(config, mode, clock.clone(), None).await.context("cannot start")?);
     let instruments = Arc::new(Instruments::new(world.clone()));
     let is_daemon = mode == Mode::Live && pace == Beat::Forever;
     // A dry run and a single tick may run beside the daemon, which has the address.
     let _served = match listen.filter(|_| is_daemon) {
-        Some(address) => Some(serve(address, &instruments).await?),
+        Some(address) => Some(serve(address, names, &instruments, &clock).await?),
         None => None,
     };
 
@@ -88,9 +95,13 @@ async fn refuse_reload(mut hangup: Signal) {
 
 async fn serve(
     address: std::net::SocketAddr,
+    names: Names,
     instruments: &Arc<Instruments>,
+    clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Served> {
-    let served = observe::serve(address, instruments.clone()).await.context("cannot start")?;
+    let pages = observe::pages(instruments.clone());
+    let served = observe::serve(address, names, pages, clock.clone()).await;
+    let served = served.context("cannot start")?;
     tracing::info!("metrics and health are served on http://{}/", served.address());
     Ok(served)
 }

@@ -125,6 +125,7 @@ const RESERVED: [&str; 5] =
     ["authorization", "connection", "content-length", "host", "transfer-encoding"];
 
 fn headers(value: &Value<'_>) -> Option<BTreeMap<String, Secret>> {
+    value.cx.holds("headers");
     let mut headers = BTreeMap::new();
     for (name, (value, text)) in pairs(value)? {
         if RESERVED.contains(&name.to_lowercase().as_str()) {

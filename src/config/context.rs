@@ -20,6 +20,8 @@ pub(super) struct Context<'a> {
     pub(super) is_survey: bool,
     problems: RefCell<Vec<Problem>>,
     known: RefCell<KnownKeys>,
+    /// Keys whose values may be secrets, and stand in the document itself.
+    inline: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Context<'a> {
@@ -31,6 +33,7 @@ impl<'a> Context<'a> {
             is_survey: false,
             problems: RefCell::default(),
             known: RefCell::default(),
+            inline: RefCell::default(),
         }
     }
 
@@ -70,6 +73,28 @@ impl<'a> Context<'a> {
                 keys.push(key);
             }
         }
+    }
+
+    /// Remembers that the value of `key`, which stands here, may be a secret.
+    pub(super) fn holds(&self, key: &'static str) {
+        let mut inline = self.inline.borrow_mut();
+        if !inline.contains(&key) {
+            inline.push(key);
+        }
+    }
+
+    /// What is no problem, and should be known all the same.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let inline = self.inline.borrow();
+        if inline.is_empty() || !self.env.is_exposed(self.file) {
+            return Vec::new();
+        }
+        vec![format!(
+            "everybody on this machine can read {}, in which {} may hold a secret: move it to a file \
+             of its own where there is a key for that, or take the right away (chmod o=)",
+            self.file.display(),
+            inline.join(" and "),
+        )]
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cloud::Secret;
 
+use super::problem::shown;
 use super::secret::{from_env, from_file};
 use super::table::Table;
 use super::value::{Value, count, duration, word};
@@ -56,6 +57,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
         keep: table.or("keep", KEEP, duration(KEEPS)),
         keep_mib: table.or("keep_mib", KEEP_MIB, count(1..=KEEP_MIB_MAX)),
         listen: table.optional("listen", listen),
+        listen_hosts: table.optional("listen_hosts", listen_hosts).unwrap_or_default(),
     };
     state.filter(|_| !lacks_password).map(|_| daemon)
 }
@@ -69,6 +71,7 @@ pub(super) fn default(table: &Table<'_>) -> Daemon {
         keep: KEEP,
         keep_mib: KEEP_MIB,
         listen: None,
+        listen_hosts: Vec::new(),
     }
 }
 
@@ -119,8 +122,7 @@ fn state(value: &Value<'_>, password: Option<Secret>) -> Option<StateUrl> {
 }
 
 fn postgres(value: &Value<'_>, url: &str, password: Option<Secret>) -> Option<StateUrl> {
-    const FORM: &str = "write \"postgres://fleetscaler@host/database\"; ?sslmode=verify-full asks \
-                        for an encrypted connection";
+    const FORM: &str = "write \"postgres://fleetscaler@host/database\"";
     let Ok(parsed) = reqwest::Url::parse(url) else {
         return value.problem("`state` is no PostgreSQL URL".to_owned(), FORM);
     };
@@ -133,6 +135,17 @@ fn postgres(value: &Value<'_>, url: &str, password: Option<Secret>) -> Option<St
     }
     if parsed.host_str().is_none_or(str::is_empty) || parsed.path().trim_matches('/').is_empty() {
         return value.problem("`state` names no host or no database".to_owned(), FORM);
+    }
+    let remote = !cloud::http::is_loopback(&parsed)
+        && !parsed.query_pairs().any(|(name, value)| name == "host" && value.starts_with('/'));
+    let mode = parsed.query_pairs().find(|(name, _)| name == "sslmode").map(|(_, mode)| mode);
+    if remote && matches!(mode.as_deref(), Some("prefer" | "allow")) {
+        return value.problem(
+            "`state` takes an encrypted connection or none, as whoever sits between likes"
+                .to_owned(),
+            "write ?sslmode=verify-full, which is the default for another machine, or \
+             ?sslmode=disable if that network may see the password and change the journal",
+        );
     }
     Some(StateUrl::Postgres { url: url.to_owned(), password })
 }
@@ -154,4 +167,20 @@ fn listen(value: &Value<'_>) -> Option<SocketAddr> {
             "write \"127.0.0.1:9177\", or \"0.0.0.0:9177\" for every interface",
         ),
     }
+}
+
+/// Host names by which the daemon is asked, without ports.
+fn listen_hosts(value: &Value<'_>) -> Option<Vec<String>> {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let host = |item: Value<'_>| {
+        let name = word(&item)?;
+        if name.chars().all(letter) {
+            return Some(name);
+        }
+        item.problem(
+            format!("`{}` in `listen_hosts` is no host name", shown(&name)),
+            "write it without scheme and port, such as \"ops.example.internal\"; `*` is no name",
+        )
+    };
+    Some(value.items("\"ops.example.internal\"")?.into_iter().filter_map(host).collect())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The surroundings of a configuration.
@@ -37,6 +38,17 @@ impl Env {
             Source::Given { vars, .. } => vars.get(name).cloned(),
         };
         value.filter(|value| !value.is_empty())
+    }
+
+    /// Whether everybody on this machine can read or change the file at `path`. A group may: it was
+    /// made for somebody.
+    pub(super) fn is_exposed(&self, path: &Path) -> bool {
+        match &self.0 {
+            Source::System => {
+                std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o006 != 0)
+            }
+            Source::Given { .. } => false,
+        }
     }
 
     /// A regular file of at most `limit` bytes. Fails with why not, in words.

@@ -53,6 +53,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// By name; at least one.
     pub fleets: Vec<FleetConfig>,
+    /// What is no problem, and should be known.
+    pub warnings: Vec<String>,
 }
 
 /// `[daemon]`.
@@ -69,6 +71,8 @@ pub struct Daemon {
     pub keep_mib: u32,
     /// Where metrics and the state of health are served.
     pub listen: Option<std::net::SocketAddr>,
+    /// Host names by which it may be asked there, beside this machine's own.
+    pub listen_hosts: Vec<String>,
 }
 
 /// Where the journal is kept.
@@ -189,10 +193,11 @@ pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
     let document = DeTable::parse(text).map_err(|error| not_toml(path, text, &error))?;
     let cx = Context::new(path, text, env);
     let parts = Table::document(&cx, Some(document.get_ref()), read);
+    let warnings = cx.warnings();
     let problems = cx.into_problems();
     match parts {
         Some((Some(daemon), providers, fleets)) if problems.is_empty() => {
-            Ok(Config { path: path.to_owned(), daemon, providers, fleets })
+            Ok(Config { path: path.to_owned(), daemon, providers, fleets, warnings })
         }
         _ => Err(Problems::new(problems)),
     }

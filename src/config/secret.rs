@@ -50,6 +50,17 @@ const SECRET_BYTES_MAX: usize = 64 * 1024;
 /// The secret in a file that this value names: its text without the line break at the end.
 pub(super) fn from_file(value: &Value<'_>) -> Option<Secret> {
     let path = path(value)?;
+    if value.cx.env.is_exposed(&path) && !is_credential(value, &path) {
+        return value.problem(
+            format!(
+                "everybody on this machine can read {}, named by `{}`",
+                path.display(),
+                value.key
+            ),
+            "take that right away: chmod o= (a group may keep it), and change the secret if others \
+             work on this machine",
+        );
+    }
     let text = contents(value, &path, SECRET_BYTES_MAX)?;
     one_line(&text).or_else(|| {
         value.problem(

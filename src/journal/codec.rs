@@ -65,7 +65,42 @@ pub(super) fn encode(scope: &Scope, event: &impl Recorded) -> NewRecord {
         at: event.at(),
         kind: event.kind(),
         v: VERSION,
-        body: text(event),
+        body: bounded(text(event)),
+    }
+}
+
+/// 16 KiB: a tick of a hundred instances that all change their phase. Above it long texts are cut.
+const RECORD_BYTES: usize = 16 * 1024;
+/// No id, tag or reason of ours is half as long.
+const TEXT_CHARS: usize = 1000;
+
+/// `body` with long texts cut where it is large: whatever somebody managed to have told, a record
+/// takes no more than its own facts.
+fn bounded(body: String) -> String {
+    if body.len() <= RECORD_BYTES {
+        return body;
+    }
+    match serde_json::from_str(&body) {
+        Ok(mut value) => {
+            cut(&mut value);
+            text(&value)
+        }
+        // It was written a moment ago.
+        Err(_) => body,
+    }
+}
+
+fn cut(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS) {
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(cut),
+        Value::Object(fields) => fields.values_mut().for_each(cut),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -240,6 +275,22 @@ mod tests {
         assert_eq!(event(VERSION + 1, "{}"), Err(Unreadable::Newer { found: VERSION + 1 }));
         assert!(matches!(event(VERSION, "{"), Err(Unreadable::Malformed(_))));
         assert!(matches!(event(1, "[]"), Err(Unreadable::Malformed(_))));
+    }
+
+    #[test]
+    fn a_text_that_somebody_had_told_does_not_fill_the_journal() {
+        let alert = |message: &str| Event::Alerted {
+            at: fixtures::now(),
+            alert: crate::model::Alert::new(crate::model::AlertCode::SignalMissing, "cpu", message),
+        };
+        let scope = Scope::Fleet("web".into());
+        let short = encode(&scope, &alert("short")).body;
+        assert_eq!(short, text(&alert("short")));
+        let long = encode(&scope, &alert(&"é".repeat(4_000_000))).body;
+        assert!(long.len() < RECORD_BYTES, "{} bytes", long.len());
+        let read = event(VERSION, &long).expect("it is read all the same");
+        let told = format!("{}…", "é".repeat(TEXT_CHARS));
+        assert_eq!(read, alert(&told));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub enum JournalError {
         "{path} can be read only: make the file and its directory writable for the service's user"
     )]
     Protected { path: PathBuf },
+    #[error("{path} is not safe to use: {why}")]
+    Unsafe { path: PathBuf, why: String },
     #[error("{path} cannot be opened: {why}; run this as root or as the service's user")]
     Denied { path: PathBuf, why: String },
     #[error(

@@ -15,6 +15,8 @@ pub enum AlertCode {
     CloudUnreadable,
     /// The journal cannot be used: nothing is changed.
     JournalUnavailable,
+    /// The process runs out of file descriptors.
+    Descriptors,
     /// A launch of unknown outcome is still open after minutes.
     OutcomeUnknown,
     /// Quota, balance or credentials: launches stopped for the account.
@@ -51,6 +53,7 @@ impl AlertCode {
         AlertCode::InventoryDoubt,
         AlertCode::CloudUnreadable,
         AlertCode::JournalUnavailable,
+        AlertCode::Descriptors,
         AlertCode::OutcomeUnknown,
         AlertCode::AccountStopped,
         AlertCode::LaunchFailures,
@@ -74,6 +77,7 @@ impl AlertCode {
             AlertCode::InventoryDoubt => "inventory_doubt",
             AlertCode::CloudUnreadable => "cloud_unreadable",
             AlertCode::JournalUnavailable => "journal_unavailable",
+            AlertCode::Descriptors => "descriptors",
             AlertCode::OutcomeUnknown => "outcome_unknown",
             AlertCode::AccountStopped => "account_stopped",
             AlertCode::LaunchFailures => "launch_failures",

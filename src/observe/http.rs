@@ -1,14 +1,17 @@
 //! Metrics and health over HTTP. Reads only, and knows no secret.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cloud::{Timestamp, clock};
 use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
+use tokio::sync::Mutex;
 
 use super::Instruments;
 
@@ -21,75 +24,60 @@ fleetscaler
              answers
 ";
 
-/// Why nothing is served.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "[daemon] listen = \"{address}\" cannot be used: {why}; name a free port of this machine, or \
-     leave `listen` out"
-)]
-pub struct BindError {
-    address: SocketAddr,
-    why: std::io::Error,
-}
+/// Nobody scrapes more often; whoever asks more often gets the same text, which is kept once.
+const FRESH: Duration = Duration::from_secs(1);
 
-/// A running server; it ends when this is dropped.
-#[derive(Debug)]
-pub struct Served {
-    address: SocketAddr,
-    server: tokio::task::JoinHandle<()>,
-}
-
-/// Serves what `instruments` show on `address`.
-pub async fn serve(
-    address: SocketAddr,
+struct Pages {
     instruments: Arc<Instruments>,
-) -> Result<Served, BindError> {
-    let listener = tokio::net::TcpListener::bind(address).await;
-    let listener = listener.map_err(|why| BindError { address, why })?;
-    let address = listener.local_addr().map_err(|why| BindError { address, why })?;
-    let router = Router::new()
+    /// The newest text of the metrics, and when it was made. Held by who makes it: the others wait
+    /// for the same one.
+    metrics: Mutex<Option<(Timestamp, Bytes)>>,
+}
+
+/// What `instruments` show, as pages.
+pub fn pages(instruments: Arc<Instruments>) -> Router {
+    let pages = Pages { instruments, metrics: Mutex::default() };
+    Router::new()
         .route("/", get(async || INDEX))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .fallback(async || (StatusCode::NOT_FOUND, INDEX))
-        .with_state(instruments);
-    let server = tokio::spawn(async move {
-        // It ends when the task is aborted.
-        drop(axum::serve(listener, router).await);
-    });
-    Ok(Served { address, server })
+        .with_state(Arc::new(pages))
 }
 
-impl Served {
-    /// Where it really listens: port 0 means any.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
+    let mut kept = pages.metrics.lock().await;
+    let now = pages.instruments.now();
+    if let Some((at, text)) = &*kept
+        && clock::age(now, *at) < FRESH
+        && *at <= now
+    {
+        return page(text.clone());
     }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn metrics(State(instruments): State<Arc<Instruments>>) -> Response {
+    let instruments = pages.instruments.clone();
     // Ten thousand fleets are some 30 MB of text: no tick should wait for that.
     match tokio::task::spawn_blocking(move || instruments.metrics()).await {
-        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Ok(text) => {
+            let text = Bytes::from(text);
+            *kept = Some((now, text.clone()));
+            page(text)
+        }
         // The process is ending.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
-async fn healthz(State(instruments): State<Arc<Instruments>>) -> Response {
-    answer(instruments.health().alive)
+fn page(text: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
 
-async fn readyz(State(instruments): State<Arc<Instruments>>) -> Response {
-    answer(instruments.health().ready)
+async fn healthz(State(pages): State<Arc<Pages>>) -> Response {
+    answer(pages.instruments.health().alive)
+}
+
+async fn readyz(State(pages): State<Arc<Pages>>) -> Response {
+    answer(pages.instruments.health().ready)
 }
 
 fn answer(result: Result<(), String>) -> Response {

@@ -36,6 +36,8 @@ struct State {
     accounts: BTreeMap<AccountId, Arc<Account>>,
     audits: BTreeMap<AccountId, Findings>,
     board: Board,
+    /// What concerns the daemon as a whole, each kind said by whom it concerns.
+    daemon: BTreeMap<AlertCode, Alert>,
     /// When a tick of any fleet last ended.
     ended: Option<Timestamp>,
 }
@@ -123,10 +125,23 @@ impl Instruments {
 
     /// Whether the journal can be used.
     pub fn journal(&self, trouble: Option<&JournalError>) -> Changes {
-        let alert =
-            |why: &JournalError| Alert::new(AlertCode::JournalUnavailable, "", why.to_string());
-        let alerts: Vec<Alert> = trouble.map(alert).into_iter().collect();
-        self.state().board.set(Whose::Daemon, &alerts)
+        self.daemon(AlertCode::JournalUnavailable, trouble.map(ToString::to_string))
+    }
+
+    /// Whether `code` is on for the daemon as a whole, and why.
+    pub fn daemon(&self, code: AlertCode, why: Option<String>) -> Changes {
+        let mut state = self.state();
+        let State { board, daemon, .. } = &mut *state;
+        match why {
+            Some(why) => drop(daemon.insert(code, Alert::new(code, "", why))),
+            None => drop(daemon.remove(&code)),
+        }
+        let alerts: Vec<Alert> = daemon.values().cloned().collect();
+        board.set(Whose::Daemon, &alerts)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.world.clock.now()
     }
 
     /// An audit found this.

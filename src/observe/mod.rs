@@ -6,13 +6,16 @@ mod alerts;
 mod health;
 mod http;
 mod instruments;
+mod listener;
 mod logs;
 mod metrics;
 mod snapshot;
+mod watched;
 
 pub use alerts::{Changes, Whose};
 pub use health::Health;
-pub use http::{BindError, Served, serve};
+pub use http::pages;
 pub use instruments::Instruments;
+pub use listener::{BindError, Names, Served, serve};
 pub use logs::{LogFormat, init};
 pub use metrics::names;

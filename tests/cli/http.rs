@@ -1,7 +1,7 @@
 //! Metrics and health of the daemon, over HTTP.
 
 use std::net::TcpListener;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use cloud::{Clock, SystemClock};
@@ -10,27 +10,36 @@ use ecs_emulator::{Fault, FaultKind};
 use crate::harness::World;
 
 /// A running daemon; it is killed when this is dropped.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Daemon {
-    fn start(world: &World) -> Daemon {
+    pub(crate) fn start(world: &World) -> Daemon {
         Daemon::start_for(world, "web")
     }
 
     /// Starts it for one fleet called `fleet`.
-    fn start_for(world: &World, fleet: &str) -> Daemon {
+    pub(crate) fn start_for(world: &World, fleet: &str) -> Daemon {
+        Daemon::started(world, fleet, |command| command)
+    }
+
+    /// Starts it for one fleet, by the command that `change` makes of the usual one.
+    pub(crate) fn started(
+        world: &World,
+        fleet: &str,
+        change: impl FnOnce(Command) -> Command,
+    ) -> Daemon {
         let port = free_port();
         world.configure(&format!("listen = \"127.0.0.1:{port}\""), fleet);
-        let mut command = world.command(&["run", "--log-format", "json"]);
+        let mut command = change(world.command(&["run", "--log-format", "json"]));
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
         Daemon { child, address: format!("http://127.0.0.1:{port}") }
     }
 
     /// Status and body of a page, once there is an answer.
-    async fn get(&self, page: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, page: &str) -> (u16, String) {
         let client = cloud::http::client_builder().tls_certs_only([]).build().expect("a client");
         for _ in 0..100 {
             if let Ok(response) = client.get(format!("{}{page}", self.address)).send().await {
@@ -43,7 +52,7 @@ impl Daemon {
     }
 
     /// Waits until the metrics have this line.
-    async fn until_metric(&self, line: &str) -> String {
+    pub(crate) async fn until_metric(&self, line: &str) -> String {
         let mut text = String::new();
         for _ in 0..300 {
             text = self.get("/metrics").await.1;
@@ -56,7 +65,7 @@ impl Daemon {
     }
 
     /// Waits until no metric has this in its line.
-    async fn until_no_metric(&self, part: &str) {
+    pub(crate) async fn until_no_metric(&self, part: &str) {
         for _ in 0..300 {
             if !self.get("/metrics").await.1.contains(part) {
                 return;
@@ -67,7 +76,7 @@ impl Daemon {
     }
 
     /// Stops it; returns its exit code and its log.
-    fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status();
         assert!(sent.is_ok_and(|status| status.success()));
@@ -75,6 +84,21 @@ impl Daemon {
         let mut stderr = self.child.stderr.take().expect("a pipe");
         std::io::Read::read_to_string(&mut stderr, &mut log).expect("UTF-8");
         (self.child.wait().expect("a status").code(), log)
+    }
+}
+
+impl Daemon {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A number of `/proc/PID/status`, such as `VmRSS`.
+    pub(crate) fn status(&self, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let text = text.expect("it lives");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let word = line.and_then(|line| line.split_whitespace().next()).expect(name);
+        word.parse().expect("a number")
     }
 }
 

@@ -10,3 +10,6 @@ mod harness;
 mod hold;
 mod http;
 mod journal;
+mod neighbour;
+mod ram_policy;
+mod secrets;

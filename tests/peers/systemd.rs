@@ -140,9 +140,19 @@ fn install(root: &Path, config: &str) {
         credentials,
         0o644,
     );
+    let port = port(config);
+    let dropin =
+        format!("[Service]\nRestartSec=200ms\nSocketBindAllow=\nSocketBindAllow=tcp:{port}\n");
+    write(&root.join("etc/systemd/system/fleetscaler.service.d/test.conf"), dropin, 0o644);
     write(&root.join("etc/credstore/fleetscaler/access_key_id"), "testid\n", 0o600);
     write(&root.join("etc/credstore/fleetscaler/access_key_secret"), "testsecret\n", 0o600);
     write(&root.join("etc/fleetscaler/config.toml"), config, 0o644);
+}
+
+/// The port of `listen`.
+fn port(config: &str) -> String {
+    let line = config.lines().find_map(|line| line.strip_prefix("listen = \"127.0.0.1:"));
+    line.expect("it listens").trim_end_matches('"').to_owned()
 }
 
 fn config(cloud: &str, listen: &str) -> String {
@@ -174,6 +184,37 @@ scale_out = {{ above = 75 }}
 scale_in = {{ below = 30 }}
 "#
     )
+}
+
+/// What the running service may not do, asked from within its own mounts and limits.
+fn confined(machine: &Machine, pid: &str) {
+    let limits = machine.must(&["cat", &format!("/proc/{pid}/limits")]);
+    let limit = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a limit");
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(limit("Max core file size")[..2], ["0", "0"]);
+    // Raised to the hard limit by the daemon itself.
+    assert_eq!(limit("Max open files")[..2], ["8192", "8192"]);
+    for (property, value) in [
+        ("MemorySwapMax", "0"),
+        ("MemoryHigh", "805306368"),
+        ("PrivateIPC", "yes"),
+        ("NoNewPrivileges", "yes"),
+    ] {
+        assert_eq!(machine.property(property), value, "{property}");
+    }
+    let filter = machine.property("SystemCallFilter");
+    for call in ["keyctl", "mlock", "pkey_alloc", "setuid"] {
+        assert!(!filter.split_whitespace().any(|allowed| allowed == call), "{call}");
+    }
+    let denied = machine.property("IPAddressDeny");
+    assert!(denied.contains("169.254.0.0/16") && denied.contains("224.0.0.0/4"), "{denied}");
+    // No other program: its mounts are entered, and a shell is not to be had.
+    let shell = machine.run(&["nsenter", "-t", pid, "-m", "/bin/sh", "-c", "true"]);
+    assert!(!shell.status.success(), "a shell runs in there");
+    let said = String::from_utf8_lossy(&shell.stderr).into_owned();
+    assert!(said.contains("Permission denied"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,10 +249,16 @@ async fn the_shipped_unit_lives_in_a_booted_systemd() {
     // A user of its own, and its state readable by it alone.
     let owner =
         |path: &str, what: &str| machine.must(&["stat", "-c", what, path]).trim().to_owned();
-    let user = owner(&format!("/proc/{pid}"), "%u");
+    let status = machine.must(&["cat", &format!("/proc/{pid}/status")]);
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:")).expect("a user");
+    let user = user.split_whitespace().next().expect("an id").to_owned();
     assert_ne!(user, "0");
+    // Nobody but root looks into it: it is not dumpable.
+    assert_eq!(owner(&format!("/proc/{pid}/environ"), "%u"), "0");
     let state = owner("/var/lib/private/fleetscaler/state.db", "%u %a");
     assert_eq!(state, format!("{user} 600"));
+
+    confined(&machine, &pid);
 
     // The journal has its messages, with fields to ask for.
     let by_field = machine.must(&["journalctl", "--no-pager", "-o", "cat", "F_FLEET_ID=web"]);
@@ -234,6 +281,20 @@ async fn the_shipped_unit_lives_in_a_booted_systemd() {
     assert_eq!(machine.property("Result"), "success");
     assert_eq!(machine.property("ExecMainStatus"), "0");
     assert!(machine.log().contains("stopping: no new ticks"), "{}", machine.log());
+
+    // A port that the unit does not allow is refused, with what to do about it; starts go on for as
+    // long as it takes, and the fleet is looked after again when the cause is gone.
+    machine.configure(&config.replace(&listen, &format!("127.0.0.1:{}", free_port())));
+    machine.must(&["systemctl", "start", "--no-block", UNIT]);
+    until("more than five starts", 60, async || {
+        (machine.property("NRestarts").parse().unwrap_or(0) > 7).then_some(())
+    })
+    .await;
+    assert!(machine.log().contains("SocketBindAllow"), "{}", machine.log());
+    machine.configure(&config);
+    until("a start", 60, async || (machine.property("ActiveState") == "active").then_some(()))
+        .await;
+    machine.must(&["systemctl", "stop", UNIT]);
 
     // A bad configuration is refused with its problems, and not tried again.
     machine.configure(&config.replace("min = 2", "min = 9"));

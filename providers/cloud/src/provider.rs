@@ -77,6 +77,14 @@ pub trait Observe: Debug + Send + Sync {
     /// stock. `Ok` means yes, and nothing was launched.
     async fn probe_launch(&self, launch: &Launch) -> Result<(), Error>;
 
+    /// Asks whether these credentials may end the instance `id` in this way. `Ok` means yes, and
+    /// nothing was ended.
+    async fn probe_end(&self, id: &InstanceId, how: Terminate) -> Result<(), Error>;
+
+    /// What these credentials may do to instances that are none of ours, in words such as `delete`.
+    /// It is asked about an instance that does not exist, so nothing can be changed by it.
+    async fn excess(&self) -> Result<Vec<&'static str>, Error>;
+
     /// Where `instance_type` is on sale, by zone. A hint, not a reservation.
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error>;
 

@@ -12,6 +12,7 @@ mod faults;
 mod late;
 mod machine;
 mod names;
+mod policy;
 mod request;
 mod serve;
 mod server;

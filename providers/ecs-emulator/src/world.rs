@@ -44,6 +44,8 @@ pub struct World {
     /// Listings answer "none" with status 200, as for a RAM user without permission; a dry run says
     /// that it is forbidden.
     pub lists_nothing: bool,
+    /// What every key may do, as a RAM policy in JSON; absent: everything.
+    pub policy: Option<serde_json::Value>,
 }
 
 /// A network of one zone.
@@ -103,6 +105,7 @@ impl Default for World {
             instance_quota: 10_000,
             quotas: Quotas::default(),
             lists_nothing: false,
+            policy: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What `check --online` asks, and what it says of the answers.
 
+mod permissions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,6 +37,8 @@ pub(super) enum Found {
         wrong: String,
         todo: Option<String>,
     },
+    /// It works, and is allowed more than it needs.
+    More(String),
     /// Not asked, since it would only fail as an earlier one did.
     Skipped(String),
 }
@@ -48,6 +52,7 @@ impl Row {
     pub(super) fn lines(&self) -> Vec<String> {
         let (label, texts) = match &self.found {
             Found::Fine(found) => ("ok", vec![format!("{}: {found}", self.what)]),
+            Found::More(found) => ("more", vec![format!("{}: {found}", self.what)]),
             Found::Skipped(why) => ("skip", vec![format!("{}: {why}", self.what)]),
             Found::Wrong { wrong, todo } => {
                 let todo = todo.as_ref().map(|todo| format!("→ {todo}"));
@@ -111,10 +116,18 @@ pub(super) async fn ask(config: &Config) -> anyhow::Result<Asked> {
                 ));
             }
         }
+        if !refused.contains_key(&fleet.provider) {
+            rows.push(permissions::end(fleet, &*clouds[&fleet.provider]).await);
+        }
         for (name, reading) in signals::observe(&sources(fleet, &shared)?).await {
             let what = format!("fleet {}: signal {name}", fleet.fleet.id);
             rows.push(Row::new(what, signal(reading)));
         }
+    }
+    for (name, cloud) in clouds.iter().filter(|(name, _)| !refused.contains_key(*name)) {
+        let fleet = config.fleets.iter().find(|fleet| fleet.provider == *name);
+        let asks = fleet.filter(|_| !refuses_launches.contains(name));
+        rows.push(permissions::excess(name, &**cloud, asks, &*clock).await);
     }
     for (name, skipped) in refused.into_iter().filter(|(_, skipped)| *skipped > 0) {
         let what = format!("provider {name}: {skipped} more checks");
@@ -248,8 +261,8 @@ fn todo(error: &Error) -> &'static str {
         Class::Auth
             if ["Forb", "NoPermission", "RegionUnauth"].iter().any(|s| code.starts_with(s)) =>
         {
-            "the key pair is known, but may not do this: see the RAM policy (docs/operating.md has \
-             one to copy)"
+            "the key pair is known, but may not do this: `fleetscaler ram-policy` writes the RAM \
+             policy that it needs"
         }
         Class::Auth => "check the key pair: whether id and secret belong together and are enabled",
         Class::NoCapacity => {

@@ -8,8 +8,8 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::notify;
 use super::reporter::Reporter;
+use super::{descriptors, notify};
 use crate::control::{World, hourly};
 use crate::model::plural;
 
@@ -43,6 +43,7 @@ impl Background {
         if is_daemon {
             tasks.push(tokio::spawn(prune(world.clone())));
             tasks.push(tokio::spawn(say_status(world.clone())));
+            tasks.push(tokio::spawn(descriptors::watch(world.clone(), reporter.clone())));
             let audit = audit(world.clone(), reporter.clone(), stopped.clone());
             audits = Some(tokio::spawn(audit));
         }

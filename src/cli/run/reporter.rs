@@ -11,7 +11,7 @@ use crate::cli::args::Format;
 use crate::cli::output;
 use crate::control::{Findings, Sink, TickError, TickReport};
 use crate::journal::JournalError;
-use crate::model::{AccountId, FleetId};
+use crate::model::{AccountId, AlertCode, FleetId};
 use crate::observe::{Changes, Instruments};
 
 /// A fleet about which nothing changes is mentioned every 10 minutes: often enough to see that it
@@ -66,6 +66,19 @@ impl Reporter {
 
     pub(super) fn forget_old_audits(&self) {
         self.instruments.forget_old_audits();
+    }
+
+    /// What is wrong with the file descriptors, if anything.
+    pub(super) fn descriptors(&self, trouble: Option<String>) {
+        let Changes { raised, cleared } = self.instruments.daemon(AlertCode::Descriptors, trouble);
+        for alert in raised {
+            let code = alert.key.code.name();
+            tracing::error!(alert = code, "alert {code}: {}", alert.message);
+        }
+        for key in cleared {
+            let code = key.code.name();
+            tracing::info!(alert = code, "cleared {code}");
+        }
     }
 
     fn said(&self) -> MutexGuard<'_, Said> {

@@ -4,6 +4,7 @@ mod describe;
 mod end;
 mod params;
 mod price;
+mod probe;
 mod run;
 mod stock;
 mod tag;
@@ -107,6 +108,14 @@ impl Observe for Ecs {
         // A dry run is limited to one instance.
         let one = Launch { amount: 1, min_amount: 1, ..launch.clone() };
         self.probe("RunInstances", run::params(self, &one)?).await
+    }
+
+    async fn probe_end(&self, id: &InstanceId, how: Terminate) -> Result<(), Error> {
+        probe::end(self, id, how).await
+    }
+
+    async fn excess(&self) -> Result<Vec<&'static str>, Error> {
+        probe::excess(self).await
     }
 
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error> {

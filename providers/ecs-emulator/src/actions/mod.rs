@@ -37,6 +37,7 @@ pub(crate) fn perform(state: &mut State, call: &mut Call<'_>) -> Outcome {
             return Err(ApiError::not_found("InvalidRegionId.NotFound", "RegionId"));
         }
     }
+    crate::policy::authorize(state, call)?;
     match call.action {
         "RunInstances" => run::run_instances(state, call),
         "DescribeInstances" => describe::describe_instances(state, call),
@@ -88,12 +89,12 @@ impl Call<'_> {
     }
 
     /// `name.1`, `name.2`, … up to the first gap.
-    fn list(&self, name: &str) -> Vec<String> {
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
         (1..).map_while(|n| self.get(&format!("{name}.{n}")).map(str::to_owned)).collect()
     }
 
     /// `Tag.1.Key` and `Tag.1.Value`, …; a key without a value has `None`.
-    fn tags(&self) -> Vec<(String, Option<String>)> {
+    pub(crate) fn tags(&self) -> Vec<(String, Option<String>)> {
         let tag = |n: u32| {
             let key = self.get(&format!("Tag.{n}.Key"))?.to_owned();
             Some((key, self.get(&format!("Tag.{n}.Value")).map(str::to_owned)))

@@ -4,11 +4,12 @@
 //! know, and one of them could be a misspelt password.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use cloud::Secret;
 use reqwest::Url;
 use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::JournalError;
 
@@ -70,6 +71,22 @@ impl PostgresOptions {
         if let Some(password) = &self.password {
             options = options.password(password.expose());
         }
+        let named = url.query_pairs().any(|(name, _)| name == "sslmode")
+            || std::env::var_os("PGSSLMODE").is_some();
+        if !is_this_machine(&options) {
+            match options.get_ssl_mode() {
+                // Without a word about it: somebody on the way could take the password, and write
+                // what he likes into the journal.
+                _ if !named => options = options.ssl_mode(PgSslMode::VerifyFull),
+                PgSslMode::Allow | PgSslMode::Prefer => {
+                    return Err(wrong(
+                        "sslmode prefer and allow protect nothing: whoever sits between chooses; \
+                         name verify-full, or disable",
+                    ));
+                }
+                _ => {}
+            }
+        }
         if options.get_application_name().is_none() {
             options = options.application_name("fleetscaler");
         }
@@ -79,6 +96,16 @@ impl PostgresOptions {
         };
         Ok((options, name))
     }
+}
+
+/// Whether what is sent never leaves this machine.
+fn is_this_machine(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    options.get_socket().is_some()
+        || host == "localhost"
+        || host.starts_with('/')
+        || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -120,6 +147,30 @@ mod tests {
             let error = parsed(url).expect_err(url);
             assert!(error.contains(why), "{url}: {error}");
             assert!(!error.contains("secretive") && !error.contains("retive"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn another_machine_is_asked_only_under_a_verified_name_unless_the_address_says_otherwise() {
+        for (url, mode) in [
+            ("postgres://scaler@db.example/fleets", "VerifyFull"),
+            ("postgres://scaler@192.0.2.7:6432/fleets", "VerifyFull"),
+            ("postgres://scaler@db.example/fleets?sslmode=require", "Require"),
+            ("postgres://scaler@db.example/fleets?sslmode=disable", "Disable"),
+            ("postgres://scaler@localhost/fleets", "Prefer"),
+            ("postgres://scaler@127.0.0.1/fleets", "Prefer"),
+            ("postgres://scaler@[::1]/fleets", "Prefer"),
+            ("postgres://scaler@localhost/fleets?host=/run/postgresql", "Prefer"),
+            ("postgres://scaler@localhost/fleets?host=db.example", "VerifyFull"),
+        ] {
+            let options = PostgresOptions { url: url.to_owned(), password: None };
+            let (options, _) = options.parse().expect(url);
+            assert_eq!(format!("{:?}", options.get_ssl_mode()), mode, "{url}");
+        }
+        for mode in ["prefer", "allow"] {
+            let error = parsed(&format!("postgres://scaler@db.example/fleets?sslmode={mode}"));
+            assert!(error.expect_err(mode).contains("name verify-full, or disable"));
+            assert!(parsed(&format!("postgres://scaler@localhost/f?sslmode={mode}")).is_ok());
         }
     }
 }

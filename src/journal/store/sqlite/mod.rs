@@ -12,6 +12,7 @@ mod commit;
 mod failure;
 mod leases;
 mod open;
+mod private;
 mod read;
 mod versions;
 

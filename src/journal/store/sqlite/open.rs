@@ -1,8 +1,8 @@
 //! Opening the file, in three ways: as the daemon, to look, to add an operator's word.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
-use super::{Access, JournalError, Link, Opened, Sqlite, failure, versions};
+use super::{Access, JournalError, Link, Opened, Sqlite, failure, private, versions};
 use crate::journal::Examined;
 
 /// An operator's command or an sqlite3 shell may write beside the daemon. Their writes take
@@ -27,6 +27,7 @@ impl Sqlite {
     pub async fn open(path: &Path, known_v: i64) -> Result<Sqlite, JournalError> {
         prepare_directory(path)?;
         refuse_directory(path)?;
+        private::refuse_unsafe(path, directory(path))?;
         let lock = lock(path)?;
         if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
             // Not with the daemon's options, which would change it.
@@ -35,7 +36,7 @@ impl Sqlite {
             connection.close().await.map_err(|error| failure::of(path, &error))?;
             refused?;
         }
-        private(path)?;
+        for_owner_only(path)?;
         let mut connection = connect(path, options(Access::Everything)).await?;
         // Nothing is changed in a file that is refused.
         versions::refuse_damaged(path, &mut connection).await?;
@@ -68,9 +69,10 @@ impl Sqlite {
             refuse_protected_directory(path)?;
             return Ok(Examined::NotYet);
         }
-        let holder = holder(path);
         refuse_directory(path)?;
-        File::open(path).map(drop).map_err(|error| beside(path, &error))?;
+        private::refuse_unsafe(path, directory(path))?;
+        let holder = holder(path);
+        private::options().read(true).open(path).map(drop).map_err(|error| beside(path, &error))?;
         let mut connection = connect(path, SqliteConnectOptions::new().read_only(true)).await?;
         versions::refuse_damaged(path, &mut connection).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
@@ -86,8 +88,9 @@ impl Sqlite {
         known_v: i64,
     ) -> Result<Sqlite, JournalError> {
         refuse_directory(path)?;
+        private::refuse_unsafe(path, directory(path))?;
         // SQLite says of any file that it cannot open it; the system says why.
-        let opened = OpenOptions::new().read(true).write(access != Access::Look).open(path);
+        let opened = private::options().read(true).write(access != Access::Look).open(path);
         opened.map(drop).map_err(|error| beside(path, &error))?;
         let mut connection = connect(path, options(access)).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
@@ -128,7 +131,7 @@ fn number(path: &Path) -> Result<(u64, u64), JournalError> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// The file is there before it is opened ([`private`]), so SQLite makes none.
+/// The file is there before it is opened ([`for_owner_only`]), so SQLite makes none.
 fn options(access: Access) -> SqliteConnectOptions {
     match access {
         Access::Everything => SqliteConnectOptions::new().journal_mode(SqliteJournalMode::Wal),
@@ -184,7 +187,7 @@ fn prepare_directory(path: &Path) -> Result<(), JournalError> {
     if dir.is_dir() {
         return Ok(());
     }
-    std::fs::create_dir(dir).map_err(|error| wrong(error.to_string()))
+    private::make_directory(dir).map_err(|error| wrong(error.to_string()))
 }
 
 fn refuse_directory(path: &Path) -> Result<(), JournalError> {
@@ -200,13 +203,12 @@ fn refuse_directory(path: &Path) -> Result<(), JournalError> {
 fn lock(path: &Path) -> Result<File, JournalError> {
     let lock_path = lock_path(path);
     let io = |error: std::io::Error| as_daemon(&lock_path, &error);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&lock_path)
-        .map_err(io)?;
+    let mut options = private::options();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(&lock_path).map_err(io)?;
+    private::refuse_second_name(&lock_path, &file)?;
+    // Who may open it may lock it, and keep the daemon from starting.
+    private::close(&file).map_err(io)?;
     let mut locked = file.try_lock();
     for _ in 0..LOOKS {
         if !matches!(locked, Err(std::fs::TryLockError::WouldBlock)) {
@@ -237,7 +239,7 @@ fn named(file: &mut File) -> String {
 
 /// Who uses `path`, if anybody does. The lock is shared and given back at once.
 fn holder(path: &Path) -> Option<String> {
-    let mut file = File::open(lock_path(path)).ok()?;
+    let mut file = private::options().read(true).open(lock_path(path)).ok()?;
     match file.try_lock_shared() {
         Err(std::fs::TryLockError::WouldBlock) => Some(named(&mut file)),
         _ => None,
@@ -251,23 +253,21 @@ fn refuse_protected_directory(path: &Path) -> Result<(), JournalError> {
     let there = if dir.is_dir() { dir } else { directory(dir) };
     // Only an attempt tells: modes, read-only mounts and name spaces all have a say.
     let probe = there.join(format!(".fleetscaler-check-{}", std::process::id()));
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe);
+    let made = private::options().write(true).create_new(true).open(&probe);
     made.and_then(|_| std::fs::remove_file(&probe))
         .map_err(|error| JournalError::Directory { dir: dir.to_owned(), why: error.to_string() })
 }
 
 /// The file beside the database that says which process uses it.
 fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
+    private::beside(path, ".lock")
 }
 
 /// The file with mode 0600: it names every instance and the operator's tags.
-fn private(path: &Path) -> Result<(), JournalError> {
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+fn for_owner_only(path: &Path) -> Result<(), JournalError> {
+    let opened = private::options().append(true).create(true).open(path);
     // One that was copied here may have come with another mode.
-    let made = opened.and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
+    let made = opened.and_then(|file| private::close(&file));
     made.map_err(|error| as_daemon(path, &error))
 }
 

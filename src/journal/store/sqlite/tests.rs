@@ -172,6 +172,65 @@ async fn only_its_owner_reads_the_file() {
 }
 
 #[tokio::test]
+async fn a_directory_and_a_lock_that_the_daemon_makes_are_its_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("made/state.db");
+    std::fs::create_dir(dir.path().join("old")).expect("made");
+    let old = dir.path().join("old/state.db.lock");
+    std::fs::write(&old, "").expect("written");
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o666)).expect("a mode");
+    let mode =
+        |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let store = Sqlite::open(&path, 1).await.expect("opened");
+    assert_eq!(mode(&dir.path().join("made")), 0o700);
+    assert_eq!(mode(&dir.path().join("made/state.db.lock")), 0o600);
+    store.close().await;
+    let store = Sqlite::open(&dir.path().join("old/state.db"), 1).await.expect("opened");
+    assert_eq!(mode(&old), 0o600, "nobody else can lock it any more");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn no_link_is_followed_and_nothing_is_written_through_one() {
+    for name in ["state.db", "state.db.lock", "state.db-wal", "state.db-shm"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("state.db");
+        let target = dir.path().join("precious");
+        std::fs::write(&target, "precious").expect("written");
+        std::os::unix::fs::symlink(&target, dir.path().join(name)).expect("linked");
+        let wanted = format!("{name} is not safe to use: it is a symbolic link");
+        for refused in [
+            Sqlite::open(&path, 1).await.map(drop),
+            Sqlite::open_for_operator(&path, 1).await.map(drop),
+            Sqlite::open_read_only(&path, 1).await.map(drop),
+        ] {
+            let error = refused.expect_err(name).to_string();
+            assert!(error.contains(&wanted), "{name}: {error}");
+        }
+        assert_eq!(std::fs::read_to_string(&target).expect("read"), "precious", "{name}");
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let other = dir.path().join("other");
+    std::fs::write(&other, "other").expect("written");
+    std::fs::hard_link(&other, dir.path().join("state.db.lock")).expect("linked");
+    assert!(refusal(&path).await.contains("second name"));
+    assert_eq!(std::fs::read_to_string(&other).expect("read"), "other");
+}
+
+#[tokio::test]
+async fn a_directory_in_which_everybody_writes_is_refused_unless_it_is_sticky() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(dir.path(), mode(0o777)).expect("a mode");
+    assert!(refusal(&path).await.contains("chmod o-w"));
+    assert!(!path.exists());
+    std::fs::set_permissions(dir.path(), mode(0o1777)).expect("a mode");
+    Sqlite::open(&path, 1).await.expect("opened").close().await;
+}
+
+#[tokio::test]
 async fn what_is_not_a_journal_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("state.db");
