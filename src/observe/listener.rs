@@ -100,8 +100,9 @@ impl Names {
     /// `localhost`, this machine's own name, and `more`.
     #[must_use]
     pub fn of_this_machine(more: &[String]) -> Names {
-        let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let names = more.iter().map(String::as_str).chain(["localhost", own.trim()]);
+        let system = rustix::system::uname();
+        let own = system.nodename().to_string_lossy();
+        let names = more.iter().map(String::as_str).chain(["localhost", &own]);
         Names(names.filter(|name| !name.is_empty()).map(str::to_lowercase).collect())
     }
 

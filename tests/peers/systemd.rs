@@ -240,6 +240,7 @@ async fn the_shipped_unit_lives_in_a_booted_systemd() {
     // The sandbox lets it listen.
     let metrics = get(&format!("http://{listen}/metrics")).await.expect("metrics");
     assert!(metrics.contains("fleetscaler_held{fleet=\"web\"} 1"), "{metrics}");
+    assert!(!metrics.contains("code=\"descriptors\""), "{metrics}");
 
     // The key pair came from LoadCredential: there is none in the environment, and the emulator
     // has verified the signatures.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::reporter::Reporter;
 use crate::cli::process;
 use crate::control::World;
@@ -26,8 +28,16 @@ fn trouble(counted: std::io::Result<(u64, u64)>) -> Option<String> {
     match counted {
         Ok((open, limit)) if open < limit.saturating_mul(TOO_MANY) / 100 => None,
         Ok((open, limit)) => Some(format!("{open} of {limit} file descriptors are in use")),
-        Err(error) => Some(format!("no file descriptor is left: {error}")),
+        Err(error) if is_exhausted(&error) => Some(format!("no file descriptor is left: {error}")),
+        // They cannot be counted here; nothing is known to be wrong.
+        Err(_) => None,
     }
+}
+
+/// Whether this process, or the machine, has no descriptor left.
+fn is_exhausted(error: &std::io::Error) -> bool {
+    let codes = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 #[cfg(test)]
@@ -43,7 +53,8 @@ mod tests {
         ] {
             assert_eq!(trouble(Ok((open, limit))).as_deref(), wanted, "{open} of {limit}");
         }
-        let none = trouble(Err(std::io::Error::other("Too many open files")));
-        assert_eq!(none.as_deref(), Some("no file descriptor is left: Too many open files"));
+        let none = trouble(Err(Errno::MFILE.into()));
+        assert!(none.is_some_and(|why| why.starts_with("no file descriptor is left: Too many")));
+        assert_eq!(trouble(Err(Errno::ACCESS.into())), None, "a sandbox hides them");
     }
 }
