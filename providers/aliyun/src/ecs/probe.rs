@@ -21,8 +21,9 @@ pub(super) async fn end(ecs: &Ecs, id: &InstanceId, how: Terminate) -> Result<()
 }
 
 fn delete(ecs: &Ecs, ids: &[InstanceId]) -> Params {
-    // A dry run uses no token up.
-    end::delete_params(ecs, ids, Terminate::StopThenDelete, "fleetscaler-check")
+    // Each question is a new one: the refusal of an earlier one may be remembered by its token.
+    let token = uuid::Uuid::new_v4().to_string();
+    end::delete_params(ecs, ids, Terminate::StopThenDelete, &token)
 }
 
 /// A refusal because of the instance's state comes after the question of permission.
