@@ -41,6 +41,14 @@ impl Observe for Oracle {
         unreachable!("nobody probes")
     }
 
+    async fn probe_end(&self, _: &InstanceId, _: cloud::Terminate) -> Result<(), Error> {
+        unreachable!("nobody probes")
+    }
+
+    async fn excess(&self) -> Result<Vec<&'static str>, Error> {
+        unreachable!("nobody probes")
+    }
+
     async fn offers(&self, _: &str) -> Result<Vec<Offer>, Error> {
         unreachable!("nobody buys")
     }
