@@ -95,11 +95,19 @@ fn one_line(text: &str) -> Option<Secret> {
     fits.then(|| Secret::new(line.to_owned()))
 }
 
+/// How a gzip file begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// The text of the file at `path`, which `value` names.
 pub(super) fn contents(value: &Value<'_>, path: &Path, limit: usize) -> Option<String> {
     let shown = path.display();
     match value.cx.env.read(path, limit).map(String::from_utf8) {
         Ok(Ok(text)) => Some(text),
+        Ok(Err(error)) if error.as_bytes().starts_with(&GZIP) => value.problem(
+            format!("{shown}, named by `{}`, is a gzip file, not text", value.key),
+            "name the file as it is before compression; what is larger than fits must be fetched by a \
+             short script",
+        ),
         Ok(Err(_)) => value.problem(
             format!("{shown}, named by `{}`, is not UTF-8 text", value.key),
             "save it as UTF-8",

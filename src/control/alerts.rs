@@ -13,6 +13,10 @@ use crate::model::{
 const OUTCOME_LATE: Duration = Duration::from_secs(2 * 60);
 /// A signal may be gone over a restart of its source.
 const SIGNAL_LATE: Duration = Duration::from_secs(10 * 60);
+/// One boot that hangs is an accident, two are a cause.
+const BOOTS_TIMED_OUT: u32 = 2;
+/// What has booted well for half an hour is over.
+const BOOTS_SLOW: Duration = Duration::from_secs(30 * 60);
 /// The first refusal to end may be a state that passes.
 const REFUSALS: u32 = 2;
 
@@ -47,6 +51,7 @@ pub(super) fn alerts(inputs: &Inputs, decision: &Decision, plan: &Plan) -> Vec<A
         let message = format!("{launches} in a row failed: {}", failures.why);
         alerts.push(Alert::new(AlertCode::LaunchFailures, "", message));
     }
+    alerts.extend(slow_boots(inputs));
     let launches = |action: &crate::model::Action| matches!(action.mutation, Mutation::Launch(_));
     if decision.add > 0
         && inventory.doubts.is_empty()
@@ -99,4 +104,24 @@ pub(super) fn alerts(inputs: &Inputs, decision: &Decision, plan: &Plan) -> Vec<A
         }
     }
     alerts
+}
+
+/// Boots of this fleet's types that timed out lately: machines are bought and given up again.
+fn slow_boots(inputs: &Inputs) -> Option<Alert> {
+    let Inputs { account, fleet, now, .. } = inputs;
+    let of_fleet = account.slow.iter().filter_map(|(key, slow)| {
+        let (zone, kind) = key.split_once('/')?;
+        let is_ours = fleet.launch.instance_types.iter().any(|t| t == kind);
+        let recent = clock::age(*now, slow.last) < BOOTS_SLOW && slow.times >= BOOTS_TIMED_OUT;
+        (is_ours && recent).then_some((zone, kind, slow))
+    });
+    let (zone, kind, slow) = of_fleet.max_by_key(|(.., slow)| slow.times)?;
+    let times = plural(slow.times, "boot");
+    let timeout = fleet.boot_timeouts.get(kind).copied().unwrap_or(fleet.boot_timeout.span);
+    let message = format!(
+        "{times} of {kind} in {zone} took longer than boot_timeout (the longest {:.0} s) and were \
+         given up; the next may take {timeout}",
+        slow.at_least,
+    );
+    Some(Alert::new(AlertCode::LaunchFailures, "boot_timeout", message))
 }

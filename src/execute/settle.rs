@@ -163,7 +163,8 @@ fn repeatable(
     if !open.repeat || !young || held || !fits {
         return None;
     }
-    launch.sendable(&fleet.launch.spec)
+    let today = &fleet.launch;
+    launch.sendable(&today.spec, &today.instance_types, &today.vswitches, tags::PREFIX)
 }
 
 /// What exists or may exist beside the launch `open`: what is listed, what is known and not listed

@@ -15,10 +15,13 @@ use chrono::TimeDelta;
 use cloud::credentials::{Cache, Credentials};
 use cloud::limit::{ActionBudget, Limits, Patience};
 use cloud::retry::{self, Next, Schedule};
-use cloud::{Class, Clock, Dice, Error, Kind, Permit, PlannedCall, Timestamp, Urgency, clock};
+use cloud::{
+    Class, Clock, Dice, Error, Kind, Permit, PlannedCall, Redactor, Timestamp, Urgency, clock,
+};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 
+use crate::codes::is_known;
 use crate::rpc::{Params, Signature};
 use crate::settings::{Seams, Settings, SettingsError, Timeouts};
 use crate::transport::{ANSWER_LIMIT, HttpRequest, Transport};
@@ -284,7 +287,7 @@ impl Caller {
             error: Error {
                 action: action.to_owned(),
                 class: unusable.class,
-                kind: unusable.kind,
+                kind: clean(unusable.kind, credentials, self.transport.proxy()),
                 status: unusable.status,
                 request_id: unusable.request_id,
                 attempts: met.attempts,
@@ -322,14 +325,14 @@ impl Caller {
             );
             return true;
         }
-        let stale =
-            code.starts_with("InvalidSecurityToken") || code == "InvalidAccessKeyId.NotFound";
-        if stale && !met.credentials_doubted {
-            met.credentials_doubted = true;
-            self.credentials.doubt(credentials).await;
-            return true;
+        // Whoever repairs a key while this runs must not have to restart it, whatever the code was
+        // that the old one was refused with.
+        if met.credentials_doubted || !is_about_credentials(&failed.error) {
+            return false;
         }
-        false
+        met.credentials_doubted = true;
+        self.credentials.doubt(credentials).await;
+        self.credentials.get().await.is_ok_and(|now| now != *credentials)
     }
 
     fn not_admitted(&self, action: &str, until: Timestamp, met: &Met) -> Error {
@@ -358,6 +361,42 @@ fn fail(action: &str, class: Class, kind: Kind, met: &Met) -> Error {
         status: None,
         request_id: None,
         attempts: met.attempts,
+    }
+}
+
+/// Whether other credentials could be answered otherwise.
+fn is_about_credentials(error: &Error) -> bool {
+    let (Kind::Refused { code, message, .. } | Kind::TokenMismatch { code, message }) = &error.kind
+    else {
+        return false;
+    };
+    // A token that has ended is also told as `InvalidParameter`.
+    let of_token = code.starts_with("InvalidParameter") && message.contains("SecurityToken");
+    of_token || is_known(code).unwrap_or(error.class) == Class::Auth
+}
+
+/// `kind` with texts that are safe to show: a refusal may repeat the request.
+fn clean(kind: Kind, credentials: &Credentials, proxy: Option<&str>) -> Kind {
+    let Credentials { access_key_secret, security_token, .. } = credentials;
+    let secrets = [Some(access_key_secret.clone()), security_token.clone()];
+    let redactor = Redactor::new(secrets.into_iter().flatten());
+    let through = |text: String| match proxy {
+        Some(name) => format!("{text}, through the proxy {name}"),
+        None => text,
+    };
+    match kind {
+        Kind::Refused { code, message, concerns } => {
+            Kind::Refused { code: redactor.line(&code), message: redactor.line(&message), concerns }
+        }
+        Kind::TokenMismatch { code, message } => {
+            Kind::TokenMismatch { code: redactor.line(&code), message: redactor.line(&message) }
+        }
+        Kind::BadAnswer { what, head } => {
+            Kind::BadAnswer { what: through(redactor.line(&what)), head: redactor.line(&head) }
+        }
+        Kind::NotConnected { why } => Kind::NotConnected { why: through(redactor.line(&why)) },
+        Kind::Cut { why } => Kind::Cut { why: through(redactor.line(&why)) },
+        other => other,
     }
 }
 

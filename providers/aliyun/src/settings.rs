@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cloud::credentials::CredentialSource;
 use cloud::dice::OsDice;
+use cloud::http::Proxies;
 use cloud::limit::Rates;
 use cloud::{Dice, http, retry};
 use reqwest::Url;
@@ -75,14 +76,17 @@ const IRREGULAR: &[(&str, &str)] = &[("cn-hangzhou", "ecs-cn-hangzhou.aliyuncs.c
 impl Settings {
     /// HTTP and the operating system's randomness.
     pub(crate) fn seams(&self) -> Result<Seams, SettingsError> {
-        let mut builder = http::client_builder();
-        if self.url()?.scheme() == "http" {
+        let url = self.url()?;
+        let client = http::client_builder_to(&url, &Proxies::from_env());
+        let (mut builder, proxy) = client.map_err(SettingsError::Client)?;
+        if url.scheme() == "http" {
             // A plain connection needs no certificate authorities: a machine without any can run
             // the demo.
-            builder = builder.tls_certs_only([]).no_proxy();
+            builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(SettingsError::Client)?;
-        Ok(Seams { transport: Arc::new(Http(client)), dice: Arc::new(OsDice) })
+        let transport = Http { client, proxy: proxy.map(|proxy| proxy.name) };
+        Ok(Seams { transport: Arc::new(transport), dice: Arc::new(OsDice) })
     }
 
     /// The URL that requests go to, path `/`.

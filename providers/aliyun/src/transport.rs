@@ -21,6 +21,11 @@ pub(crate) const ANSWER_LIMIT: u64 = 8 * 1024 * 1024;
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends `request` once and reads the whole answer. It repeats nothing.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
+
+    /// The proxy on the way, `host:port`: what is answered may be its own answer.
+    fn proxy(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A signed request.
@@ -79,14 +84,17 @@ pub enum TransportError {
 
 /// HTTP by reqwest, answers limited while they are read.
 #[derive(Debug)]
-pub(crate) struct Http(pub(crate) Client);
+pub(crate) struct Http {
+    pub(crate) client: Client,
+    pub(crate) proxy: Option<String>,
+}
 
 #[async_trait]
 impl Transport for Http {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|error| TransportError::NotSendable { why: error.to_string() })?;
-        let mut sending = self.0.request(method, request.url);
+        let mut sending = self.client.request(method, request.url);
         for (name, value) in request.headers {
             sending = sending.header(name, value);
         }
@@ -104,6 +112,10 @@ impl Transport for Http {
             Err(BodyError::TooLarge { limit }) => Err(TransportError::TooLarge { limit }),
             Err(BodyError::Cut(error)) => Err(failure(&error)),
         }
+    }
+
+    fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
     }
 }
 

@@ -35,9 +35,9 @@ pub trait CredentialSource: Debug + Send + Sync {
 
 /// Temporary credentials are renewed this long before they end; the vendor's SDKs do the same.
 const RENEW_AHEAD: Duration = Duration::from_secs(15 * 60);
-/// A renewal that failed is tried again after this long, while the old credentials still hold: a
-/// metadata service that is down must not be asked with every call.
-const RETRY_RENEWAL: Duration = Duration::from_secs(10);
+/// A source is asked this often at most: a metadata service that is down or has nothing newer must
+/// not be asked with every call, and a key that is refused must not be read with every call.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The newest credentials of one source. One caller renews, the others wait for it.
 #[derive(Debug)]
@@ -52,8 +52,10 @@ struct Held {
     credentials: Option<Credentials>,
     /// Renew with the next use, whatever the expiry says.
     doubted: bool,
-    /// No renewal before this.
+    /// The source is not asked before this.
     not_before: Option<Timestamp>,
+    /// Why it had nothing when it was last asked.
+    failure: Option<CredentialsError>,
 }
 
 impl Cache {
@@ -72,18 +74,23 @@ impl Cache {
             || held.doubted
             || ends.is_some_and(|ends| clock::after(now, RENEW_AHEAD) >= ends);
         let usable = held.credentials.clone().filter(|_| ends.is_none_or(|ends| now < ends));
-        if let Some(credentials) = &usable
-            && (!due || held.not_before.is_some_and(|at| now < at))
-        {
-            return Ok(credentials.clone());
+        let early = held.not_before.is_some_and(|at| now < at);
+        match (&usable, &held.failure) {
+            (Some(credentials), _) if !due || early => return Ok(credentials.clone()),
+            (None, Some(failure)) if early => return Err(failure.clone()),
+            _ => {}
         }
-        match self.source.fetch().await {
+        let fetched = self.source.fetch().await;
+        held.not_before = Some(clock::after(now, ASK_AGAIN));
+        held.doubted = false;
+        match fetched {
             Ok(credentials) => {
-                *held = Held { credentials: Some(credentials.clone()), ..Held::default() };
+                held.failure = None;
+                held.credentials = Some(credentials.clone());
                 Ok(credentials)
             }
             Err(error) => {
-                held.not_before = Some(clock::after(now, RETRY_RENEWAL));
+                held.failure = Some(error.clone());
                 match usable {
                     Some(credentials) => {
                         tracing::warn!(
@@ -98,7 +105,7 @@ impl Cache {
     }
 
     /// The provider refused `refused`: they are fetched anew with the next use, unless that has
-    /// happened meanwhile.
+    /// happened meanwhile or the source was asked a moment ago.
     pub async fn doubt(&self, refused: &Credentials) {
         let mut held = self.held.lock().await;
         if held.credentials.as_ref() == Some(refused) {
@@ -164,14 +171,33 @@ mod tests {
         assert_eq!(cache.get().await.expect("not asked again at once").access_key_id, "one");
         clock.advance(Duration::from_secs(14 * 60));
         cache.get().await.expect_err("expired, and the source is down");
+        cache.get().await.expect_err("not asked again at once");
+        clock.advance(ASK_AGAIN);
+        assert_eq!(cache.get().await.expect("two").access_key_id, "two");
+    }
+
+    #[tokio::test]
+    async fn a_source_that_has_nothing_newer_is_asked_every_10_seconds() {
+        let old = || Ok(key("one", at("03:10:00")));
+        let (cache, clock) = cache(vec![old(), old(), Ok(key("two", at("05:00:00")))]);
+        for _ in 0..5 {
+            assert_eq!(cache.get().await.expect("one").access_key_id, "one");
+        }
+        clock.advance(ASK_AGAIN);
+        for _ in 0..5 {
+            assert_eq!(cache.get().await.expect("one").access_key_id, "one");
+        }
+        clock.advance(ASK_AGAIN);
         assert_eq!(cache.get().await.expect("two").access_key_id, "two");
     }
 
     #[tokio::test]
     async fn refused_credentials_are_fetched_anew_once() {
-        let (cache, _clock) = cache(vec![Ok(key("one", None)), Ok(key("two", None))]);
+        let (cache, clock) = cache(vec![Ok(key("one", None)), Ok(key("two", None))]);
         let one = cache.get().await.expect("one");
         cache.doubt(&one).await;
+        assert_eq!(cache.get().await.expect("one").access_key_id, "one", "read a moment ago");
+        clock.advance(ASK_AGAIN);
         let two = cache.get().await.expect("two");
         assert_eq!(two.access_key_id, "two");
         cache.doubt(&one).await;

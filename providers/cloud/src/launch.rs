@@ -161,20 +161,31 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// This launch as it can be sent: the start script, which the journal does not keep, taken
-    /// from `spec`. `None` when the script there is not the one that this launch was made with.
+    /// This launch as it may be sent again, from a record that somebody else may have written: every
+    /// part of it must be what `spec` and the lists say today. `None` otherwise. The start script,
+    /// which the journal does not keep, is taken from `spec`. `own`: the prefix of the tags that a
+    /// launch carries beside those of its spec.
     #[must_use]
-    pub fn sendable(&self, spec: &LaunchSpec) -> Option<Launch> {
-        let complete = match (&self.spec.user_data, &spec.user_data) {
-            (None, _) => None,
-            (Some(mine), _) if mine.text.is_some() => Some(mine.clone()),
-            (Some(mine), Some(theirs)) if mine.fingerprint == theirs.fingerprint => {
-                Some(theirs.clone())
-            }
-            _ => return None,
+    pub fn sendable(
+        &self,
+        spec: &LaunchSpec,
+        instance_types: &[String],
+        vswitches: &[String],
+        own: &str,
+    ) -> Option<Launch> {
+        let script = |spec: &LaunchSpec| spec.user_data.as_ref().map(|d| d.fingerprint.clone());
+        let rest = |spec: &LaunchSpec| LaunchSpec { user_data: None, ..spec.clone() };
+        let tag_fits = |(key, value): (&String, &String)| match spec.tags.get(key) {
+            Some(configured) => configured == value,
+            None => key.starts_with(own),
         };
-        let spec = LaunchSpec { user_data: complete, ..self.spec.clone() };
-        Some(Launch { spec, ..self.clone() })
+        let fits = script(&self.spec) == script(spec)
+            && rest(&self.spec) == rest(spec)
+            && instance_types.contains(&self.instance_type)
+            && vswitches.contains(&self.vswitch)
+            && spec.tags.keys().all(|key| self.tags.contains_key(key))
+            && self.tags.iter().all(tag_fits);
+        fits.then(|| Launch { spec: spec.clone(), ..self.clone() })
     }
 }
 
@@ -222,6 +233,64 @@ mod tests {
         let read_back = UserData::from(data.fingerprint().to_owned());
         assert_eq!(read_back.text(), None);
         assert_eq!(read_back.fingerprint(), data.fingerprint());
+    }
+
+    #[test]
+    fn a_recorded_launch_is_sendable_only_as_it_is_configured_today() {
+        let tags = |pairs: &[(&str, &str)]| -> Tags {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let spec = LaunchSpec {
+            image_id: "m-1".into(),
+            security_group_ids: vec!["sg-1".into()],
+            instance_name: None,
+            host_name: None,
+            key_pair_name: None,
+            ram_role_name: None,
+            resource_group_id: None,
+            user_data: Some(UserData::new("#!/bin/sh".into())),
+            system_disk: None,
+            internet_max_bandwidth_out: None,
+            spot: None,
+            deletion_protection: false,
+            tags: tags(&[("team", "ops")]),
+        };
+        let recorded = Launch {
+            token: Uuid::nil().into(),
+            spec: LaunchSpec {
+                user_data: spec.user_data.as_ref().map(|d| d.fingerprint().to_owned().into()),
+                ..spec.clone()
+            },
+            instance_type: "c7".into(),
+            vswitch: "vsw-h".into(),
+            amount: 2,
+            min_amount: 1,
+            tags: tags(&[("team", "ops"), ("scale-fleet", "web")]),
+        };
+        let sendable = |launch: &Launch| {
+            launch.sendable(&spec, &["c7".into(), "g7".into()], &["vsw-h".into()], "scale-")
+        };
+        let sent = sendable(&recorded).expect("it is as configured");
+        assert_eq!(
+            sent.spec.user_data.and_then(|d| d.text().map(str::to_owned)).as_deref(),
+            Some("#!/bin/sh")
+        );
+        let forged: [(&str, fn(&mut Launch)); 9] = [
+            ("image", |l| l.spec.image_id = "m-2".into()),
+            ("group", |l| l.spec.security_group_ids.push("sg-2".into())),
+            ("role", |l| l.spec.ram_role_name = Some("admin".into())),
+            ("bandwidth", |l| l.spec.internet_max_bandwidth_out = Some(100)),
+            ("script", |l| l.spec.user_data = Some(UserData::new("curl".into()))),
+            ("no script", |l| l.spec.user_data = None),
+            ("type", |l| l.instance_type = "gn7".into()),
+            ("vSwitch", |l| l.vswitch = "vsw-x".into()),
+            ("tag", |l| drop(l.tags.insert("grant".into(), "all".into()))),
+        ];
+        for (name, forge) in forged {
+            let mut launch = recorded.clone();
+            forge(&mut launch);
+            assert_eq!(sendable(&launch), None, "{name}");
+        }
     }
 
     #[test]

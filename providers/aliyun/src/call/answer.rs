@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use cloud::http::head;
-use cloud::text::printable;
+use cloud::text::one_line;
 use cloud::{Class, Kind, Timestamp};
 use serde::Deserialize;
 
@@ -95,14 +95,13 @@ pub(super) fn read(
         Class::Transient => lost(is_write),
         class => class,
     };
+    if let Some(to) = header("location").filter(|_| (300..400).contains(&status)) {
+        let what = format!("a redirect to {}, which is not followed", head(to.as_bytes()));
+        let kind = Kind::BadAnswer { what, head: String::new() };
+        return Err(unusable(class_of_status(), kind, request_id));
+    }
     let Ok(Head { request_id: named, code, message }) = serde_json::from_slice(body) else {
-        let what = match response.headers.get("location") {
-            Some(to) if (300..400).contains(&status) => {
-                format!("a redirect to {}, which is not followed", head(to.as_bytes()))
-            }
-            _ => what_is(body).to_owned(),
-        };
-        let kind = Kind::BadAnswer { what, head: head(body) };
+        let kind = Kind::BadAnswer { what: what_is(body).to_owned(), head: head(body) };
         return Err(unusable(class_of_status(), kind, request_id));
     };
     let request_id = named.0.map(|id| shorten(&id)).or(request_id);
@@ -118,7 +117,7 @@ pub(super) fn read(
     let message = shorten(&message.0.unwrap_or_default());
     let class = classify(&code, status, is_write);
     let concerns = concerns(&code);
-    let code = shorten(&code);
+    let code = one_line(&code);
     let kind = if is_token_mismatch(&code) {
         Kind::TokenMismatch { code, message }
     } else {
@@ -137,16 +136,13 @@ fn time_left(limit: &str) -> Option<u64> {
 /// A refusal's message on one line. `SignatureDoesNotMatch` quotes the whole string to sign, which
 /// is new with each request and tells nothing to a person.
 fn shorten(message: &str) -> String {
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line = match line.find("server string to sign is") {
-        Some(at) => line[..at].trim_end_matches([' ', ',', ';']),
-        None => line.as_str(),
-    };
-    let line = printable(line);
-    if line.chars().count() <= 400 {
-        return line.into_owned();
-    }
-    line.chars().take(400).chain("…".chars()).collect()
+    // What is longer than that is not read by a person: it need not be searched either.
+    let begin: String = message.chars().take(4_000).collect();
+    let begin = begin.split_whitespace().collect::<Vec<_>>().join(" ");
+    one_line(match begin.find("server string to sign is") {
+        Some(at) => begin[..at].trim_end_matches([' ', ',', ';']),
+        None => &begin,
+    })
 }
 
 /// What came instead of JSON, for a person.

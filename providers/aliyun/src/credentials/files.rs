@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use cloud::credentials::{CredentialSource, Credentials, CredentialsError};
 
-use super::{Found, Surroundings, key_pair};
+use super::{Found, Surroundings, key_pair, usable};
+
+/// Editors of Windows begin a file with it.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Two files that the configuration names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,22 +38,30 @@ pub(super) fn systemd(surroundings: &Surroundings) -> Found {
     let Some(dir) = surroundings.get("CREDENTIALS_DIRECTORY").map(PathBuf::from) else {
         return Found::Nothing("CREDENTIALS_DIRECTORY is not set".to_owned());
     };
+    let is_there = |name: &str| dir.join(name).exists();
+    if !["access_key_id", "access_key_secret", "security_token"].into_iter().any(is_there) {
+        return Found::Nothing("there is no access_key_id".to_owned());
+    }
     let read = |name: &str| value(&dir.join(name));
     match (read("access_key_id"), read("access_key_secret"), read("security_token")) {
-        (Ok(Some(id)), Ok(Some(secret)), Ok(token)) => {
-            Found::Credentials(key_pair(id, secret, token))
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Found::Broken(error.0),
+        (Ok(None), ..) => Found::Broken("access_key_id is empty or missing".to_owned()),
+        (_, Ok(None), _) => Found::Broken("access_key_secret is empty or missing".to_owned()),
+        (.., Ok(None)) if is_there("security_token") => {
+            Found::Broken("security_token is empty".to_owned())
         }
-        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Found::Nothing(error.0),
-        (Ok(None), ..) => Found::Nothing("there is no access_key_id".to_owned()),
-        (_, Ok(None), _) => Found::Nothing("there is no access_key_secret".to_owned()),
+        (Ok(Some(id)), Ok(Some(secret)), Ok(token)) => usable(id, secret, token),
     }
 }
 
-/// The file's text without the line break at its end; `None` when there is no such file, or
-/// nothing in it.
+/// The file's text without a byte order mark and the line break at its end; `None` when there is no
+/// such file, or nothing in it.
 fn value(path: &Path) -> Result<Option<String>, CredentialsError> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Ok(text) => {
+            let text = text.trim_start_matches(BYTE_ORDER_MARK).trim();
+            Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(CredentialsError(format!("{} cannot be read: {error}", path.display()))),
     }

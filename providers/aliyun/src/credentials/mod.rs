@@ -6,7 +6,10 @@
 //! 4. `~/.alibabacloud/credentials` (or `credentials.ini`)
 //! 5. the RAM role of this ECS instance, from the metadata service
 //!
-//! A chain that finds nothing says what was tried and why each was of no use.
+//! A chain that finds nothing says what was tried and why each was of no use. A source that is there
+//! and cannot be used ends the chain: the next one may hold the key of another account, in which
+//! every fleet looks empty. For the same reason the source that answered first is the only one that
+//! is asked from then on.
 
 mod files;
 mod metadata;
@@ -14,7 +17,7 @@ mod profile;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use cloud::credentials::{CredentialSource, Credentials, CredentialsError};
@@ -31,6 +34,8 @@ pub(crate) enum Found {
     Role(Option<String>),
     /// Nothing here; why.
     Nothing(String),
+    /// It is there and cannot be used; why.
+    Broken(String),
 }
 
 type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -54,9 +59,11 @@ impl Surroundings {
         Surroundings { variable: Arc::new(variable) }
     }
 
-    /// An environment variable; an empty one counts as not set.
+    /// An environment variable without the spaces around it (a file with Windows line ends leaves a
+    /// carriage return); an empty one counts as not set.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        (self.variable)(name).filter(|value| !value.is_empty())
+        let value = (self.variable)(name)?;
+        Some(value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
     fn is_true(&self, name: &str) -> bool {
@@ -80,7 +87,12 @@ impl fmt::Debug for Surroundings {
 pub struct Chain {
     surroundings: Surroundings,
     metadata: Metadata,
+    /// Which link answered first.
+    kept: OnceLock<&'static str>,
 }
+
+/// The last link, which needs the network.
+const ROLE: &str = "RAM role";
 
 impl Chain {
     /// The chain of this process.
@@ -90,51 +102,70 @@ impl Chain {
 
     #[must_use]
     pub fn given(surroundings: Surroundings, metadata: Metadata) -> Self {
-        Chain { surroundings, metadata }
+        Chain { surroundings, metadata, kept: OnceLock::new() }
     }
 
-    async fn role(&self, name: Option<&str>, tried: &mut Vec<String>) -> Option<Credentials> {
+    /// The credentials of `role`, or of the instance's own.
+    async fn role(&self, role: Option<&str>) -> Result<Credentials, String> {
         if self.surroundings.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED") {
-            tried.push("RAM role: switched off by ALIBABA_CLOUD_ECS_METADATA_DISABLED".to_owned());
-            return None;
+            return Err("switched off by ALIBABA_CLOUD_ECS_METADATA_DISABLED".to_owned());
         }
         let given = self.surroundings.get("ALIBABA_CLOUD_ECS_METADATA");
-        match self.metadata.fetch(name.or(given.as_deref())).await {
-            Ok(credentials) => Some(credentials),
-            Err(error) => {
-                tried.push(format!("RAM role: {error}"));
-                None
-            }
+        self.metadata.fetch(role.or(given.as_deref())).await.map_err(|error| error.to_string())
+    }
+
+    /// What the link `name` found is used from now on.
+    fn keep(&self, name: &'static str, credentials: Credentials) -> Credentials {
+        if *self.kept.get_or_init(|| name) == name {
+            tracing::debug!(source = name, "credentials come from {name}");
         }
+        credentials
     }
 }
 
 #[async_trait]
 impl CredentialSource for Chain {
     async fn fetch(&self) -> Result<Credentials, CredentialsError> {
-        let links: [(&str, fn(&Surroundings) -> Found); 4] = [
+        let links: [(&'static str, fn(&Surroundings) -> Found); 4] = [
             ("systemd credentials", files::systemd),
             ("environment", environment),
             ("~/.aliyun/config.json", profile::config_json),
             ("~/.alibabacloud/credentials", profile::ini),
         ];
+        let kept = self.kept.get().copied();
+        let is_asked = |name: &str| kept.is_none_or(|kept| kept == name);
         let mut tried = Vec::new();
-        for (name, link) in links {
-            match link(&self.surroundings) {
-                Found::Credentials(credentials) => {
-                    tracing::debug!(source = name, "credentials come from {name}");
-                    return Ok(credentials);
+        for (name, link) in links.into_iter().filter(|(name, _)| is_asked(name)) {
+            let why = match link(&self.surroundings) {
+                Found::Credentials(credentials) => return Ok(self.keep(name, credentials)),
+                Found::Role(role) => match self.role(role.as_deref()).await {
+                    Ok(credentials) => return Ok(self.keep(name, credentials)),
+                    Err(why) => format!("{ROLE}: {why}"),
+                },
+                Found::Broken(why) => why,
+                Found::Nothing(why) => {
+                    tried.push(format!("{name}: {why}"));
+                    continue;
                 }
-                Found::Role(role) => {
-                    let role = self.role(role.as_deref(), &mut tried).await;
-                    return role.ok_or_else(|| none(&tried));
-                }
-                Found::Nothing(why) => tried.push(format!("{name}: {why}")),
+            };
+            return Err(unusable(name, &why));
+        }
+        if is_asked(ROLE) {
+            match self.role(None).await {
+                Ok(credentials) => return Ok(self.keep(ROLE, credentials)),
+                Err(why) => tried.push(format!("{ROLE}: {why}")),
             }
         }
-        let role = self.role(None, &mut tried).await;
-        role.ok_or_else(|| none(&tried))
+        Err(match kept {
+            Some(name) => unusable(name, &tried.join("; ")),
+            None => none(&tried),
+        })
     }
+}
+
+/// No other source is asked: it may be another account's.
+fn unusable(name: &str, why: &str) -> CredentialsError {
+    CredentialsError(format!("{name} cannot be used, and no other source is tried instead: {why}"))
 }
 
 fn none(tried: &[String]) -> CredentialsError {
@@ -144,14 +175,31 @@ fn none(tried: &[String]) -> CredentialsError {
 fn environment(surroundings: &Surroundings) -> Found {
     let id = surroundings.get("ALIBABA_CLOUD_ACCESS_KEY_ID");
     let secret = surroundings.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET");
+    let not_set = |name: &str| format!("{name} is not set");
     match (id, secret) {
         (Some(id), Some(secret)) => {
             let token = surroundings.get("ALIBABA_CLOUD_SECURITY_TOKEN");
-            Found::Credentials(key_pair(id, secret, token))
+            usable(id, secret, token)
         }
-        (Some(_), None) => Found::Nothing("ALIBABA_CLOUD_ACCESS_KEY_SECRET is not set".to_owned()),
-        (None, _) => Found::Nothing("ALIBABA_CLOUD_ACCESS_KEY_ID is not set".to_owned()),
+        (Some(_), None) => Found::Broken(not_set("ALIBABA_CLOUD_ACCESS_KEY_SECRET")),
+        (None, Some(_)) => Found::Broken(not_set("ALIBABA_CLOUD_ACCESS_KEY_ID")),
+        (None, None) => Found::Nothing(not_set("ALIBABA_CLOUD_ACCESS_KEY_ID")),
     }
+}
+
+/// A pair, unless a part of it cannot be one.
+fn usable(id: String, secret: String, token: Option<String>) -> Found {
+    let fits = |text: &str| text.chars().all(|c| c.is_ascii_graphic());
+    for (what, text) in [
+        ("access key id", Some(&id)),
+        ("access key secret", Some(&secret)),
+        ("security token", token.as_ref()),
+    ] {
+        if text.is_some_and(|text| !fits(text)) {
+            return Found::Broken(format!("its {what} has a space or a character of no key in it"));
+        }
+    }
+    Found::Credentials(key_pair(id, secret, token))
 }
 
 fn key_pair(id: String, secret: String, token: Option<String>) -> Credentials {

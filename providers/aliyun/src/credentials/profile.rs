@@ -1,33 +1,37 @@
 //! Profiles in the vendor's own files: the command line's JSON and the SDKs' INI.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Found, Surroundings, key_pair};
+use super::files::BYTE_ORDER_MARK;
+use super::{Found, Surroundings, usable};
+use crate::wire::or_default;
 
+/// Null counts as absent: the vendor's tools write it for what is not set.
 #[derive(Deserialize)]
 struct ConfigJson {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     current: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     profiles: Vec<Profile>,
 }
 
 #[derive(Deserialize)]
 struct Profile {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     mode: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     access_key_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     access_key_secret: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     sts_token: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     ram_role_name: String,
 }
 
@@ -40,29 +44,30 @@ pub(super) fn config_json(surroundings: &Surroundings) -> Found {
         return Found::Nothing("HOME is not set".to_owned());
     };
     let text = match read(&home.join(".aliyun/config.json")) {
-        Ok(text) => text,
-        Err(why) => return Found::Nothing(why),
+        Ok(Some(text)) => text,
+        Ok(None) => return Found::Nothing(NO_FILE.to_owned()),
+        Err(why) => return Found::Broken(why),
     };
     let config: ConfigJson = match serde_json::from_str(&text) {
         Ok(config) => config,
         // serde's message may quote a value of the file.
-        Err(error) => return Found::Nothing(format!("line {} is not valid", error.line())),
+        Err(error) => return Found::Broken(format!("line {} is not valid", error.line())),
     };
     let wanted = surroundings.get("ALIBABA_CLOUD_PROFILE").unwrap_or(config.current);
     let Some(profile) = config.profiles.into_iter().find(|profile| profile.name == wanted) else {
-        return Found::Nothing(format!("it has no profile {wanted:?}"));
+        return Found::Broken(format!("it has no profile {wanted:?}"));
     };
-    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+    let filled = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     match profile.mode.as_str() {
         "AK" | "StsToken" => {
             let token = filled(profile.sts_token).filter(|_| profile.mode == "StsToken");
             match (filled(profile.access_key_id), filled(profile.access_key_secret)) {
-                (Some(id), Some(secret)) => Found::Credentials(key_pair(id, secret, token)),
-                _ => Found::Nothing(format!("the profile {wanted:?} has no key pair")),
+                (Some(id), Some(secret)) => usable(id, secret, token),
+                _ => Found::Broken(format!("the profile {wanted:?} has no key pair")),
             }
         }
         "EcsRamRole" => Found::Role(filled(profile.ram_role_name)),
-        mode => Found::Nothing(format!(
+        mode => Found::Broken(format!(
             "the profile {wanted:?} has mode {mode:?}; AK, StsToken and EcsRamRole are supported"
         )),
     }
@@ -78,32 +83,35 @@ pub(super) fn ini(surroundings: &Surroundings) -> Found {
             .into_iter()
             .find(|path| path.exists())
     };
-    let Some(path) = given.or_else(homes) else {
-        return Found::Nothing("there is no such file".to_owned());
-    };
+    let is_given = given.is_some();
+    let Some(path) = given.or_else(homes) else { return Found::Nothing(NO_FILE.to_owned()) };
     let text = match read(&path) {
-        Ok(text) => text,
-        Err(why) => return Found::Nothing(why),
+        Ok(Some(text)) => text,
+        // A file that is named should be there.
+        Ok(None) if is_given => return Found::Broken(NO_FILE.to_owned()),
+        Ok(None) => return Found::Nothing(NO_FILE.to_owned()),
+        Err(why) => return Found::Broken(why),
     };
     let wanted = surroundings.get("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".to_owned());
     let Some(mut section) = sections(&text).remove(&wanted) else {
-        return Found::Nothing(format!("it has no section [{wanted}]"));
+        return Found::Broken(format!("it has no section [{wanted}]"));
     };
     match section.get("type").map_or("access_key", String::as_str) {
         "access_key" => {
             match (section.remove("access_key_id"), section.remove("access_key_secret")) {
-                (Some(id), Some(secret)) => Found::Credentials(key_pair(id, secret, None)),
-                _ => Found::Nothing(format!("[{wanted}] has no key pair")),
+                (Some(id), Some(secret)) => usable(id, secret, None),
+                _ => Found::Broken(format!("[{wanted}] has no key pair")),
             }
         }
         "ecs_ram_role" => Found::Role(section.remove("role_name")),
-        other => Found::Nothing(format!(
+        other => Found::Broken(format!(
             "[{wanted}] has type {other:?}; access_key and ecs_ram_role are supported"
         )),
     }
 }
 
-/// Section → key → value. `#` and `;` begin a comment, in values too.
+/// Section → key → value. `#` and `;` begin a comment, in values too; quotes around a value are not
+/// of it.
 fn sections(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut sections: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let mut current = String::new();
@@ -112,19 +120,29 @@ fn sections(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             current = name.trim().to_owned();
             sections.entry(current.clone()).or_default();
-        } else if let Some((key, value)) = line.split_once('=')
-            && !value.trim().is_empty()
-        {
-            let section = sections.entry(current.clone()).or_default();
-            section.insert(key.trim().to_owned(), value.trim().to_owned());
+        } else if let Some((key, value)) = line.split_once('=') {
+            let value = value.trim();
+            let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+            let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+            if !value.is_empty() {
+                let section = sections.entry(current.clone()).or_default();
+                section.insert(key.trim().to_lowercase(), value.to_owned());
+            }
         }
     }
     sections
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        _ => format!("it cannot be read: {error}"),
-    })
+const NO_FILE: &str = "there is no such file";
+
+/// The text of a file, without a byte order mark; `None` when it is not there.
+fn read(path: &Path) -> Result<Option<String>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim_start_matches(BYTE_ORDER_MARK).to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err("it is not UTF-8 text (perhaps UTF-16): save it as UTF-8".to_owned())
+        }
+        Err(error) => Err(format!("it cannot be read: {error}")),
+    }
 }

@@ -63,28 +63,127 @@ async fn the_first_source_that_has_some_is_used() {
 #[tokio::test]
 async fn without_any_the_error_says_what_was_tried_and_shows_no_secret() {
     let home = tempfile::tempdir().expect("a directory");
-    write(
-        home.path(),
-        ".aliyun/config.json",
-        r#"{"current":"a","profiles":[{"name":"a","mode":"CloudSSO"}]}"#,
-    );
-    write(
-        home.path(),
-        ".alibabacloud/credentials",
-        "[default]\ntype = rsa_key_pair\naccess_key_secret = hush",
-    );
     let error = chain(&[("HOME", home.path().to_str().expect("UTF-8"))]).fetch().await;
     let error = error.expect_err("none").to_string();
     for part in [
         "CREDENTIALS_DIRECTORY is not set",
         "ALIBABA_CLOUD_ACCESS_KEY_ID is not set",
-        r#"mode "CloudSSO""#,
-        r#"type "rsa_key_pair""#,
+        "~/.aliyun/config.json: there is no such file",
+        "~/.alibabacloud/credentials: there is no such file",
         "is this an ECS instance?",
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
-    assert!(!error.contains("hush"), "{error}");
+}
+
+#[tokio::test]
+async fn a_source_that_is_there_and_cannot_be_used_ends_the_chain_with_its_name() {
+    let ini = "[default]\naccess_key_id = another-account\naccess_key_secret = s";
+    let profile = |text: &'static str| (".aliyun/config.json", text);
+    for (name, file, variables, says) in [
+        (
+            "an unsupported mode",
+            profile(r#"{"current":"a","profiles":[{"name":"a","mode":"CloudSSO"}]}"#),
+            &[][..],
+            r#"mode "CloudSSO""#,
+        ),
+        ("half a profile", profile(r#"{"current":"a","profiles":[{"na"#), &[], "line 1"),
+        ("an empty profile", profile(""), &[], "line 1 is not valid"),
+        ("no such profile", profile(r#"{"current":"b","profiles":[]}"#), &[], r#"no profile "b""#),
+        (
+            "an id without its secret",
+            profile(
+                r#"{"current":"a","profiles":[{"name":"a","mode":"AK","access_key_id":"i","access_key_secret":null}]}"#,
+            ),
+            &[],
+            "has no key pair",
+        ),
+        (
+            "an id alone in the environment",
+            ("unread", ""),
+            &[("ALIBABA_CLOUD_ACCESS_KEY_ID", "i")],
+            "environment cannot be used",
+        ),
+        ("an empty systemd credential", ("creds/access_key_id", ""), &[], "access_key_id is empty"),
+        ("one systemd credential", ("creds/access_key_secret", "s"), &[], "empty or missing"),
+        (
+            "an unsupported type",
+            (
+                ".alibabacloud/credentials",
+                "[default]\ntype = rsa_key_pair\naccess_key_secret = hush",
+            ),
+            &[],
+            r#"type "rsa_key_pair""#,
+        ),
+    ] {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().to_str().expect("UTF-8");
+        let creds = format!("{path}/creds");
+        write(home.path(), ".alibabacloud/credentials", ini);
+        write(home.path(), file.0, file.1);
+        let mut given = vec![("HOME", path), ("CREDENTIALS_DIRECTORY", creds.as_str())];
+        given.extend(variables);
+        let error = chain(&given).fetch().await.expect_err(name).to_string();
+        assert!(error.contains(says), "{name}: {error}");
+        assert!(error.contains("no other source is tried"), "{name}: {error}");
+        assert!(!error.contains("hush"), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_source_that_answered_first_is_kept_to() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().to_str().expect("UTF-8");
+    let creds = format!("{path}/creds");
+    let variables = [("HOME", path), ("CREDENTIALS_DIRECTORY", creds.as_str())];
+    write(
+        home.path(),
+        ".alibabacloud/credentials",
+        "[default]\naccess_key_id=ini\naccess_key_secret=s",
+    );
+    write(home.path(), "creds/access_key_id", "systemd");
+    write(home.path(), "creds/access_key_secret", "s");
+    let chain = chain(&variables);
+    assert_eq!(id(&chain).await, "systemd");
+    std::fs::remove_dir_all(home.path().join("creds")).expect("removed");
+    let error = chain.fetch().await.expect_err("nothing else is asked").to_string();
+    assert!(error.contains("systemd credentials cannot be used"), "{error}");
+    write(home.path(), "creds/access_key_id", "rotated");
+    write(home.path(), "creds/access_key_secret", "s");
+    assert_eq!(id(&chain).await, "rotated");
+}
+
+#[tokio::test]
+async fn profiles_are_read_as_editors_and_vendors_write_them() {
+    let json = r#"{"current":"default","profiles":[{"name":"default","mode":"AK","access_key_id":"testid","access_key_secret":"s","sts_token":null,"ram_role_name":null}],"meta_path":null}"#;
+    let (bom, crlf) = (format!("\u{feff}{json}"), json.replace(",\"", ",\r\n\t\""));
+    for (name, file, text) in [
+        ("nulls", ".aliyun/config.json", json.to_owned()),
+        ("a byte order mark", ".aliyun/config.json", bom),
+        ("Windows line ends", ".aliyun/config.json", crlf),
+        (
+            "an INI file of Windows",
+            ".alibabacloud/credentials",
+            "\u{feff}# mine\r\n[default]\r\nAccess_Key_ID = \"testid\" ; today's\r\naccess_key_secret='s'\r\n"
+                .to_owned(),
+        ),
+        ("a systemd credential", "creds/access_key_id", "\u{feff}testid\r\n".to_owned()),
+    ] {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().to_str().expect("UTF-8");
+        let creds = format!("{path}/creds");
+        write(home.path(), file, &text);
+        if file.starts_with("creds") {
+            write(home.path(), "creds/access_key_secret", "s\r\n");
+        }
+        let chain = chain(&[("HOME", path), ("CREDENTIALS_DIRECTORY", &creds)]);
+        let credentials = chain.fetch().await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(credentials.access_key_id, "testid", "{name}");
+        assert_eq!(credentials.access_key_secret.expose(), "s", "{name}");
+    }
+    let variables =
+        [("ALIBABA_CLOUD_ACCESS_KEY_ID", "env\r"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "s\r")];
+    assert_eq!(id(&chain(&variables)).await, "env");
 }
 
 #[tokio::test]

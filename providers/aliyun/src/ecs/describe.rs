@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use chrono::{DateTime, NaiveDateTime};
-use cloud::text::printable;
+use cloud::text::one_line;
 use cloud::{
     Class, Error, Instance, InstanceId, Pages, Status, TagFilter, Tags, Timestamp, Urgency,
 };
@@ -246,9 +246,9 @@ impl Wire {
         } else {
             let fields = lacks.join(", ");
             tracing::warn!(
-                instance.id = %printable(&id), fields,
+                instance.id = %one_line(&id), fields,
                 "{}: the provider's listing has no usable {fields}: its status counts as unknown",
-                printable(&id),
+                one_line(&id),
             );
             Status::Unknown
         };

@@ -167,3 +167,12 @@ fn plain_http_is_for_loopback_only_unless_it_is_allowed() {
     let text = refused.expect_err("refused").downcast_ref::<String>().cloned().unwrap_or_default();
     assert!(text.contains("PlainHttp"), "{text}");
 }
+
+#[tokio::test]
+async fn a_redirect_says_where_to() {
+    let to = status(301, "moved").insert_header("location", "https://elsewhere.example/");
+    let server = server(to).await;
+    let ecs = account(&server.uri(), &ManualClock::at(now()));
+    let error = ecs.probe_list().await.expect_err("not followed").to_string();
+    assert!(error.contains("a redirect to https://elsewhere.example/"), "{error}");
+}

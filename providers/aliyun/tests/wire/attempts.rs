@@ -225,3 +225,61 @@ async fn a_batch_without_a_permit_is_not_taken_apart() {
     assert_eq!(stage.asked(), Vec::<String>::new());
     assert_eq!(stage.ecs.budget()[0].calls, 1, "no tokens are spent on what cannot be sent");
 }
+
+#[derive(Debug, Default)]
+struct Rotated(std::sync::Mutex<u32>);
+
+#[async_trait::async_trait]
+impl cloud::credentials::CredentialSource for Rotated {
+    async fn fetch(
+        &self,
+    ) -> Result<cloud::credentials::Credentials, cloud::credentials::CredentialsError> {
+        let mut times = self.0.lock().expect("no panic");
+        *times += 1;
+        let id = if *times == 1 { "old" } else { "new" };
+        Ok(aliyun::credentials::KeyPair::new(id, "hush-hush").0)
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_repaired_is_taken_up_whatever_the_old_one_was_refused_with() {
+    let parameter = r#"{"Code":"InvalidParameter","Message":"The specified parameter \"SecurityToken.Expired\" is not valid."}"#;
+    let page = Say::Answer(200, r#"{"Instances":{"Instance":[]}}"#.to_owned());
+    for refusal in [
+        refuse("InvalidAccessKeyId.NotFound"),
+        refuse("InvalidAccessKeyId.Inactive"),
+        refuse("InvalidSecurityToken.Expired"),
+        refuse("SignatureDoesNotMatch"),
+        refuse("IncompleteSignature"),
+        refuse("MissingSecurityToken"),
+        refuse("Forbidden.RAM"),
+        Say::Answer(400, parameter.to_owned()),
+    ] {
+        let name = format!("{refusal:?}");
+        let lines = [page.clone(), refusal, page.clone()];
+        let stage = Stage::with(now(), &lines, |settings| {
+            settings.credentials = std::sync::Arc::new(Rotated::default());
+        });
+        let ids = ["i-1".into()];
+        stage.ecs.instances_by_ids(&ids).await.expect("the old key works still");
+        stage.clock.advance(Duration::from_secs(60));
+        let listed = stage.patiently(stage.ecs.instances_by_ids(&ids), |_| {}).await;
+        listed.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let asked = stage.asked();
+        let key =
+            |n: usize| ["old", "new"].map(|id| asked[n].contains(&format!("AccessKeyId={id}")));
+        assert_eq!((asked.len(), key(1), key(2)), (3, [true, false], [false, true]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_repeats_a_secret_is_shown_without_it() {
+    let body = r#"{"Code":"InvalidParameter","Message":"of testid:hush-hush-hush\nforged line"}"#;
+    let stage = Stage::with(now(), &[Say::Answer(400, body.to_owned())], |settings| {
+        let pair = aliyun::credentials::KeyPair::new("testid", "hush-hush-hush");
+        settings.credentials = std::sync::Arc::new(pair);
+    });
+    let error = stage.ecs.probe_list().await.expect_err("refused").to_string();
+    assert!(error.contains("of testid:") && !error.contains("hush"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+}
