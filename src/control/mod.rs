@@ -22,7 +22,7 @@ use crate::journal::{JournalError, Known, Lease, Standing};
 use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Memories, Plan};
 use crate::{plan, policy};
 
-use self::observed::{Observed, beside_listing, observe, promptly};
+use self::observed::{Observed, SoFar, beside_listing, observe, promptly};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, tend};
@@ -119,7 +119,8 @@ async fn decide(
     entropy: Entropy,
     now: Timestamp,
 ) -> Result<Seen, TickError> {
-    let mut observing = std::pin::pin!(observe(member));
+    let so_far = SoFar::default();
+    let mut observing = std::pin::pin!(observe(member, &so_far));
     let listing = shared_listing(world, member, &known, now);
     let (observed, listing) = beside_listing(&mut observing, listing).await?;
     // The first listing of a large account takes minutes, and what is decided knows the time after it.
@@ -128,7 +129,7 @@ async fn decide(
         Some(observed) => observed,
         None => {
             // A source hangs. What is missing is replaced without it: absent signals remove nothing.
-            let without = Observed::not_awaited(member);
+            let without = so_far.not_awaited(member);
             let seen = see(world, member, &known, &without, &listing, Urgency::Look, at).await?;
             if seen.is_short() { without } else { observing.await }
         }
@@ -292,7 +293,7 @@ async fn look_only(
     let Some(known) = last else { return Err(TickError::Journal(error)) };
     let entropy = Entropy(world.entropy.draw());
     let reads = async {
-        let observed = observe(member).await;
+        let observed = observe(member, &SoFar::default()).await;
         let listing = shared_listing(world, member, &known, now).await?;
         let at = At { entropy, now: world.clock.now(), since: now };
         see(world, member, &known, &observed, &listing, Urgency::Look, at).await

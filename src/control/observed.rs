@@ -1,6 +1,7 @@
 //! Asking the sources of one fleet: beside the listing, and no longer than the decision needs.
 
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -8,7 +9,6 @@ use futures::FutureExt;
 use super::{FleetInWorld, TickError};
 use crate::inventory::Heard;
 use crate::model::{Gap, Signals, Span};
-use crate::signals;
 
 /// A source in the same region answers in milliseconds. Who lacks instances waits for it no longer
 /// than this: a launch costs a minute of booting anyway, and each second of it counts.
@@ -20,17 +20,28 @@ pub(super) struct Observed {
     pub(super) heard: Option<Heard>,
 }
 
-impl Observed {
-    /// Nothing is known, since the sources had no time to answer.
-    pub(super) fn not_awaited(member: &FleetInWorld) -> Observed {
-        let gap = |_| Err(Gap::NotAwaited { after: Span(AWAITED) });
-        let signals = member.sources.iter().map(|(name, source)| (name.clone(), gap(source)));
-        Observed { signals: signals.collect(), heard: None }
+/// What has been answered so far.
+#[derive(Default)]
+pub(super) struct SoFar(Mutex<Signals>);
+
+impl SoFar {
+    fn signals(&self) -> std::sync::MutexGuard<'_, Signals> {
+        self.0.lock().expect("no holder of this lock can panic")
+    }
+
+    /// What is known when nobody waits any longer.
+    pub(super) fn not_awaited(&self, member: &FleetInWorld) -> Observed {
+        let mut signals = self.signals().clone();
+        for name in member.sources.keys() {
+            let gap = || Err(Gap::NotAwaited { after: Span(AWAITED) });
+            signals.entry(name.clone()).or_insert_with(gap);
+        }
+        Observed { signals, heard: None }
     }
 }
 
-/// Asks for the signals, and for who is up.
-pub(super) async fn observe(member: &FleetInWorld) -> Observed {
+/// Asks for the signals, and for who is up. Each answer is in `so_far` as soon as it is there.
+pub(super) async fn observe(member: &FleetInWorld, so_far: &SoFar) -> Observed {
     let roll = async {
         let names = member.roll.as_ref()?.call().await;
         match names {
@@ -42,13 +53,18 @@ pub(super) async fn observe(member: &FleetInWorld) -> Observed {
             }
         }
     };
-    let (signals, heard) = futures::future::join(signals::observe(&member.sources), roll).await;
-    Observed { signals, heard }
+    let reading = member.sources.iter().map(|(name, source)| async move {
+        let reading = source.read().await;
+        so_far.signals().insert(name.clone(), reading);
+    });
+    let (_, heard) = futures::future::join(futures::future::join_all(reading), roll).await;
+    Observed { signals: so_far.signals().clone(), heard }
 }
 
 /// What the sources say, where they say it within a second.
 pub(super) async fn promptly(member: &FleetInWorld) -> Option<Observed> {
-    within(&mut std::pin::pin!(observe(member))).await
+    let so_far = SoFar::default();
+    within(&mut std::pin::pin!(observe(member, &so_far))).await
 }
 
 /// What `observing` leads to while the fleet is listed; `None` when it takes longer than that and

@@ -48,4 +48,6 @@ async fn a_fleet_below_min_does_not_wait_for_a_source_that_hangs() {
     assert_eq!(setup.fleet().len(), 2);
     let queue = report.signals.get(&"queue".into()).expect("configured");
     assert!(matches!(queue, Err(Gap::NotAwaited { .. })), "{queue:?}");
+    // The source that answers is heard.
+    assert!(report.signals.get(&"cpu".into()).is_some_and(Result::is_ok), "{:?}", report.signals);
 }

@@ -11,7 +11,7 @@ use crate::cli::output;
 use crate::config::{Config, FleetConfig, StateUrl};
 use crate::control::{clouds, sources};
 use crate::journal::{Examined, examine};
-use crate::model::{IntentId, Place, Span, number, plural};
+use crate::model::{Gap, IntentId, Place, Span, number, plural};
 use crate::{plan, signals};
 
 /// A fleet may have many types and zones; the first 12 places tell enough, and each costs a call.
@@ -230,14 +230,24 @@ fn signal(reading: crate::model::Reading) -> Found {
                 None => String::new(),
             },
         )),
-        Err(gap) => Found::Wrong {
-            wrong: gap.to_string(),
-            todo: Some(
-                "try the query in the source's own console; until it answers, the fleet keeps its \
-                 size"
-                    .to_owned(),
-            ),
-        },
+        Err(gap) => {
+            let todo = format!("{}; until it answers, the fleet keeps its size", remedy(&gap));
+            Found::Wrong { wrong: gap.to_string(), todo: Some(todo) }
+        }
+    }
+}
+
+/// What a person does about a gap.
+fn remedy(gap: &Gap) -> &'static str {
+    match gap {
+        Gap::Unreachable { .. } | Gap::TimedOut { .. } => {
+            "check `url`, the server, and the way there (DNS, proxy, firewall)"
+        }
+        Gap::Http { .. } => "check `url`, the credentials, and what stands before the server",
+        Gap::Partial { .. } | Gap::Warned { .. } => "see to the source, part of which is missing",
+        Gap::NoSeries { .. } => "compare `series` with what the query returns",
+        Gap::AgeUnknown { .. } | Gap::Stale { .. } => "see whether the data under the query is new",
+        _ => "try the query in the source's own console",
     }
 }
 

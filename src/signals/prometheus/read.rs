@@ -112,7 +112,7 @@ impl Reader<'_> {
         let value = map.next_value_seed(self.small())?;
         let says = match value {
             Scalar::Null | Scalar::Flag(false) | Scalar::Composed { is_empty: true } => None,
-            Scalar::Number(number) if number == 0.0 => None,
+            Scalar::Number(0.0) => None,
             Scalar::Text(text) if text.is_empty() || text == "false" => None,
             Scalar::Flag(true) => Some("true".to_owned()),
             Scalar::Number(number) => Some(number.to_string()),
