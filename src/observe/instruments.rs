@@ -187,6 +187,7 @@ impl Instruments {
             let seen = AccountSeen {
                 budget: account.meter.budget(),
                 calls: account.meter.calls(),
+                listing_may_be: account.region.view_may_be(),
                 boots: known.map(|known| control::boots(known)).unwrap_or_default(),
             };
             (id.clone(), seen)

@@ -153,6 +153,14 @@ impl Snapshot {
             "How old the listing of instances is",
             self.per_fleet(|latest| clock::age(self.now, latest.listed_at).as_secs_f64()),
         )?;
+        list.gauge(
+            "fleetscaler_listing_age_allowed_seconds",
+            "How old it may be, by the size of the account and the rate limit",
+            self.accounts.iter().filter_map(|(id, account)| {
+                let secs = account.listing_may_be?.as_secs_f64();
+                Some(([("account", id.0.as_str())], secs))
+            }),
+        )?;
         let blocked = self.fleets.iter().flat_map(|(id, fleet)| {
             let blocked = fleet.blocked.iter();
             blocked.map(|(reason, n)| ([("fleet", id.0.as_str()), ("reason", reason)], *n as f64))

@@ -1,6 +1,7 @@
 //! Everything that metrics are made of, at one moment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cloud::limit::ActionBudget;
 use cloud::{Timestamp, clock};
@@ -76,6 +77,8 @@ pub(super) struct Latest {
 pub(super) struct AccountSeen {
     pub(super) budget: Vec<ActionBudget>,
     pub(super) calls: Vec<(String, &'static str, u64)>,
+    /// How old the account's listing may be; `None` before the first.
+    pub(super) listing_may_be: Option<Duration>,
     /// From the accepted launch to Running, by zone and type.
     pub(super) boots: BTreeMap<(String, String), Quantiles>,
 }

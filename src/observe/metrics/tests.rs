@@ -59,6 +59,7 @@ fn full() -> Snapshot {
             AccountSeen {
                 budget: vec![budget],
                 calls: vec![("RunInstances".to_owned(), "ok", 3)],
+                listing_may_be: Some(Duration::from_secs(21)),
                 boots: [(("cn-hangzhou-h".into(), "ecs.c7.large".into()), QUANTILES)].into(),
             },
         )]
@@ -117,6 +118,7 @@ fn the_numbers_are_those_of_the_newest_tick() {
         "fleetscaler_signal_age_seconds{fleet=\"web\",signal=\"cpu\"} 10",
         "fleetscaler_signal_missing{fleet=\"web\",signal=\"queue\"} 1",
         "fleetscaler_listing_age_seconds{fleet=\"web\"} 5",
+        "fleetscaler_listing_age_allowed_seconds{account=\"aliyun\"} 21",
         "fleetscaler_ticks_total{fleet=\"web\",outcome=\"acted\"} 1",
         "fleetscaler_tick_duration_seconds_bucket{fleet=\"web\",le=\"0.5\"} 1",
         "fleetscaler_decisions_blocked_total{fleet=\"web\",reason=\"cooling_down\"} 7",
