@@ -10,13 +10,13 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use cloud::Clock;
@@ -33,6 +33,8 @@ const CONNECTIONS: usize = 32;
 /// Prometheus gives up after 10 s, too. A request's head, its body and each burst of the answer may
 /// take so long.
 const STEP: Duration = Duration::from_secs(10);
+/// Then a connection begins anew: whoever sends requests without end has its turn, and no more.
+const REQUESTS: usize = 16;
 /// A request's head. Browsers send a few kilobytes.
 const HEAD_BYTES: usize = 16 * 1024;
 /// A request's body: what is posted to a daemon is a short text.
@@ -217,7 +219,8 @@ async fn answer(stream: TcpStream, router: Router, is_answering: Arc<AtomicBool>
     // A page goes out at once; a socket that cannot be told so still works.
     drop(stream.set_nodelay(true));
     let watched = Watched::new(stream, is_answering.clone(), step);
-    let service = router.layer(middleware::from_fn_with_state(is_answering, mark));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let service = router.layer(middleware::from_fn_with_state((is_answering, asked), mark));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(step)
@@ -229,18 +232,20 @@ async fn answer(stream: TcpStream, router: Router, is_answering: Arc<AtomicBool>
 
 /// From the whole head of a request to the first byte of its answer the daemon works.
 async fn mark(
-    State(is_answering): State<Arc<AtomicBool>>,
+    State((is_answering, asked)): State<(Arc<AtomicBool>, Arc<AtomicUsize>)>,
     request: Request,
     next: Next,
 ) -> Result<Response, Infallible> {
     is_answering.store(true, Ordering::Relaxed);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if asked.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use axum::routing::{get, post};
     use cloud::SystemClock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -329,6 +334,15 @@ mod tests {
         let whole = "POST /post HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n\
                      Connection: close\r\n\r\nbody";
         assert!(asked(address, whole).await.ends_with("\r\n\r\n4"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_so_many_requests_and_no_more() {
+        let (address, reached, _task) = server(PATIENT).await;
+        let many = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(40);
+        // A reset may overtake the answers, so what was reached is counted.
+        asked(address, &many).await;
+        assert_eq!(reached.load(Ordering::Relaxed), REQUESTS);
     }
 
     #[tokio::test]
