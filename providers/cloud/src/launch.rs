@@ -275,7 +275,8 @@ mod tests {
             sent.spec.user_data.and_then(|d| d.text().map(str::to_owned)).as_deref(),
             Some("#!/bin/sh")
         );
-        let forged: [(&str, fn(&mut Launch)); 9] = [
+        type Forged = (&'static str, fn(&mut Launch));
+        let forged: [Forged; 9] = [
             ("image", |l| l.spec.image_id = "m-2".into()),
             ("group", |l| l.spec.security_group_ids.push("sg-2".into())),
             ("role", |l| l.spec.ram_role_name = Some("admin".into())),

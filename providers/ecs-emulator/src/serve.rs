@@ -127,7 +127,7 @@ fn perform(raw: &RawRequest, incoming: &Incoming, shared: &Shared) -> Performed 
         deleted: Vec::new(),
         repeated: false,
     };
-    let before = fault.as_ref().and_then(|fault| refused_before(fault));
+    let before = fault.as_ref().and_then(refused_before);
     let late = fault.as_ref().filter(|fault| fault.kind == FaultKind::Delayed);
     let outcome = match before {
         Some(error) => Err(error),

@@ -70,7 +70,7 @@ pub(super) fn read(
     let HttpResponse { status, body, .. } = response;
     let status = *status;
     let header = |name: &str| response.headers.get(name).map(String::as_str);
-    let request_id = header("x-acs-request-id").map(|id| shorten(id));
+    let request_id = header("x-acs-request-id").map(shorten);
     let server_time = header("date")
         .and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok())
         .map(|date| date.to_utc());
