@@ -2,6 +2,7 @@
 
 mod background;
 mod descriptors;
+mod panics;
 mod reporter;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     observe::init(args.log.log_format, &args.log.log)?;
     process::raise_descriptors();
     process::ignore_user_signals().context("cannot handle SIGUSR1 and SIGUSR2")?;
+    panics::log_them();
     let config = match output::load(&args.config, args.dry_run.then_some("run --dry-run")) {
         Ok(config) => config,
         Err(exit) => return Ok(exit),

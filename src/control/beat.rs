@@ -4,9 +4,11 @@
 //! takes longer than the interval delays only the next tick of its own fleet; ticks never overlap.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::{FleetInWorld, TickError, TickReport, World, tick};
@@ -44,48 +46,79 @@ pub async fn beat(
     sink: Arc<dyn Sink>,
     mut stop: watch::Receiver<bool>,
 ) -> bool {
-    sink.journal(tend(&world).await.as_ref().map(drop));
-    let renewal = (beat == Beat::Forever).then(|| {
-        let (world, sink) = (world.clone(), sink.clone());
-        tokio::spawn(async move { renew(&world, &*sink).await })
+    // Every fleet ticks soon: nobody need be nudged.
+    sink.journal(world.journal.tend(&world.fleet_ids()).await.as_ref().map(drop));
+    let (end, ended) = watch::channel(false);
+    let beside = (beat == Beat::Forever).then(|| {
+        let (renewing, writing, sink) = (world.clone(), world.clone(), sink.clone());
+        let renewal = tokio::spawn(async move { renew(&renewing, &*sink).await });
+        (renewal, tokio::spawn(async move { write(&writing, ended).await }))
     });
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..world.fleets.len() {
         let (world, sink, stop) = (world.clone(), sink.clone(), stop.clone());
         tasks.spawn(async move { one_fleet(&world, index, beat, &*sink, stop).await });
     }
-    let ended = tasks.join_all();
-    tokio::pin!(ended);
+    let ticks = tasks.join_all();
+    tokio::pin!(ticks);
     let ok = tokio::select! {
         biased;
         () = async { drop(stop.wait_for(|stop| *stop).await) } => {
             world.stop.ask();
-            ended.await
+            ticks.await
         }
-        ok = &mut ended => ok,
+        ok = &mut ticks => ok,
     };
-    let ok = ok.into_iter().all(|ok| ok);
     // Until now: ticks under way need their leases.
-    if let Some(renewal) = renewal {
+    if let Some((renewal, writing)) = beside {
         renewal.abort();
+        // A write under way is finished: what it takes would be lost.
+        end.send_replace(true);
+        if let Err(error) = writing.await {
+            tracing::error!("the journal's writer ended by itself: {error}");
+        }
     }
-    ok
+    world.pulse.stopped();
+    ok.into_iter().all(|ok| ok)
 }
 
-/// Renews the leases once; fleets that were taken over tick now.
+/// Renews the leases once and writes what has gathered; fleets that were taken over tick now.
 pub async fn tend(world: &World) -> Result<(), JournalError> {
-    let taken: BTreeSet<FleetId> =
-        world.journal.tend(&world.fleet_ids()).await?.into_iter().collect();
-    for member in world.fleets.iter().filter(|member| taken.contains(&member.fleet.id)) {
-        member.nudge.notify_one();
-    }
+    let taken = world.journal.tend(&world.fleet_ids()).await?;
+    nudge(world, taken);
     Ok(())
 }
 
+fn nudge(world: &World, taken: Vec<FleetId>) {
+    let taken: BTreeSet<FleetId> = taken.into_iter().collect();
+    for member in world.fleets.iter().filter(|member| taken.contains(&member.fleet.id)) {
+        member.nudge.notify_one();
+    }
+}
+
+/// Renews the leases, and does nothing else: whatever takes long would let them run out.
 async fn renew(world: &World, sink: &dyn Sink) {
+    let fleets = world.fleet_ids();
     loop {
+        world.pulse.renewed(passed(world));
         world.clock.sleep(world.journal.renewal()).await;
-        sink.journal(tend(world).await.as_ref().map(drop));
+        let renewed = world.journal.renew(&fleets).await.map(|taken| nudge(world, taken));
+        let state = renewed.and_then(|()| world.journal.written());
+        sink.journal(state.as_ref().map(drop));
+    }
+}
+
+/// Writes what the ticks have gathered, as often as leases are renewed.
+async fn write(world: &World, mut end: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = world.clock.sleep(world.journal.renewal()) => {}
+            _ = end.wait_for(|end| *end) => return,
+        }
+        // `Journal::written` tells of a failure.
+        if world.journal.flush().await.is_ok() {
+            world.journal.save_snapshots().await;
+        }
     }
 }
 
@@ -98,9 +131,19 @@ async fn one_fleet(
 ) -> bool {
     let member = &world.fleets[index];
     let mut extra = 0;
+    if beat == Beat::Forever {
+        let wait = first_after(member.interval.get(), index, world.fleets.len());
+        world.pulse.waits(index, passed(world) + wait);
+        tokio::select! {
+            () = world.clock.sleep(wait) => {}
+            () = member.nudge.notified() => {}
+            _ = stop.wait_for(|stop| *stop) => return true,
+        }
+    }
     loop {
         let began = world.clock.now();
-        let result = tick(world, member).await;
+        world.pulse.ticks(index, passed(world));
+        let result = guarded_tick(world, member).await;
         sink.took(&member.fleet.id, cloud::clock::age(world.clock.now(), began));
         let again = matches!(&result, Ok(report) if report.wants_another_tick());
         match &result {
@@ -110,6 +153,7 @@ async fn one_fleet(
         }
         let ok = matches!(result, Ok(_) | Err(TickError::Elsewhere));
         if beat == Beat::Once || *stop.borrow() {
+            world.pulse.ended(index);
             return ok;
         }
         if again && extra < EXTRA_TICKS {
@@ -124,20 +168,72 @@ async fn one_fleet(
         {
             wait = wait.min(retry);
         }
+        // The whole report is not kept over the wait: ten thousand of them would be.
+        drop(result);
+        world.pulse.waits(index, passed(world) + wait);
         tokio::select! {
             () = world.clock.sleep(wait) => {}
             () = member.nudge.notified() => {}
-            _ = stop.wait_for(|stop| *stop) => return ok,
+            _ = stop.wait_for(|stop| *stop) => {
+                world.pulse.ended(index);
+                return ok;
+            }
         }
     }
 }
 
-/// The interval ± 5 %, different for each fleet but always the same for one: fleets spread out
-/// instead of asking the cloud all at the same moment, and a test can tell when a tick comes.
+/// A tick, which a bug may end: then it is this fleet's trouble, and no other's. What it left half done
+/// is read from the journal before the next one.
+///
+/// On the heap, and for as long as it takes only: a tick's state has some 20 kB, and most fleets wait.
+pub async fn guarded_tick(world: &World, member: &FleetInWorld) -> Result<TickReport, TickError> {
+    let ticked = AssertUnwindSafe(Box::pin(tick(world, member))).catch_unwind().await;
+    match ticked {
+        Ok(result) => result,
+        Err(panic) => {
+            world.journal.forget(&member.fleet.id).await;
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(TickError::Panicked(text.unwrap_or_else(|| "it did not say why".to_owned())))
+        }
+    }
+}
+
+/// A fleet's first tick comes so long after the start: all at once would ask the cloud and the sources
+/// for everything in the same moment, and again an interval later.
+fn first_after(interval: Duration, index: usize, count: usize) -> Duration {
+    /// Between one fleet and the next, so that a few fleets need not wait for each other.
+    const APART: Duration = Duration::from_millis(10);
+    let [index, count] = [index, count].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    (interval / count.max(1)).min(APART).saturating_mul(index)
+}
+
+/// The interval, or up to 5 % less, different for each fleet but always the same for one: fleets spread
+/// out instead of asking the cloud all at the same moment, and a test can tell when a tick comes.
 fn jittered(member: &FleetInWorld) -> Duration {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     member.fleet.id.hash(&mut hasher);
-    let percent = u32::try_from(hasher.finish() % 11).expect("below 11");
+    let percent = u32::try_from(hasher.finish() % 6).expect("below 6");
     member.interval.get() * (95 + percent) / 100
+}
+
+/// How long the process has run, by a clock that nobody sets.
+fn passed(world: &World) -> Duration {
+    world.clock.elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_ticks_are_spread_over_the_interval_and_a_few_need_not_wait() {
+        let interval = Duration::from_secs(15);
+        let last = |count: usize| first_after(interval, count - 1, count);
+        assert_eq!(first_after(interval, 0, 10_000), Duration::ZERO);
+        assert_eq!(last(3), Duration::from_millis(20));
+        assert!(last(1_000) < Duration::from_secs(10));
+        assert!(last(10_000) < interval && last(10_000) > interval * 9 / 10);
+    }
 }

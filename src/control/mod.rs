@@ -9,6 +9,7 @@ mod audit;
 mod beat;
 mod first_look;
 mod observed;
+mod pulse;
 mod record;
 mod report;
 mod wire;
@@ -25,7 +26,8 @@ use crate::{plan, policy};
 use self::observed::{Observed, SoFar, beside_listing, observe, promptly};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
-pub use beat::{Beat, Sink, beat, tend};
+pub use beat::{Beat, Sink, beat, guarded_tick, tend};
+pub use pulse::Pulse;
 pub use report::{Counts, Quantiles, TickReport, boots};
 pub use wire::{
     LiveCloud, Mode, Sourced, WireError, clouds, roll, settings, sources, wire, wire_over,
@@ -42,6 +44,9 @@ pub enum TickError {
     Journal(#[from] JournalError),
     #[error("the plan was refused by its review, nothing is changed: {0}")]
     Review(#[source] plan::Objection),
+    /// A bug. It ends this tick only.
+    #[error("the tick ended in a bug, nothing more is changed: {0}")]
+    Panicked(String),
     /// No failure.
     #[error("another replica acts for this fleet")]
     Elsewhere,

@@ -7,6 +7,7 @@ use aliyun::credentials::{Chain, KeyFiles};
 use cloud::credentials::{CredentialSource, CredentialsError};
 use cloud::{Clock, Meter, Mutate, Observe, Preview};
 
+use super::pulse::Pulse;
 use super::world::{self, Account, Member, OsRandom, World};
 use crate::config::{AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature};
 use crate::execute::{Hands, Live, Stop};
@@ -139,6 +140,7 @@ pub fn wire_over(
         accounts,
         entropy: Arc::new(OsRandom) as Arc<dyn world::Draw>,
         stop: Stop::default(),
+        pulse: Pulse::default(),
     }
 }
 

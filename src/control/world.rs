@@ -8,6 +8,7 @@ use cloud::{Clock, Meter};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::pulse::Pulse;
 use crate::execute::{Hands, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::Journal;
@@ -26,6 +27,8 @@ pub struct World {
     pub entropy: Arc<dyn Draw>,
     /// The process is to end.
     pub stop: Stop,
+    /// Whether the loop goes round.
+    pub pulse: Pulse,
 }
 
 /// One account and region.

@@ -1,6 +1,6 @@
 //! The histories of the fleets that this replica holds, and what of them is not written yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use cloud::Timestamp;
@@ -8,13 +8,16 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::OwnedMutexGuard;
 
 use super::fold::{self, Folded};
-use super::store::{Durability, Fence, Held, Scope, Seq, Spend, Store, Write, Written};
+use super::store::{Durability, Fence, Held, Scope, Seq, Snapshot, Spend, Store, Write, Written};
 use super::{Intended, JournalError, Lease, codec};
 use crate::model::{AccountEvent, AccountId, Event, FleetId, History, ReplicaId};
 
 /// Fleets whose ticks are written in one transaction: long enough to be worth a commit, short enough
 /// that a fleet that wants to act does not wait for all others.
 const WRITTEN_TOGETHER: usize = 200;
+/// Snapshots that are written in one transaction: 10,000 fleets need three a second, and a hundred take
+/// some 20 ms.
+const SAVED_TOGETHER: usize = 100;
 
 #[derive(Debug, Default)]
 pub(super) struct Fleets {
@@ -79,6 +82,26 @@ impl Fleets {
             Arc::make_mut(history).not_after(now);
         }
         Ok(history.clone())
+    }
+
+    fn all(&self) -> Vec<(FleetId, Arc<AsyncMutex<Cell>>)> {
+        let cells = self.cells.lock().expect("no holder of this lock can panic");
+        cells.iter().map(|(fleet, cell)| (fleet.clone(), cell.clone())).collect()
+    }
+
+    /// Only these fleets are this replica's: what is in memory of others is given back. Their records
+    /// are the other replica's to go on with, and what is not written yet would be refused.
+    pub(super) fn keep_only(&self, mine: &BTreeSet<FleetId>) {
+        let mut cells = self.cells.lock().expect("no holder of this lock can panic");
+        cells.retain(|fleet, _| mine.contains(fleet));
+        let mut taken = self.taken.lock().expect("no holder of this lock can panic");
+        taken.retain(|fleet, _| mine.contains(fleet));
+    }
+
+    /// How many fleets' histories are in memory.
+    #[cfg(test)]
+    pub(super) fn in_memory(&self) -> usize {
+        self.cells.lock().expect("no holder of this lock can panic").len()
     }
 
     /// What is in memory of `fleet` is not the truth any more: it is read again before it is used.
@@ -153,7 +176,6 @@ impl Fleets {
             }
             Written::Braked(limit) => Intended::Braked(limit.clone()),
         };
-        cell.snapshot(store, &scope).await;
         Ok(result)
     }
 
@@ -164,10 +186,7 @@ impl Fleets {
         me: &ReplicaId,
         now: Timestamp,
     ) -> Result<(), JournalError> {
-        let cells: Vec<(FleetId, Arc<AsyncMutex<Cell>>)> = {
-            let cells = self.cells.lock().expect("no holder of this lock can panic");
-            cells.iter().map(|(fleet, cell)| (fleet.clone(), cell.clone())).collect()
-        };
+        let cells = self.all();
         for chunk in cells.chunks(WRITTEN_TOGETHER) {
             // A fleet that is busy writes by itself, or the next time.
             let free = chunk.iter().filter_map(|(fleet, cell)| {
@@ -177,6 +196,41 @@ impl Fleets {
             flush_together(store, me, free.collect(), now).await?;
         }
         Ok(())
+    }
+
+    /// Writes the snapshots of some fleets for which it is time, in one transaction. The records are
+    /// there: a snapshot only makes the next start faster.
+    pub(super) async fn save_snapshots(&self, store: &dyn Store) {
+        let mut due = Vec::new();
+        let mut snapshots = Vec::new();
+        for (fleet, cell) in self.all() {
+            // A fleet that is busy has its turn the next time.
+            let Ok(locked) = cell.try_lock() else { continue };
+            if let Some(snapshot) = locked.due_snapshot(&fleet) {
+                due.push((cell.clone(), locked.since_snapshot));
+                snapshots.push((Scope::Fleet(fleet), snapshot));
+            }
+            if due.len() == SAVED_TOGETHER {
+                break;
+            }
+        }
+        if snapshots.is_empty() {
+            return;
+        }
+        failpoint!("snapshot.before");
+        let saved = store.save_snapshots(&snapshots).await;
+        failpoint!("snapshot.after");
+        match saved {
+            Ok(()) => {
+                for (cell, covered) in due {
+                    let mut cell = cell.lock().await;
+                    cell.since_snapshot = cell.since_snapshot.saturating_sub(covered);
+                }
+            }
+            Err(error) => {
+                tracing::warn!("{} snapshots were not written: {error}", snapshots.len());
+            }
+        }
     }
 }
 
@@ -214,11 +268,10 @@ async fn flush_together(
     };
     failpoint!("flush.after");
     let mut written = written.as_slice();
-    for ((fleet, cell), count) in cells.iter_mut().zip(counts) {
+    for ((_, cell), count) in cells.iter_mut().zip(counts) {
         let (of_cell, rest) = written.split_at(count.min(written.len()));
         written = rest;
         cell.written(of_cell);
-        cell.snapshot(store, &Scope::Fleet(fleet.clone())).await;
     }
     Ok(())
 }
@@ -294,17 +347,12 @@ impl Cell {
         self.since_snapshot += seqs.len();
     }
 
-    /// Writes a snapshot when it is time for one and everything in the history is recorded.
-    async fn snapshot(&mut self, store: &dyn Store, scope: &Scope) {
-        let is_due = fold::is_due(self.since_snapshot);
+    /// A snapshot, when it is time for one and everything in the history is recorded.
+    fn due_snapshot(&self, fleet: &FleetId) -> Option<Snapshot> {
+        let is_due = self.since_snapshot >= fold::snapshot_after(fleet);
         if !is_due || !self.pending.is_empty() || self.fence.is_none() {
-            return;
+            return None;
         }
-        let Some(history) = &self.history else { return };
-        failpoint!("snapshot.before");
-        if fold::save_snapshot(store, scope, self.reached, &**history).await {
-            self.since_snapshot = 0;
-        }
-        failpoint!("snapshot.after");
+        Some(fold::snapshot(self.reached, &**self.history.as_ref()?))
     }
 }

@@ -1,11 +1,13 @@
 //! What the records of a scope come to, read from its newest snapshot on.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::Serialize;
 
 use super::JournalError;
 use super::codec::{self, Unreadable};
 use super::store::{Record, Scope, Seq, Snapshot, Store};
-use crate::model::{Account, History, Holds};
+use crate::model::{Account, FleetId, History, Holds};
 
 /// A snapshot of a fold is written every so many records: who reads it next folds fewer. Where a
 /// test kills the daemon while it writes one, seconds must be enough to come to it.
@@ -84,35 +86,31 @@ impl<T: Fold> Folded<T> {
         Ok(())
     }
 
-    /// Writes a snapshot when it is time for one.
+    /// Writes a snapshot when it is time for one. The records are there: a snapshot only makes the next
+    /// start faster.
     pub(super) async fn snapshot_if_due(&mut self, store: &dyn Store, scope: &Scope) {
-        if is_due(self.since_snapshot)
-            && save_snapshot(store, scope, self.reached, &self.value).await
-        {
-            self.since_snapshot = 0;
+        if self.since_snapshot < SNAPSHOT_EVERY {
+            return;
+        }
+        match store.save_snapshot(scope, &snapshot(self.reached, &self.value)).await {
+            Ok(()) => self.since_snapshot = 0,
+            Err(error) => tracing::warn!("no snapshot of {} was written: {error}", scope.name()),
         }
     }
 }
 
-/// Whether so many records are worth a snapshot.
-pub(super) fn is_due(since_snapshot: usize) -> bool {
-    since_snapshot >= SNAPSHOT_EVERY
+/// After how many records a fleet's snapshot is written: once to twice [`SNAPSHOT_EVERY`], always the
+/// same for one. Fleets that began together must not write theirs together for ever after.
+pub(super) fn snapshot_after(fleet: &FleetId) -> usize {
+    let mut hasher = DefaultHasher::new();
+    fleet.hash(&mut hasher);
+    let more = hasher.finish() % SNAPSHOT_EVERY as u64;
+    SNAPSHOT_EVERY + usize::try_from(more).expect("smaller than a usize")
 }
 
-/// Writes a snapshot, and returns whether that worked. The records are there: a snapshot only makes
-/// the next start faster.
-pub(super) async fn save_snapshot(
-    store: &dyn Store,
-    scope: &Scope,
-    seq: Seq,
-    value: &impl Serialize,
-) -> bool {
-    let snapshot = Snapshot { seq, v: codec::VERSION, body: codec::text(value) };
-    let saved = store.save_snapshot(scope, &snapshot).await;
-    if let Err(error) = &saved {
-        tracing::warn!("no snapshot of {} was written: {error}", scope.name());
-    }
-    saved.is_ok()
+/// The snapshot of `value`, which reaches up to `seq`.
+pub(super) fn snapshot(seq: Seq, value: &impl Serialize) -> Snapshot {
+    Snapshot { seq, v: codec::VERSION, body: codec::text(value) }
 }
 
 fn unreadable(what: String, why: &Unreadable) -> JournalError {

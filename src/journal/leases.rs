@@ -64,7 +64,7 @@ pub enum Standing {
     Mine(Lease),
     /// Another replica's, or nobody's yet.
     Elsewhere,
-    /// Ours the last time that the store could be asked.
+    /// The store cannot be asked. It may have been ours the last time that it could.
     Unknown(JournalError),
 }
 
@@ -73,7 +73,7 @@ pub enum Standing {
 pub(super) struct Leases {
     me: ReplicaId,
     time: LeaseTime,
-    held: Mutex<State>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
@@ -93,11 +93,11 @@ struct Mine {
 
 impl Leases {
     pub(super) fn new(me: ReplicaId, time: LeaseTime) -> Leases {
-        Leases { me, time, held: Mutex::default() }
+        Leases { me, time, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.held.lock().expect("no holder of this lock can panic")
+        self.state.lock().expect("no holder of this lock can panic")
     }
 
     pub(super) fn me(&self) -> &ReplicaId {
@@ -112,6 +112,11 @@ impl Leases {
     pub(super) fn counts(&self) -> (usize, usize) {
         let state = self.state();
         (state.mine.len(), state.replicas)
+    }
+
+    /// The fleets whose leases the store gave us, renewed in time or not.
+    pub(super) fn held(&self) -> BTreeSet<FleetId> {
+        self.state().mine.keys().cloned().collect()
     }
 
     /// The fleets that this replica may act for at `now`.
@@ -136,7 +141,8 @@ impl Leases {
             }),
             // Ours for all we know, but not renewed in time.
             Some(_) => Standing::Unknown(state.trouble.clone().unwrap_or(JournalError::Expired)),
-            None => Standing::Elsewhere,
+            // Whose it is by now cannot be asked.
+            None => state.trouble.clone().map_or(Standing::Elsewhere, Standing::Unknown),
         }
     }
 

@@ -19,7 +19,7 @@ pub mod store;
 mod tests;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use cloud::{Clock, clock};
@@ -82,6 +82,8 @@ pub struct Journal {
     leases: leases::Leases,
     fleets: Fleets,
     shared: Shared,
+    /// How the last writing of what had gathered went.
+    flushed: Mutex<Result<(), JournalError>>,
     keep: Keep,
     /// Of a dry run: the recorded journal that it goes on from.
     beside: Option<Arc<store::Beside>>,
@@ -115,6 +117,7 @@ impl Journal {
             leases: leases::Leases::new(me, lease),
             fleets: Fleets::default(),
             shared: Shared::default(),
+            flushed: Mutex::new(Ok(())),
             store,
             clock,
             keep,
@@ -161,24 +164,32 @@ impl Journal {
         self.leases.me()
     }
 
-    /// Renews the leases, takes and gives fleets up, learns what people said, and writes what has
-    /// gathered. To be called every [`Journal::renewal`].
+    /// All that is to be done beside the ticks, one after the other: [`Journal::renew`],
+    /// [`Journal::flush`] and [`Journal::save_snapshots`]. Returns the fleets that were taken.
+    pub async fn tend(&self, fleets: &[FleetId]) -> Result<Vec<FleetId>, JournalError> {
+        let taken = self.renew(fleets).await;
+        // What was decided is written, whatever cannot be read.
+        self.flush().await?;
+        self.save_snapshots().await;
+        taken
+    }
+
+    /// Renews the leases, takes and gives fleets up, and learns what people said. To be called every
+    /// [`Journal::renewal`], and by a task that does nothing else: the leases run out meanwhile.
     ///
     /// Returns the fleets that were taken.
-    pub async fn tend(&self, fleets: &[FleetId]) -> Result<Vec<FleetId>, JournalError> {
+    pub async fn renew(&self, fleets: &[FleetId]) -> Result<Vec<FleetId>, JournalError> {
         let taken = self.leases.tend(&*self.store, fleets, &*self.clock).await?;
         for (fleet, fence) in &taken {
             tracing::debug!(fleet.id = %fleet, fence, "fleet `{fleet}` is this replica's now");
             self.fleets.taken(fleet, *fence, self.me().clone(), self.clock.now());
         }
-        let heard = self.shared.refresh_operator(&*self.store).await;
-        // What was decided is written, whatever cannot be read.
-        self.flush().await?;
-        heard?;
+        self.fleets.keep_only(&self.leases.held());
+        self.shared.refresh_operator(&*self.store).await?;
         Ok(taken.into_iter().map(|(fleet, _)| fleet).collect())
     }
 
-    /// How often [`Journal::tend`] is to be called.
+    /// How often [`Journal::renew`] is to be called.
     #[must_use]
     pub fn renewal(&self) -> Duration {
         self.leases.time().renewal()
@@ -291,7 +302,30 @@ impl Journal {
 
     /// Writes what has gathered.
     pub async fn flush(&self) -> Result<(), JournalError> {
-        self.fleets.flush(&*self.store, self.me(), self.clock.now()).await
+        let flushed = self.fleets.flush(&*self.store, self.me(), self.clock.now()).await;
+        *self.flushed() = flushed.clone();
+        flushed
+    }
+
+    /// Whether what had gathered could be written the last time.
+    pub fn written(&self) -> Result<(), JournalError> {
+        self.flushed().clone()
+    }
+
+    fn flushed(&self) -> MutexGuard<'_, Result<(), JournalError>> {
+        self.flushed.lock().expect("no holder of this lock can panic")
+    }
+
+    /// Writes the snapshots of some fleets for which it is time. To be called after
+    /// [`Journal::flush`].
+    pub async fn save_snapshots(&self) {
+        self.fleets.save_snapshots(&*self.store).await;
+    }
+
+    /// What is in memory of `fleet` is not to be relied on: it is read from the store before it is used
+    /// again.
+    pub async fn forget(&self, fleet: &FleetId) {
+        self.fleets.stale(fleet).await;
     }
 
     /// Removes what is past its retention, but nothing that the newest snapshots do not cover.

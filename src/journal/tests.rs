@@ -232,6 +232,67 @@ async fn fleets_spread_evenly_over_replicas_and_move_when_one_comes_or_goes() {
     assert_eq!(held(&[&two]), [10]);
 }
 
+#[tokio::test]
+async fn histories_of_fleets_that_another_replica_has_are_given_back() {
+    let store = Arc::new(Memory::default());
+    let fleets: Vec<FleetId> = (0..10).map(|n| FleetId(format!("f{n}"))).collect();
+    let (one, _) = journal(Arc::new(store.beside()), "one");
+    let (two, _) = journal(Arc::new(store.beside()), "two");
+    one.tend(&fleets).await.expect("tended");
+    for fleet in &fleets {
+        let held = lease(&one, fleet).await;
+        one.append(&held, vec![ticked(now(), &[("i-1", Phase::InService)])], None)
+            .await
+            .expect("ok");
+    }
+    one.flush().await.expect("written");
+    assert_eq!(one.fleets.in_memory(), 10);
+    two.tend(&fleets).await.expect("tended");
+    for _ in 0..2 {
+        one.tend(&fleets).await.expect("tended");
+    }
+    assert_eq!((one.counts().0, one.fleets.in_memory()), (5, 5));
+}
+
+#[tokio::test]
+async fn nobody_says_that_a_fleet_is_elsewhere_while_the_store_is_away() {
+    let store = Arc::new(Memory::default());
+    let (first, _) = journal(Arc::new(store.beside()), "first");
+    first.tend(&[web()]).await.expect("tended");
+    let api = FleetId("api".to_owned());
+    assert!(matches!(first.turn(&api).await, Standing::Elsewhere));
+    first.store.close().await;
+    first.tend(&[web()]).await.expect_err("it is away");
+    assert!(matches!(first.turn(&api).await, Standing::Unknown(JournalError::Closed)));
+    assert!(matches!(first.turn(&web()).await, Standing::Mine(_)), "renewed a moment ago");
+}
+
+#[tokio::test]
+async fn snapshots_of_many_fleets_are_written_together_and_not_all_at_one_time() {
+    let store = Arc::new(Memory::forgetful());
+    let fleets: Vec<FleetId> = (0..50).map(|n| FleetId(format!("f{n}"))).collect();
+    let (one, _) = journal(Arc::new(store.beside()), "one");
+    one.tend(&fleets).await.expect("tended");
+    let mut covered = Vec::new();
+    for _ in 0..8 {
+        for fleet in &fleets {
+            let held = lease(&one, fleet).await;
+            let ticks = (0..50).map(|_| ticked(now(), &[])).collect();
+            one.append(&held, ticks, None).await.expect("taken");
+        }
+        one.tend(&fleets).await.expect("tended");
+        let mut count = 0;
+        for fleet in &fleets {
+            let (snapshot, _) = store.load(&Scope::Fleet(fleet.clone())).await.expect("read");
+            count += usize::from(snapshot.is_some());
+        }
+        covered.push(count);
+    }
+    assert_eq!(covered[..3], [0, 0, 0], "none before 200 records: {covered:?}");
+    assert_eq!(covered[7], 50, "all after 400: {covered:?}");
+    assert!(covered[4] > 0 && covered[4] < 50, "and not together: {covered:?}");
+}
+
 async fn one_of(journal: &Journal, fleets: &[FleetId]) -> FleetId {
     for fleet in fleets {
         if let Standing::Mine(_) = journal.turn(fleet).await {

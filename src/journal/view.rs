@@ -86,19 +86,23 @@ impl Reader {
             since: look.since,
             kinds: look.kinds.clone(),
             newest: look.newest,
+            containing: None,
         };
         Ok(self.store.find(&query).await?.into_iter().map(read))
     }
 
     /// The recorded decision whose id begins with `id`; an error where several do.
     pub async fn decision(&self, id: &str) -> Result<Option<Recorded>, JournalError> {
-        let query = Query { kinds: vec!["decision".to_owned()], ..Query::default() };
         let id = id.to_ascii_lowercase();
         let mut found: BTreeMap<DecisionId, Box<Decided>> = BTreeMap::new();
-        // A quotation mark and the beginning of the id: what does not hold that need not be read.
-        let holds = format!("\"{id}");
-        let records = self.store.find(&query).await?;
-        for record in records.into_iter().filter(|record| record.body.contains(&holds)) {
+        // A quotation mark and the beginning of the id: the store hands out no other decision of the
+        // millions that there may be.
+        let query = Query {
+            kinds: vec!["decision".to_owned()],
+            containing: Some(format!("\"{id}")),
+            ..Query::default()
+        };
+        for record in self.store.find(&query).await? {
             if let Ok(Said::Fleet(Event::Decided(decided))) = read(record).said
                 && decided.id.to_string().starts_with(&id)
             {

@@ -17,6 +17,8 @@ pub enum AlertCode {
     JournalUnavailable,
     /// The process runs out of file descriptors.
     Descriptors,
+    /// A tick ended in a bug.
+    TickPanicked,
     /// A launch of unknown outcome is still open after minutes.
     OutcomeUnknown,
     /// Quota, balance or credentials: launches stopped for the account.
@@ -54,6 +56,7 @@ impl AlertCode {
         AlertCode::CloudUnreadable,
         AlertCode::JournalUnavailable,
         AlertCode::Descriptors,
+        AlertCode::TickPanicked,
         AlertCode::OutcomeUnknown,
         AlertCode::AccountStopped,
         AlertCode::LaunchFailures,
@@ -78,6 +81,7 @@ impl AlertCode {
             AlertCode::CloudUnreadable => "cloud_unreadable",
             AlertCode::JournalUnavailable => "journal_unavailable",
             AlertCode::Descriptors => "descriptors",
+            AlertCode::TickPanicked => "tick_panicked",
             AlertCode::OutcomeUnknown => "outcome_unknown",
             AlertCode::AccountStopped => "account_stopped",
             AlertCode::LaunchFailures => "launch_failures",

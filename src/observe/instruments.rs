@@ -26,12 +26,14 @@ const AUDIT_FORGOTTEN: Duration = Duration::from_secs(2 * 60 * 60);
 pub struct Instruments {
     world: Arc<World>,
     began: Timestamp,
+    intervals: BTreeMap<FleetId, Duration>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    fleets: BTreeMap<FleetId, FleetSeen>,
+    /// Shared with who writes them down, so that ticks wait for nobody.
+    fleets: BTreeMap<FleetId, Arc<FleetSeen>>,
     /// As the newest tick of one of its fleets knew it.
     accounts: BTreeMap<AccountId, Arc<Account>>,
     audits: BTreeMap<AccountId, Findings>,
@@ -40,15 +42,32 @@ struct State {
     daemon: BTreeMap<AlertCode, Alert>,
     /// When a tick of any fleet last ended.
     ended: Option<Timestamp>,
+    /// Ticks that took longer than their fleet's interval.
+    overruns: u64,
+}
+
+impl State {
+    fn fleet(&mut self, id: &FleetId) -> &mut FleetSeen {
+        if !self.fleets.contains_key(id) {
+            self.fleets.insert(id.clone(), Arc::default());
+        }
+        Arc::make_mut(self.fleets.get_mut(id).expect("it was put there"))
+    }
 }
 
 impl Instruments {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(world: Arc<World>) -> Instruments {
-        let fleets = world.fleet_ids().into_iter().map(|fleet| (fleet, FleetSeen::default()));
+        let fleets = world.fleet_ids().into_iter().map(|fleet| (fleet, Arc::default()));
         let state = State { fleets: fleets.collect(), ..State::default() };
-        Instruments { began: world.clock.now(), world, state: Mutex::new(state) }
+        let of = world.fleets.iter();
+        Instruments {
+            began: world.clock.now(),
+            intervals: of.map(|m| (m.fleet.id.clone(), m.interval.get())).collect(),
+            world,
+            state: Mutex::new(state),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -58,7 +77,7 @@ impl Instruments {
     /// A tick saw, decided and did this. Returns the alerts that began and ended with it.
     pub fn ticked(&self, report: &TickReport) -> Changes {
         let mut state = self.state();
-        let fleet = state.fleets.entry(report.fleet.clone()).or_default();
+        let fleet = state.fleet(&report.fleet);
         let sent = report.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Sent { .. }));
         fleet.count(match (&report.only_looked, sent) {
             (Some(_), _) => "only_looked",
@@ -86,11 +105,12 @@ impl Instruments {
     /// A tick ended without a plan carried out.
     pub fn failed(&self, id: &FleetId, error: &TickError) -> Changes {
         let mut state = self.state();
-        let fleet = state.fleets.entry(id.clone()).or_default();
+        let fleet = state.fleet(id);
         fleet.count(match error {
             TickError::Survey(_) => "cloud_unreadable",
             TickError::Journal(_) => "journal_unavailable",
             TickError::Review(_) => "plan_refused",
+            TickError::Panicked(_) => "panicked",
             TickError::Elsewhere => "elsewhere",
             TickError::Stopped => "stopped",
         });
@@ -110,6 +130,10 @@ impl Instruments {
                 fleet.unreadable = 0;
                 state.board.forget(&whose);
             }
+            TickError::Panicked(what) => {
+                let message = format!("a tick ended in a bug, the next one tries again: {what}");
+                return state.board.add(whose, Alert::new(AlertCode::TickPanicked, "", message));
+            }
             TickError::Journal(_) | TickError::Review(_) | TickError::Stopped => {}
         }
         Changes::default()
@@ -120,7 +144,9 @@ impl Instruments {
         let now = self.world.clock.now();
         let mut state = self.state();
         state.ended = Some(now);
-        state.fleets.entry(fleet.clone()).or_default().took.observe(took.as_secs_f64());
+        let overran = self.intervals.get(fleet).is_some_and(|interval| took > *interval);
+        state.overruns += u64::from(overran);
+        state.fleet(fleet).took.observe(took.as_secs_f64());
     }
 
     /// Whether the journal can be used.
@@ -174,16 +200,22 @@ impl Instruments {
     fn snapshot(&self) -> Snapshot {
         let journal = &self.world.journal;
         let (leases, replicas) = journal.counts();
-        let state = self.state();
+        // What ticks wait for is kept short: nothing is computed here.
+        let (fleets, known, alerts, audits, overruns) = {
+            let state = self.state();
+            let alerts =
+                state.board.on().map(|(whose, key)| (whose.clone(), key.clone())).collect();
+            let (known, audits) = (state.accounts.clone(), state.audits.clone());
+            (state.fleets.clone(), known, alerts, audits, state.overruns)
+        };
         // Without a fleet of the account, another replica tells of it.
-        let ours: BTreeSet<&AccountId> = state
-            .fleets
+        let ours: BTreeSet<&AccountId> = fleets
             .values()
             .filter_map(|fleet| fleet.latest.as_ref())
             .map(|latest| &latest.account)
             .collect();
         let accounts = self.world.accounts.iter().map(|(id, account)| {
-            let known = state.accounts.get(id).filter(|_| ours.contains(id));
+            let known = known.get(id).filter(|_| ours.contains(id));
             let seen = AccountSeen {
                 budget: account.meter.budget(),
                 calls: account.meter.calls(),
@@ -194,14 +226,15 @@ impl Instruments {
         });
         Snapshot {
             now: self.world.clock.now(),
-            fleets: state.fleets.clone(),
-            mine: journal.mine().into_iter().collect(),
             accounts: accounts.collect(),
+            mine: journal.mine().into_iter().collect(),
             journal_up: journal.trouble().is_none(),
             leases,
             replicas,
-            alerts: state.board.on().map(|(whose, key)| (whose.clone(), key.clone())).collect(),
-            audits: state.audits.clone(),
+            alerts,
+            audits,
+            overruns,
+            fleets,
         }
     }
 

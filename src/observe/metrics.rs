@@ -143,6 +143,11 @@ impl Snapshot {
             "How long ticks take",
             self.fleets.iter().map(|(id, fleet)| ([("fleet", id.0.as_str())], &fleet.took)),
         )?;
+        list.counter(
+            "fleetscaler_overruns",
+            "Ticks of any fleet that took longer than its interval",
+            [(NO_LABELS, self.overruns as f64)],
+        )?;
         list.gauge(
             "fleetscaler_last_tick_timestamp_seconds",
             "When the newest tick that succeeded began",

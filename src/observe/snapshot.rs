@@ -1,6 +1,7 @@
 //! Everything that metrics are made of, at one moment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloud::limit::ActionBudget;
@@ -15,7 +16,7 @@ use crate::model::{AccountId, AlertKey, Bounds, FleetId, Sample, SignalName};
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) now: Timestamp,
-    pub(super) fleets: BTreeMap<FleetId, FleetSeen>,
+    pub(super) fleets: BTreeMap<FleetId, Arc<FleetSeen>>,
     /// The fleets that this replica acts for.
     pub(super) mine: BTreeSet<FleetId>,
     pub(super) accounts: BTreeMap<AccountId, AccountSeen>,
@@ -24,6 +25,8 @@ pub(super) struct Snapshot {
     pub(super) replicas: usize,
     pub(super) alerts: Vec<(Whose, AlertKey)>,
     pub(super) audits: BTreeMap<AccountId, Findings>,
+    /// Ticks that took longer than their fleet's interval.
+    pub(super) overruns: u64,
 }
 
 impl Snapshot {
@@ -39,6 +42,7 @@ impl Snapshot {
             replicas: 0,
             alerts: Vec::new(),
             audits: BTreeMap::new(),
+            overruns: 0,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Several fleets in one daemon.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use ecs_emulator::{Emulator, Fault, FaultKind, World};
 use fleetscaler::config::{self, Env};
 use fleetscaler::control::{self, Beat, Mode, Sink, TickError, TickReport};
 use fleetscaler::journal::JournalError;
-use fleetscaler::model::FleetId;
+use fleetscaler::model::{AlertCode, FleetId, Gap, Reading};
+use fleetscaler::observe::Instruments;
+use fleetscaler::signals::Source;
 use tokio::sync::watch;
 
 #[derive(Default)]
@@ -165,4 +168,47 @@ async fn once_told_to_stop_the_daemon_finishes_the_action_under_way_and_begins_n
     let history = reader.history(&"one".into()).await.expect("it can be read");
     assert_eq!(history.open.len(), 0, "the first one was awaited and recorded");
     assert!(control::hourly(&world).await.is_empty(), "no audit begins either");
+}
+
+/// Panics the first time that it is read.
+#[derive(Debug, Default)]
+struct Buggy(std::sync::atomic::AtomicBool);
+
+#[async_trait::async_trait]
+impl Source for Buggy {
+    async fn read(&self) -> Reading {
+        assert!(self.0.swap(true, Ordering::Relaxed), "a bug in the source");
+        Err(Gap::Empty)
+    }
+}
+
+#[tokio::test]
+async fn a_bug_ends_one_tick_of_one_fleet_and_no_more() {
+    let clock = ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"));
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let emulator = Emulator::on_loopback(World::default(), shared.clone()).await.expect("up");
+    let config = config::parse(&config(&emulator.url()), Path::new("test.toml"), &Env::system())
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let keys = Arc::new(KeyPair::new("testid", "testsecret"));
+    let mut world = control::wire(config, Mode::Live, shared, Some(keys)).await.expect("wired");
+    world.fleets[0].sources = [("cpu".into(), Arc::<Buggy>::default() as Arc<dyn Source>)].into();
+    control::tend(&world).await.expect("the journal can be used");
+    let world = Arc::new(world);
+    let instruments = Instruments::new(world.clone());
+
+    let (buggy, other) = (&world.fleets[0], &world.fleets[1]);
+    let error = control::guarded_tick(&world, buggy).await.expect_err("a bug");
+    assert!(
+        matches!(&error, TickError::Panicked(what) if what == "a bug in the source"),
+        "{error}"
+    );
+    let changes = instruments.failed(&buggy.fleet.id, &error);
+    assert_eq!(changes.raised[0].key.code, AlertCode::TickPanicked);
+    let report = control::guarded_tick(&world, other).await.expect("a tick");
+    assert!(instruments.ticked(&report).is_empty());
+
+    clock.advance(Duration::from_secs(15));
+    let report = control::guarded_tick(&world, buggy).await.expect("it is tried again");
+    let changes = instruments.ticked(&report);
+    assert_eq!(changes.cleared[0].code, AlertCode::TickPanicked);
 }

@@ -3,8 +3,8 @@
 //! Signatures, token expiry and rate limits need a clock below the daemon, so it lives here.
 
 use std::fmt::Debug;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -17,6 +17,9 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 pub trait Clock: Debug + Send + Sync {
     /// The current time, UTC.
     fn now(&self) -> Timestamp;
+    /// How much time has passed since some moment before, always the same one in a process: unlike
+    /// [`Clock::now`] it only ever goes on, whoever sets the host's clock.
+    fn elapsed(&self) -> Duration;
     /// Returns once `duration` has passed on this clock.
     async fn sleep(&self, duration: Duration);
 }
@@ -57,6 +60,12 @@ impl Clock for SystemClock {
         chrono::Utc::now()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    fn elapsed(&self) -> Duration {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        FIRST.get_or_init(Instant::now).elapsed()
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
@@ -67,21 +76,25 @@ impl Clock for SystemClock {
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     now: Arc<watch::Sender<Timestamp>>,
+    /// What was advanced, and not set.
+    elapsed: Arc<watch::Sender<Duration>>,
 }
 
 impl ManualClock {
     /// A clock that stands at `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        ManualClock { now: Arc::new(watch::Sender::new(start)) }
+        let elapsed = Arc::new(watch::Sender::new(Duration::ZERO));
+        ManualClock { now: Arc::new(watch::Sender::new(start)), elapsed }
     }
 
     /// Moves the clock forward and wakes every sleeper whose time has come.
     pub fn advance(&self, by: Duration) {
+        self.elapsed.send_modify(|elapsed| *elapsed += by);
         self.now.send_modify(|now| *now = after(*now, by));
     }
 
-    /// Moves the clock to `to`, backwards too (an operator or NTP may do that).
+    /// Sets the clock to `to`, backwards too (an operator or NTP may do that). No time passes by that.
     pub fn set(&self, to: Timestamp) {
         self.now.send_replace(to);
     }
@@ -98,6 +111,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         *self.now.borrow()
+    }
+
+    fn elapsed(&self) -> Duration {
+        *self.elapsed.borrow()
     }
 
     async fn sleep(&self, duration: Duration) {

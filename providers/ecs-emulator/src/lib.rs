@@ -11,6 +11,7 @@ mod control;
 mod faults;
 mod late;
 mod machine;
+mod machines;
 mod names;
 mod policy;
 mod request;

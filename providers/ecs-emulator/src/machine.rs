@@ -6,6 +6,8 @@ use std::time::Duration;
 use cloud::{Timestamp, clock};
 use serde::Serialize;
 
+use crate::machines::Tags;
+
 /// Just after its creation an instance cannot be deleted.
 const INITIALIZING: Duration = Duration::from_millis(200);
 
@@ -22,7 +24,7 @@ pub(crate) struct Machine {
     pub(crate) ip: String,
     pub(crate) spot: String,
     pub(crate) deletion_protection: bool,
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) tags: Tags,
     pub(crate) created_at: Timestamp,
     pub(crate) visible_at: Timestamp,
     pub(crate) tags_visible_at: Timestamp,

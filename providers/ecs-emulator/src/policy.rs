@@ -80,7 +80,7 @@ fn needs(state: &State, call: &Call<'_>) -> Vec<Need> {
             let mut ids = call.list("InstanceId");
             ids.extend(call.list("ResourceId"));
             ids.extend(call.parameters.get("InstanceId").cloned());
-            let tags = |id: &str| state.existing(id).map(|m| m.tags.clone()).unwrap_or_default();
+            let tags = |id: &str| state.existing(id).map(|m| (*m.tags).clone()).unwrap_or_default();
             ids.iter().map(|id| need(ecs(&format!("instance/{id}")), tags(id))).collect()
         }
     };

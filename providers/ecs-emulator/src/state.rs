@@ -1,6 +1,6 @@
 //! What exists: instances and their statuses over time, tokens, nonces, quotas.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::answer::{ApiError, Outcome};
 use crate::faults::Faults;
 use crate::late::Late;
 use crate::machine::{InstanceView, Machine, Power};
+use crate::machines::Machines;
 use crate::transcript::Transcript;
 use crate::world::World;
 
@@ -23,7 +24,7 @@ pub(crate) struct State {
     clock: Arc<dyn Clock>,
     /// How far `/_emulator/clock` has moved the time forward.
     offset: Duration,
-    pub(crate) instances: Vec<Machine>,
+    pub(crate) instances: Machines,
     pub(crate) faults: Faults,
     pub(crate) transcript: Transcript,
     pub(crate) violations: Vec<Violation>,
@@ -35,7 +36,9 @@ pub(crate) struct State {
     /// Zones that are gone, and zones whose instances do not answer.
     pub(crate) lost_zones: BTreeSet<String>,
     pub(crate) hung_zones: BTreeSet<String>,
-    nonces: BTreeMap<String, Timestamp>,
+    nonces: HashSet<String>,
+    /// The same, the oldest first.
+    nonces_by_age: VecDeque<(Timestamp, String)>,
     /// Action → the minute, the calls in it.
     minutes: BTreeMap<String, (i64, u32)>,
     /// The minute, and instances asked for in it.
@@ -67,7 +70,7 @@ impl State {
             world,
             clock,
             offset: Duration::ZERO,
-            instances: Vec::new(),
+            instances: Machines::default(),
             faults: Faults::default(),
             transcript: Transcript::default(),
             violations: Vec::new(),
@@ -76,7 +79,8 @@ impl State {
             moment: None,
             lost_zones: BTreeSet::new(),
             hung_zones: BTreeSet::new(),
-            nonces: BTreeMap::new(),
+            nonces: HashSet::new(),
+            nonces_by_age: VecDeque::new(),
             minutes: BTreeMap::new(),
             asked: (0, 0),
             made: 0,
@@ -104,12 +108,12 @@ impl State {
     /// An instance that exists now, listed or not.
     pub(crate) fn existing(&self, id: &str) -> Option<&Machine> {
         let (now, boot) = (self.now(), self.world.boot.0);
-        self.instances.iter().find(|m| m.id == id && m.status(now, boot).is_some())
+        self.instances.get(id).filter(|machine| machine.status(now, boot).is_some())
     }
 
     pub(crate) fn existing_mut(&mut self, id: &str) -> Option<&mut Machine> {
         let (now, boot) = (self.now(), self.world.boot.0);
-        self.instances.iter_mut().find(|m| m.id == id && m.status(now, boot).is_some())
+        self.instances.get_mut(id).filter(|machine| machine.status(now, boot).is_some())
     }
 
     pub(crate) fn existing_count(&self) -> usize {
@@ -126,7 +130,7 @@ impl State {
             instance_type: m.instance_type.clone(),
             created_at: m.created_at,
             gone_at: m.gone_at(now),
-            tags: m.tags.clone(),
+            tags: (*m.tags).clone(),
             reachable: m.gone_at(now).is_none() && !self.hung_zones.contains(&m.zone),
         };
         self.instances.iter().map(view).collect()
@@ -135,8 +139,17 @@ impl State {
     /// Whether a nonce was used a short while ago; it is now, in any case.
     pub(crate) fn is_replayed(&mut self, nonce: &str) -> bool {
         let now = self.now();
-        self.nonces.retain(|_, at| clock::age(now, *at) < NONCE_WINDOW);
-        self.nonces.insert(nonce.to_owned(), now).is_some()
+        let is_old = |(at, _): &(Timestamp, String)| clock::age(now, *at) >= NONCE_WINDOW;
+        while self.nonces_by_age.front().is_some_and(is_old) {
+            if let Some((_, old)) = self.nonces_by_age.pop_front() {
+                self.nonces.remove(&old);
+            }
+        }
+        let is_new = self.nonces.insert(nonce.to_owned());
+        if is_new {
+            self.nonces_by_age.push_back((now, nonce.to_owned()));
+        }
+        !is_new
     }
 
     /// Counts a call against its quota of the minute. Once it is used up, every further call of
@@ -271,8 +284,8 @@ impl State {
     }
 
     pub(crate) fn untag(&mut self, id: &str, keys: &[&str]) {
-        if let Some(machine) = self.existing_mut(id) {
-            machine.tags.retain(|key, _| !keys.contains(&key.as_str()));
+        if self.existing(id).is_some() {
+            self.instances.untag(id, |key| keys.contains(&key));
         }
     }
 }

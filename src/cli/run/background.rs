@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::Clock;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,7 +37,7 @@ impl Background {
         stopped: &watch::Receiver<bool>,
         is_daemon: bool,
     ) -> Background {
-        let mut tasks = vec![tokio::spawn(watchdog(world.clock.clone()))];
+        let mut tasks = vec![tokio::spawn(watchdog(world.clone()))];
         let mut audits = None;
         if is_daemon {
             tasks.push(tokio::spawn(prune(world.clone())));
@@ -63,13 +62,16 @@ impl Background {
     }
 }
 
-/// Pings the service manager's watchdog at half its period, from the runtime that also ticks: a
-/// runtime that hangs is restarted.
-async fn watchdog(clock: Arc<dyn Clock>) {
+/// Feeds the service manager's watchdog at half its period while the loop goes round, from the runtime
+/// that also ticks: a runtime that hangs is restarted, and so is a loop that is stuck.
+async fn watchdog(world: Arc<World>) {
     let Some(period) = sd_notify::watchdog_enabled() else { return };
     loop {
-        notify(&[NotifyState::Watchdog]);
-        clock.sleep(period / 2).await;
+        match world.pulse.stuck(world.clock.elapsed()) {
+            None => notify(&[NotifyState::Watchdog]),
+            Some(why) => tracing::error!("the watchdog is not fed: {why}"),
+        }
+        world.clock.sleep(period / 2).await;
     }
 }
 

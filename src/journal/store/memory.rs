@@ -315,6 +315,7 @@ impl Store for Memory {
             query.scope.as_ref().is_none_or(|scope| record.scope == *scope)
                 && query.since.is_none_or(|since| record.at >= since)
                 && (query.kinds.is_empty() || query.kinds.contains(&record.kind))
+                && query.containing.as_ref().is_none_or(|text| record.body.contains(text))
         };
         let records = kept.streams.values().flat_map(|stream| &stream.records);
         let mut found: Vec<Record> = records.filter(asked).cloned().collect();

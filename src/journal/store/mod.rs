@@ -177,6 +177,8 @@ pub struct Query {
     pub since: Option<Timestamp>,
     /// Only of these kinds; empty: of all.
     pub kinds: Vec<String>,
+    /// Only those whose body has this text in it.
+    pub containing: Option<String>,
     /// Only the newest so many; they come in the order of their places all the same.
     pub newest: Option<u32>,
 }
@@ -260,6 +262,15 @@ pub trait Store: Debug + Send + Sync {
 
     /// Replaces the scope's snapshot, unless the one that is there reaches further.
     async fn save_snapshot(&self, scope: &Scope, snapshot: &Snapshot) -> Result<(), JournalError>;
+
+    /// Replaces the snapshots of several scopes, in one transaction where the store has such. No scope
+    /// comes twice.
+    async fn save_snapshots(&self, snapshots: &[(Scope, Snapshot)]) -> Result<(), JournalError> {
+        for (scope, snapshot) in snapshots {
+            self.save_snapshot(scope, snapshot).await?;
+        }
+        Ok(())
+    }
 
     /// Records of all scopes, in order.
     async fn find(&self, query: &Query) -> Result<Vec<Record>, JournalError>;

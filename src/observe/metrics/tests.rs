@@ -52,7 +52,7 @@ fn full() -> Snapshot {
     let key = AlertKey { code: AlertCode::Brake, about: "scale-\"in\"\n".to_owned() };
     Snapshot {
         now: now() + clock::delta(Duration::from_secs(2)),
-        fleets: [("web".into(), web), ("db".into(), FleetSeen::default())].into(),
+        fleets: [("web".into(), web.into()), ("db".into(), FleetSeen::default().into())].into(),
         mine: ["web".into()].into(),
         accounts: [(
             "aliyun".into(),
@@ -68,6 +68,7 @@ fn full() -> Snapshot {
         leases: 1,
         replicas: 2,
         alerts: vec![(Whose::Fleet("web".into()), key)],
+        overruns: 2,
         audits: [("aliyun".into(), Findings { at: now(), listed: 3, findings: vec![stray] })]
             .into(),
     }
@@ -120,6 +121,7 @@ fn the_numbers_are_those_of_the_newest_tick() {
         "fleetscaler_listing_age_seconds{fleet=\"web\"} 5",
         "fleetscaler_listing_age_allowed_seconds{account=\"aliyun\"} 21",
         "fleetscaler_ticks_total{fleet=\"web\",outcome=\"acted\"} 1",
+        "fleetscaler_overruns_total 2",
         "fleetscaler_tick_duration_seconds_bucket{fleet=\"web\",le=\"0.5\"} 1",
         "fleetscaler_decisions_blocked_total{fleet=\"web\",reason=\"cooling_down\"} 7",
         "fleetscaler_held{fleet=\"web\"} 1",

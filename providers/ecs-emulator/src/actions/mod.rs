@@ -102,6 +102,11 @@ impl Call<'_> {
         (1..).map_while(tag).collect()
     }
 
+    /// Of the page that is asked for; the first one has none.
+    fn token(&self) -> Option<&str> {
+        self.get("NextToken").filter(|token| !token.is_empty())
+    }
+
     /// The answer to a dry run that would succeed is an error.
     fn dry_run(&self, code: &str) -> Result<(), ApiError> {
         if self.is_true("DryRun") {

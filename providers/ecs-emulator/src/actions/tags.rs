@@ -41,9 +41,8 @@ pub(super) fn tag_resources(state: &mut State, call: &mut Call<'_>) -> Outcome {
         }
     }
     for id in &ids {
-        let machine = state.existing_mut(id).expect("checked above");
         for (key, value) in &tags {
-            machine.tags.insert(key.clone(), value.clone().unwrap_or_default());
+            state.instances.tag(id, key, value.as_deref().unwrap_or_default());
         }
     }
     Ok(json!({}))
@@ -57,9 +56,7 @@ pub(super) fn untag_resources(state: &mut State, call: &mut Call<'_>) -> Outcome
         return Err(ApiError::missing("TagKey.1"));
     }
     for id in &ids {
-        if let Some(machine) = state.existing_mut(id) {
-            machine.tags.retain(|key, _| !(keys.contains(key) || keys.is_empty()));
-        }
+        state.instances.untag(id, |key| keys.is_empty() || keys.iter().any(|goes| goes == key));
     }
     Ok(json!({}))
 }

@@ -75,6 +75,7 @@ pub(crate) async fn records_are_found_by_scope_time_and_kind(rig: &mut dyn Rig) 
         ("two kinds", kinds(&["hold", "intent"]), "34"),
         ("an unknown kind", kinds(&["no"]), ""),
         ("the newest two", newest(2), "56"),
+        ("a text", Query { containing: Some("3".to_owned()), ..Query::default() }, "3"),
         ("no newest", newest(0), ""),
         ("more than there are", newest(99), "123456"),
         (

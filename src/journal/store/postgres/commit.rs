@@ -262,20 +262,23 @@ async fn keep_inputs(
     Ok(())
 }
 
-pub(super) async fn save_snapshot(
+pub(super) async fn save_snapshots(
     connection: &mut PgConnection,
-    scope: &Scope,
-    snapshot: &Snapshot,
+    snapshots: &[(Scope, Snapshot)],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO snapshots (scope, seq, v, body) VALUES ($1, $2, $3, $4)
+        "INSERT INTO snapshots (scope, seq, v, body)
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
+             AS saved (scope, seq, v, body)
+         -- In one order, in which replicas cannot wait for each other.
+         ORDER BY scope COLLATE \"C\"
          ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq, v = excluded.v, body = excluded.body
          WHERE excluded.seq >= snapshots.seq",
     )
-    .bind(scope.name())
-    .bind(snapshot.seq)
-    .bind(snapshot.v)
-    .bind(&snapshot.body)
+    .bind(snapshots.iter().map(|(scope, _)| scope.name()).collect::<Vec<String>>())
+    .bind(snapshots.iter().map(|(_, snapshot)| snapshot.seq).collect::<Vec<Seq>>())
+    .bind(snapshots.iter().map(|(_, snapshot)| snapshot.v).collect::<Vec<i64>>())
+    .bind(snapshots.iter().map(|(_, snapshot)| snapshot.body.as_str()).collect::<Vec<&str>>())
     .execute(connection)
     .await?;
     Ok(())

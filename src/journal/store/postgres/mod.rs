@@ -39,6 +39,7 @@ use super::{
 use crate::model::{AccountId, ReplicaId};
 
 pub use address::PostgresOptions;
+use prune::Pruning;
 
 /// One for the heartbeat, one for the ticks' records, two for reads and for pruning. Twenty
 /// replicas take 80 of the 100 connections that a server has unless told otherwise.
@@ -256,8 +257,12 @@ impl Store for Postgres {
     }
 
     async fn save_snapshot(&self, scope: &Scope, snapshot: &Snapshot) -> Result<(), JournalError> {
+        self.save_snapshots(&[(scope.clone(), snapshot.clone())]).await
+    }
+
+    async fn save_snapshots(&self, snapshots: &[(Scope, Snapshot)]) -> Result<(), JournalError> {
         self.as_daemon()?;
-        run!(self, commit::save_snapshot, scope, snapshot)
+        run!(self, commit::save_snapshots, snapshots)
     }
 
     async fn find(&self, query: &Query) -> Result<Vec<Record>, JournalError> {
@@ -274,7 +279,12 @@ impl Store for Postgres {
 
     async fn prune(&self, keep: Retention) -> Result<(), JournalError> {
         self.as_daemon()?;
-        run!(self, prune::prune, keep)
+        // Each part is within the bound; others use the connections between them.
+        let mut next = Some(Pruning::of(keep));
+        while let Some(pruning) = &next {
+            next = run!(self, prune::part, pruning)?;
+        }
+        Ok(())
     }
 
     async fn close(&self) {

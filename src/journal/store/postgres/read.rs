@@ -66,6 +66,9 @@ pub(super) async fn find(
     if !query.kinds.is_empty() {
         sql.push(" AND kind = ANY (").push_bind(query.kinds.clone()).push(")");
     }
+    if let Some(text) = &query.containing {
+        sql.push(" AND position(").push_bind(text.clone()).push(" IN body) > 0");
+    }
     // The newest come first only where some are left out.
     match query.newest {
         Some(newest) => sql.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(newest)),

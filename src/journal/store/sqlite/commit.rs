@@ -147,23 +147,25 @@ async fn append(connection: &mut SqliteConnection, record: &NewRecord) -> Result
     Ok(inserted.last_insert_rowid())
 }
 
-pub(super) async fn save_snapshot(
+pub(super) async fn save_snapshots(
     connection: &mut SqliteConnection,
-    scope: &Scope,
-    snapshot: &Snapshot,
+    snapshots: &[(Scope, Snapshot)],
 ) -> Result<(), sqlx::Error> {
-    // It covers records that a power cut must not take away from under it.
+    // They cover records that a power cut must not take away from under them.
     let mut transaction = begin(connection, Durability::Durable).await?;
-    sqlx::query(
-        "INSERT INTO snapshots (scope, seq, v, body) VALUES (?, ?, ?, ?)
-         ON CONFLICT (scope) DO UPDATE SET seq = excluded.seq, v = excluded.v, body = excluded.body
-         WHERE excluded.seq >= snapshots.seq",
-    )
-    .bind(scope.name())
-    .bind(snapshot.seq)
-    .bind(snapshot.v)
-    .bind(&snapshot.body)
-    .execute(&mut *transaction)
-    .await?;
+    for (scope, snapshot) in snapshots {
+        sqlx::query(
+            "INSERT INTO snapshots (scope, seq, v, body) VALUES (?, ?, ?, ?)
+             ON CONFLICT (scope) DO UPDATE
+             SET seq = excluded.seq, v = excluded.v, body = excluded.body
+             WHERE excluded.seq >= snapshots.seq",
+        )
+        .bind(scope.name())
+        .bind(snapshot.seq)
+        .bind(snapshot.v)
+        .bind(&snapshot.body)
+        .execute(&mut *transaction)
+        .await?;
+    }
     transaction.commit().await
 }

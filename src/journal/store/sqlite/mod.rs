@@ -216,8 +216,12 @@ impl Store for Sqlite {
     }
 
     async fn save_snapshot(&self, scope: &Scope, snapshot: &Snapshot) -> Result<(), JournalError> {
+        self.save_snapshots(&[(scope.clone(), snapshot.clone())]).await
+    }
+
+    async fn save_snapshots(&self, snapshots: &[(Scope, Snapshot)]) -> Result<(), JournalError> {
         self.as_daemon()?;
-        run!(self, commit::save_snapshot, scope, snapshot)
+        run!(self, commit::save_snapshots, snapshots)
     }
 
     async fn find(&self, query: &Query) -> Result<Vec<Record>, JournalError> {

@@ -67,6 +67,9 @@ pub(super) async fn find(
         }
         sql.push(")");
     }
+    if let Some(text) = &query.containing {
+        sql.push(" AND instr(body, ").push_bind(text.clone()).push(") > 0");
+    }
     // The newest come first only where some are left out.
     match query.newest {
         Some(newest) => sql.push(" ORDER BY seq DESC LIMIT ").push_bind(newest),
