@@ -21,7 +21,6 @@ use tokio::sync::watch;
 
 use crate::config::{self, Env, Problems};
 use crate::control::{self, Beat, Mode, Sink, TickError, TickReport, WireError};
-use crate::inventory::Surveyor;
 use crate::journal::JournalError;
 use crate::model::{FleetId, Span};
 use prometheus::Metrics;
@@ -81,7 +80,7 @@ pub async fn run(
     let keys = Arc::new(KeyPair::new(KEY.0, KEY.1));
     let mut world = control::wire(config, Mode::Live, clock.clone(), Some(keys)).await?;
     // This cloud is new, and so is its fleet.
-    world.surveyor = Surveyor::trusting_first_looks();
+    world.trust_first_looks();
 
     let story = Arc::new(Mutex::new(Story::new(duration)));
     let (end, ended) = watch::channel(false);

@@ -163,7 +163,6 @@ async fn fifty_idle_fleets_of_forty_cost_three_listings_a_minute() {
     many.reads();
     many.run(120).await;
     let a_minute = many.reads() / 2;
-    println!("50 × 40: {a_minute} calls a minute");
     assert!(a_minute <= 3 * 20, "{a_minute}");
     assert_eq!((many.fleets_that_ticked(), many.troubles()), (50, vec![]));
 }
@@ -177,7 +176,6 @@ async fn a_hundred_fleets_of_a_hundred_are_all_served_at_default_limits() {
     many.run(180).await;
     let a_minute = many.reads() / 3;
     let oldest = *many.told.oldest.lock().expect("no panic");
-    println!("100 × 100: {a_minute} calls a minute, views up to {oldest:?} old");
     assert!(a_minute <= 5 * 60 / 3, "a third of the budget: {a_minute}");
     assert!(oldest <= Duration::from_secs(80 + 20 + 15), "{oldest:?}");
     assert_eq!(many.troubles(), Vec::<String>::new());
@@ -189,7 +187,6 @@ async fn a_thousand_fleets_of_ten_cost_two_or_three_listings_in_forty_seconds() 
     let mut many = Many::new(1_000, 10, limits).await;
     many.run(40).await;
     let reads = many.reads();
-    println!("1,000 × 10: {reads} calls in 40 s");
     assert!((200..=310).contains(&reads), "{reads}");
     assert_eq!((many.fleets_that_ticked(), many.troubles()), (1_000, vec![]));
 }

@@ -93,7 +93,7 @@ impl Rig {
     async fn asks(&self, n: usize) -> tokio::task::JoinHandle<Result<Vec<String>, Error>> {
         let questions = self.questions.clone();
         let task = tokio::spawn(async move {
-            let ids = [format!("i-{n}a"), format!("i-{n}b")].map(|id| InstanceId(id));
+            let ids = [format!("i-{n}a"), format!("i-{n}b")].map(InstanceId);
             let found = questions.ask(&ids).await?;
             Ok(found.into_iter().map(|instance| instance.id.0).collect())
         });

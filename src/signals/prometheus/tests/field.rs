@@ -322,7 +322,7 @@ async fn raw(head: &'static str, again: &'static [u8]) -> String {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut request = [0; 4096];
-                stream.read(&mut request).await?;
+                let _read = stream.read(&mut request).await?;
                 stream.write_all(head.as_bytes()).await?;
                 loop {
                     stream.write_all(again).await?;
