@@ -104,7 +104,7 @@ pub(super) struct LogArgs {
     /// systemd, JSON elsewhere
     #[arg(long, value_enum, default_value = "auto", value_name = "FORMAT")]
     pub(super) log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace; or a filter such as
+    /// The messages to log: error, warn, info, debug or trace; or a filter such as
     /// "info,aliyun=debug"
     #[arg(long, default_value = "info", env = "FLEETSCALER_LOG", value_name = "FILTER")]
     pub(super) log: String,
@@ -278,10 +278,10 @@ pub(super) struct HoldsArgs {
     pub(super) config: PathBuf,
 }
 
-/// Who speaks.
+/// The speaker.
 #[derive(Debug, clap::Args)]
 pub(super) struct AuthorArgs {
-    /// Who says so [default: $SUDO_USER, $USER]
+    /// The person who says so [default: $SUDO_USER, $USER]
     #[arg(long, value_name = "NAME")]
     pub(super) author: Option<String>,
 }

@@ -113,7 +113,7 @@ fn report(account: &str, findings: &Findings, deletes_strays: bool) -> Vec<Strin
     lines
 }
 
-/// What a kind of finding means, and what becomes of it.
+/// The meaning of a kind of finding, and what becomes of it.
 fn explain(what: &What, deletes_strays: bool) -> (&'static str, &'static str) {
     match what {
         What::Stray { .. } if deletes_strays => (

@@ -122,7 +122,7 @@ fn given(
     Err(Exit::Usage)
 }
 
-/// Who speaks: the person behind `sudo`, rather than root.
+/// The speaker: the person behind `sudo`, rather than root.
 fn author(args: AuthorArgs) -> anyhow::Result<String> {
     let of = |name| std::env::var(name).ok();
     let author = args.author.or_else(|| of("SUDO_USER")).or_else(|| of("USER"));

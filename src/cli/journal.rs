@@ -116,7 +116,7 @@ fn concerns(entry: &Entry, fleet: &FleetId, others: &mut BTreeSet<Uuid>) -> bool
     }
 }
 
-/// What is to be shown, in the order of the journal.
+/// The entries to show, in the order of the journal.
 struct Wanted<'a> {
     args: &'a JournalArgs,
     kinds: Vec<String>,

@@ -21,7 +21,7 @@ use clap::Parser;
 
 use args::{Args, Command};
 
-/// What the process says when it ends.
+/// The exit code of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done.

@@ -1,4 +1,4 @@
-//! What is printed, in one place: tick reports as text or JSON, errors.
+//! All printing in one place: tick reports as text or JSON, errors.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -75,7 +75,7 @@ pub(super) fn load(path: &Path, command: Option<&str>) -> Result<Config, super::
     config::load(path).map_err(|problems| refused(&problems, command))
 }
 
-/// What a command beside the daemon needs of the configuration at `path`. What is wrong with the
+/// The part of the configuration at `path` that a command beside the daemon needs. A problem in the
 /// rest of it does not matter, but is said.
 pub(super) fn load_beside(path: &Path, command: &str) -> Result<Beside, super::Exit> {
     let beside = config::load_beside(path).map_err(|problems| refused(&problems, Some(command)))?;

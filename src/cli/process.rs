@@ -1,4 +1,4 @@
-//! What a process that holds keys asks of the system for itself.
+//! Protections that a process with keys asks of the system for itself.
 
 use std::io;
 

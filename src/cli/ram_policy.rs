@@ -103,7 +103,7 @@ fn policy(provider: &AliyunConfig, fleets: &[&FleetConfig]) -> Value {
     json!({ "Version": "1", "Statement": statements })
 }
 
-/// What a person should know of it.
+/// Remarks on it for a person.
 fn comments(fleets: &[&FleetConfig]) -> Vec<String> {
     let mut comments = vec![
         "Attach this to the daemon's RAM user or role, as its only policy; then ask: fleetscaler \

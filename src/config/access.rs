@@ -13,7 +13,7 @@ use super::table::Table;
 use super::value::{Value, flag, pairs, word};
 use crate::signals::{Access, Auth};
 
-/// What to write instead of a secret.
+/// The advice on what to write instead of a secret.
 const BY_FILE: &str = "put it into a file that only the service may read, and name that";
 /// 4 MiB: a bundle of all public authorities has a quarter of a MiB.
 const CA_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -46,7 +46,7 @@ pub(super) fn read(table: &Table<'_>, url: Option<&str>) -> Access {
     access
 }
 
-/// What is sent over plain http can be read on the way, so a secret is sent to this machine only.
+/// Plain http can be read on the way, so a secret is sent over it to this machine only.
 fn check_plain(table: &Table<'_>, url: &str, access: &Access) {
     let Ok(parsed) = url.parse::<reqwest::Url>() else { return };
     if parsed.scheme() != "http" || cloud::http::is_loopback(&parsed) {

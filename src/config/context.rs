@@ -1,4 +1,4 @@
-//! What all readers of one document share: its lines, its surroundings, and what has been found.
+//! The context that all readers of one document share: its lines, its surroundings, and the problems found.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -83,7 +83,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// What is no problem, and should be known all the same.
+    /// Notes a thing that is no problem, and should be known all the same.
     pub(super) fn warnings(&self) -> Vec<String> {
         let inline = self.inline.borrow();
         if inline.is_empty() || !self.env.is_exposed(self.file) {

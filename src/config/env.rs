@@ -1,4 +1,4 @@
-//! What a configuration may look at beside its own text: environment variables and the files that
+//! The surroundings that a configuration may look at beside its own text: environment variables and the files that
 //! it names. Given as a value, so that a test needs neither.
 
 use std::collections::BTreeMap;

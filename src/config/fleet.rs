@@ -8,6 +8,7 @@ use super::FleetConfig;
 use super::daemon::INTERVAL_RANGE;
 use super::problem::shown;
 use super::signal::{self, Signal};
+use super::size::instances;
 use super::table::Table;
 use super::value::{count, duration, word};
 use super::{brakes, ids, launch, rule, suggest, tags};
@@ -16,8 +17,6 @@ use crate::model::{
     SignalName, Span, Timeout,
 };
 
-/// 10,000: ten times what one listing by tags can show, and far above any quota by default.
-pub(super) const INSTANCES_MAX: u32 = 10_000;
 /// 60 s: a service of a virtual machine is usually up in less.
 const WARMUP: Span = Span::secs(60);
 /// 10 min, until it has been learned how long boots take: the vendor's Linux images boot in one,
@@ -129,8 +128,8 @@ fn boot_timeout(table: &Table<'_>) -> Timeout {
 }
 
 fn bounds(name: &str, table: &Table<'_>) -> Option<Bounds> {
-    let min = table.required("min", "2", count(0..=INSTANCES_MAX));
-    let max = table.required("max", "20", count(1..=INSTANCES_MAX));
+    let min = table.required("min", "2", instances(0));
+    let max = table.required("max", "20", instances(1));
     let bounds = Bounds { min: min?, max: max? };
     let Bounds { min, max } = bounds;
     if min > max {

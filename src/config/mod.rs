@@ -21,6 +21,7 @@ mod provider;
 mod rule;
 mod secret;
 mod signal;
+mod size;
 mod suggest;
 mod table;
 mod tags;
@@ -53,7 +54,7 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// By name; at least one.
     pub fleets: Vec<FleetConfig>,
-    /// What is no problem, and should be known.
+    /// Remarks that are no problems, and should be known.
     pub warnings: Vec<String>,
 }
 
@@ -157,7 +158,7 @@ pub struct FleetConfig {
     pub interval: Option<Span>,
     /// One for each of the fleet's signals.
     pub sources: BTreeMap<SignalName, SourceSpec>,
-    /// Who says which instances are up.
+    /// The source that says which instances are up.
     pub up: Option<UpSpec>,
 }
 
@@ -203,7 +204,7 @@ pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
     }
 }
 
-/// What a command beside the daemon needs of a configuration: where the journal is, and which fleets
+/// The part of a configuration that a command beside the daemon needs: where the journal is, and which fleets
 /// there are. What else is wrong with it, and secrets that only the service is given, do not matter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Beside {
@@ -211,7 +212,7 @@ pub struct Beside {
     pub fleets: Vec<FleetId>,
     /// The longest interval between two ticks of a fleet.
     pub interval: Span,
-    /// What is wrong elsewhere.
+    /// The problems elsewhere.
     pub problems: Option<Problems>,
 }
 

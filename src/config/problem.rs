@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, told so that a person can put it right: where, what, and
+//! A problem of a configuration, told so that a person can put it right: where, what, and
 //! the fix. Problems are collected, so that one run shows all of them.
 
 use std::fmt;
@@ -13,15 +13,15 @@ pub struct Problem {
     /// In characters, counted from 1; 0 when the file itself is the problem.
     pub column: usize,
     pub problem: String,
-    /// What to do about it.
+    /// The way to put it right.
     pub hint: String,
     pub about: About,
 }
 
-/// What a problem is about.
+/// The thing that a problem is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum About {
-    /// What stands in the file.
+    /// The text of the file.
     Text,
     /// A systemd credential of this name, which this process was not given: the service may well
     /// have it.
@@ -120,7 +120,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// What a user wrote, fit for one line of a terminal.
+/// A user's text, fit for one line of a terminal.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::problem::shown;
+use super::size::instances;
 use super::suggest;
 use super::table::{NAME_CHARS_MAX, Table};
 use super::value::{Value, count, duration, finite, word};
@@ -156,7 +157,7 @@ fn samples(value: &Value<'_>) -> Option<u32> {
 fn step(percent_max: f64) -> impl Fn(&Value<'_>) -> Option<Step> {
     move |value| {
         if !value.is_string() {
-            return count(1..=super::fleet::INSTANCES_MAX)(value).map(Step::Count);
+            return instances(1)(value).map(Step::Count);
         }
         let text = word(value)?;
         let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());

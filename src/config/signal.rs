@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::access;
-use super::fleet::INSTANCES_MAX;
 use super::problem::shown;
 use super::promql;
+use super::size::instances;
 use super::table::Table;
 use super::url;
-use super::value::{Value, count, duration, number, pairs, word};
+use super::value::{Value, duration, number, pairs, word};
 use crate::model::{Coverage, OnMissing, Reduce, SignalName, SignalSpec, Span};
 use crate::signals::{CannotPick, PrometheusSpec, SourceSpec, UpSpec, cannot_pick};
 
@@ -75,7 +75,7 @@ fn on_missing(value: &Value<'_>) -> Option<OnMissing> {
     for (key, inner) in table {
         let inner = Value::new(value.cx, key.get_ref(), inner);
         if key.get_ref() == "fallback" {
-            found = count(1..=INSTANCES_MAX)(&inner);
+            found = instances(1)(&inner);
         } else {
             inner.problem::<()>(
                 format!("unknown key `{}` in `on_missing`", shown(key.get_ref())),

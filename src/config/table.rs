@@ -11,7 +11,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::context::Context;
 use super::problem::shown;
@@ -344,17 +344,5 @@ fn join(name: &str, key: &str) -> String {
 impl std::fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.name.is_empty() { f.write_str("the file") } else { write!(f, "`[{}]`", self.name) }
-    }
-}
-
-/// The value's type as a person would say it.
-pub(super) fn type_in_words(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
     }
 }

@@ -1,4 +1,4 @@
-//! What a configuration comes out as, and that the example and the documentation keep up with the
+//! The value that a configuration comes out as; and that the example and the documentation keep up with the
 //! readers.
 
 use cloud::{Spot, Terminate};
@@ -29,7 +29,7 @@ fn bare() -> Env {
     given(&[], &[])
 }
 
-/// What the full configuration and the example's commented keys refer to.
+/// Variables that the full configuration and the example's commented keys refer to.
 fn surroundings() -> Env {
     given(
         &[

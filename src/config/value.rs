@@ -10,7 +10,6 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::context::Context;
 use super::problem::shown;
 use super::suggest;
-use super::table::type_in_words;
 use crate::model::Span;
 
 /// A value under a key.
@@ -225,4 +224,16 @@ pub(super) fn pairs<'a>(value: &Value<'a>) -> Option<BTreeMap<String, (Value<'a>
         }
     }
     Some(pairs)
+}
+
+/// The value's type as a person would say it.
+fn type_in_words(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
 }

@@ -52,7 +52,7 @@ pub enum Show {
     Plain,
 }
 
-/// What is simulated moves on this often.
+/// The simulation moves on this often.
 const STEP: Duration = Duration::from_millis(250);
 /// The key pair of the embedded cloud.
 const KEY: (&str, &str) = ("testid", "testsecret");

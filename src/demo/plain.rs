@@ -13,7 +13,7 @@ const INDENT: usize = 9;
 /// A line about the load at least this often.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// What the viewer is about to see.
+/// The introduction for the viewer.
 pub(super) fn introduce(print: fn(&str), config: &str) {
     print("The real daemon, over signed HTTP, on an embedded ECS with this configuration:\n");
     for line in config.lines() {
@@ -22,7 +22,7 @@ pub(super) fn introduce(print: fn(&str), config: &str) {
     print("");
 }
 
-/// What has been told already.
+/// The lines that have been told already.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     decisions: Option<(Duration, String)>,
@@ -30,7 +30,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// What is new, in the order of time, for 80 columns.
+    /// The new lines, in the order of time, for 80 columns.
     pub(super) fn tell(&mut self, story: &Story) -> Vec<String> {
         let mut told = Vec::new();
         let new: Vec<_> = story

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const CPU: &str = "service_cpu_percent";
 const UP: &str = "up";
 
-/// What was scraped last, and the endpoint's clock.
+/// The last scrape, and the endpoint's clock.
 #[derive(Debug)]
 pub struct Metrics {
     clock: Arc<dyn Clock>,

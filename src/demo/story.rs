@@ -1,4 +1,4 @@
-//! What has happened so far, for whoever shows it.
+//! The events so far, for the two views that show them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) struct Story {
     pub(super) elapsed: Duration,
     pub(super) points: Vec<Point>,
     pub(super) instances: Vec<Seen>,
-    /// What the daemon is doing or waiting for, newest last.
+    /// The daemon's actions and waits, newest last.
     pub(super) decisions: VecDeque<Line>,
     pub(super) calls: VecDeque<Call>,
     /// The newest decision in full.
@@ -180,7 +180,7 @@ impl Story {
         push(&mut self.decisions, line);
     }
 
-    /// What happened, in five lines.
+    /// A summary in five lines.
     pub(super) fn summary(&self, emulator: &Emulator) -> String {
         let transcript = emulator.transcript();
         let refused = transcript.iter().filter(|entry| entry.code.is_some()).count();

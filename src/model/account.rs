@@ -1,4 +1,4 @@
-//! What all fleets of an account share: places that are sold out or refused, a stop of launches, how
+//! The facts that all fleets of an account share: places that are sold out or refused, a stop of launches, how
 //! long boots take. A fold of facts that any fleet may add.
 
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub enum AccountEvent {
 pub struct Account {
     #[serde(with = "pairs")]
     pub cold: BTreeMap<Place, Cold>,
-    /// What is refused for another reason than that it is sold out.
+    /// Refusals for another reason than that a place is sold out.
     #[serde(with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<Scope, Cold>,
     pub stop: Option<Stop>,

@@ -1,4 +1,4 @@
-//! What a person should know of: each alert has a code, and each code its page in the runbook
+//! Alerts, which a person should know of: each has a code, and each code its page in the runbook
 //! (`docs/reliability.md`).
 
 use std::fmt;
@@ -106,7 +106,7 @@ impl fmt::Display for AlertCode {
     }
 }
 
-/// What makes two alerts the same.
+/// The identity of an alert: two with the same key are one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AlertKey {
     pub code: AlertCode,

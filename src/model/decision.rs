@@ -1,4 +1,4 @@
-//! What a tick decided, why, what held it back, and what would have changed its mind.
+//! The decision of a tick: its size, its reasons, what held it back, and what would have changed it.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::{Reason, SignalName};
 pub struct Decision {
     /// Instances that serve or soon will.
     pub current: u32,
-    /// What the rules ask for within the bounds, if nothing held them back.
+    /// The size that the rules ask for within the bounds, if nothing held them back.
     pub recommended: u32,
     /// The size to go for: `min ≤ desired ≤ max`.
     pub desired: u32,
@@ -25,7 +25,7 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
     /// The first reason that kept `desired` from `recommended`, or the rules from an opinion.
     pub blocked_by: Option<Reason>,
-    /// What would have led to an action.
+    /// The changes that would have led to an action.
     pub counterfactuals: Vec<Counterfactual>,
 }
 
@@ -115,7 +115,7 @@ impl fmt::Display for Counterfactual {
 }
 
 impl Decision {
-    /// What makes two decisions different to a reader: their sizes, and what each reason is about, not
+    /// The parts in which two decisions differ to a reader: their sizes, and what each reason is about, not
     /// the values and times that it rests on.
     #[must_use]
     pub fn gist(&self) -> String {

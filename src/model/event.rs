@@ -52,7 +52,7 @@ pub struct Ticked {
     pub in_service: u32,
     pub recommended: u32,
     pub desired: u32,
-    /// What rules remember now that they did not before.
+    /// The new memory of rules that changed theirs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub memory: MemoryChanges,
 }
@@ -103,7 +103,7 @@ fn yes() -> bool {
     true
 }
 
-/// What a refused launch is about.
+/// The subject of a refused launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The provider's code.
@@ -156,7 +156,7 @@ impl Settlement {
         Settlement::Failed { class, message: message.into(), about: None }
     }
 
-    /// What a failed launch is about; `None` when it did not fail.
+    /// The subject of a failed launch; `None` when it did not fail.
     #[must_use]
     pub fn concerns(&self) -> Option<Concerns> {
         match self {

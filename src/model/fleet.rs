@@ -96,7 +96,7 @@ pub struct Base {
     pub ids: BTreeSet<InstanceId>,
 }
 
-/// What to launch; the candidates are every type × vSwitch.
+/// The instances to launch; the candidates are every type × vSwitch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchTemplate {
     pub spec: LaunchSpec,
@@ -118,7 +118,7 @@ pub enum Spread {
     Balanced,
 }
 
-/// What the policy must know of a signal.
+/// The part of a signal that the policy must know.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SignalSpec {
     /// Data older than this is a gap.
@@ -138,7 +138,7 @@ pub enum Coverage {
     AtLeast(f64),
 }
 
-/// What the loss of a signal does. It never removes anything.
+/// The effect of the loss of a signal. It never removes anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnMissing {
@@ -159,7 +159,7 @@ pub struct Rule {
     pub kind: RuleKind,
 }
 
-/// What a rule does.
+/// The kind of a rule, with its figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RuleKind {

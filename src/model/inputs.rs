@@ -26,7 +26,7 @@ pub struct Inputs {
     pub spent: Spent,
 }
 
-/// What was spent within the hour.
+/// The changes made within the hour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     pub fleet: Amounts,
@@ -42,7 +42,7 @@ pub struct Amounts {
 }
 
 impl Inputs {
-    /// What is known before anything is looked at: enough to settle what is open.
+    /// The inputs known before anything is looked at: enough to settle open intents.
     #[must_use]
     pub fn to_settle(
         now: Timestamp,

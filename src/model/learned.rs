@@ -1,4 +1,4 @@
-//! What was learned, in the place of what the operator left out. Pure.
+//! Learned figures, in the place of those that the operator left out. Pure.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const BOOT_SLOWEST: Duration = Duration::from_secs(20 * 60);
 /// Learned cool-downs stay within these.
 const COOLDOWN_LEAST: Duration = Duration::from_secs(60);
 const COOLDOWN_MOST: Duration = Duration::from_secs(10 * 60);
-/// What all but the slowest few reach.
+/// The figure that all but the slowest few reach.
 const MOST_OF_THEM: f64 = 0.95;
 
 impl Fleet {

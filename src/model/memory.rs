@@ -1,4 +1,4 @@
-//! What a rule remembers from one tick to the next.
+//! The memory of a rule from one tick to the next.
 //!
 //! A decision returns it, the journal keeps it with the tick, and the next decision gets it back:
 //! a restart forgets nothing, and a replay has what the decision had.
@@ -22,7 +22,7 @@ pub struct RuleMemory {
 /// The memory of each rule of a fleet.
 pub type Memories = BTreeMap<RuleName, RuleMemory>;
 
-/// What a tick changed in the memory of rules: the new one, or `None` for a rule that is gone.
+/// The changes of a tick in the memory of rules: the new one, or `None` for a rule that is gone.
 pub type MemoryChanges = BTreeMap<RuleName, Option<RuleMemory>>;
 
 impl RuleMemory {
@@ -41,7 +41,7 @@ impl RuleMemory {
     }
 }
 
-/// What is to be recorded so that `before` becomes `after`.
+/// The changes to record so that `before` becomes `after`.
 #[must_use]
 pub fn memory_changes(before: &Memories, after: &Memories) -> MemoryChanges {
     let gone = before.keys().filter(|name| !after.contains_key(name));

@@ -65,7 +65,7 @@ pub(crate) use text::wrap;
 
 /// The tag keys that mark an instance as ours. Renaming one orphans every running instance.
 pub mod tags {
-    /// What every key of ours begins with.
+    /// The prefix of every key of ours.
     pub const PREFIX: &str = "scale-";
     /// `auto` on every instance that the daemon launched.
     pub const SOURCE: &str = "scale-source";

@@ -61,12 +61,12 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// What will be done, in this order.
+/// The actions to take, in this order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub actions: Vec<Action>,
     pub skipped: Vec<Skipped>,
-    /// What the plan could not do, and why: "3 to remove, 1 eligible".
+    /// The part that the plan could not do, and why: "3 to remove, 1 eligible".
     pub shortfalls: Vec<String>,
     /// Some launches only see whether there is stock again: once they have, more may follow at once.
     #[serde(default)]

@@ -159,7 +159,7 @@ pub enum Reason {
     },
 }
 
-/// Whose hourly limit it is.
+/// The owner of an hourly limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BrakeScope {
@@ -204,7 +204,7 @@ impl Reason {
         }
     }
 
-    /// What it is about: its kind, and the signal, direction and gap where it has them. Compared with
+    /// The subject of it: its kind, and the signal, direction and gap where it has them. Compared with
     /// what is recorded: its form stays as it is.
     pub(super) fn gist(&self) -> String {
         let (signal, direction) = self.about();

@@ -1,4 +1,4 @@
-//! What is remembered of one signal.
+//! The memory of one signal.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -148,7 +148,7 @@ impl From<Point> for (Timestamp, Timestamp, Option<f64>) {
     }
 }
 
-/// What was read of one signal, from each of these moments on, oldest first.
+/// The readings of one signal, from each of these moments on, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Series(VecDeque<Point>);

@@ -1,4 +1,4 @@
-//! What a refusal covers: a spec, a type, a vSwitch, or a combination of them.
+//! The scope of a refusal: a spec, a type, a vSwitch, or a combination of them.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Place;
 
 /// The launches that a refusal stands for: those that agree with everything that is named here.
-/// What is not named may be anything.
+/// A part that is not named may be anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
     /// The fingerprint of a spec.

@@ -205,8 +205,8 @@ impl fmt::Display for Gap {
     }
 }
 
-/// What asking one signal gave.
+/// The result of asking one signal.
 pub type Reading = Result<Sample, Gap>;
 
-/// What asking all signals of a fleet gave, by name.
+/// The results of asking all signals of a fleet, by name.
 pub type Signals = BTreeMap<SignalName, Reading>;

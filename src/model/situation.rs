@@ -25,7 +25,7 @@ pub struct Situation<'a> {
     pub spent: Spent,
 }
 
-/// What the policy looks at of a fleet's history. It ends before this tick.
+/// The part of a fleet's history that the policy looks at. It ends before this tick.
 #[derive(Debug, Clone, Copy)]
 pub struct Past<'a> {
     /// When the records began.
@@ -33,20 +33,20 @@ pub struct Past<'a> {
     /// The end of the last action in each direction.
     pub last_out: Option<Timestamp>,
     pub last_in: Option<Timestamp>,
-    /// What the newest decision wanted.
+    /// The size that the newest decision wanted.
     pub last_desired: u32,
     /// A size that was decided and is not reached through no decision of ours.
     pub standing: Option<Standing>,
     /// How many instances served, from each of these times on.
     pub in_service: &'a VecDeque<(Timestamp, u32)>,
-    /// What was recommended, from each of these times on.
+    /// The recommended sizes, from each of these times on.
     pub recommended: &'a VecDeque<(Timestamp, u32)>,
     pub failures: Option<&'a Failures>,
     pub signals: &'a BTreeMap<SignalName, SignalMemory>,
 }
 
 impl Past<'_> {
-    /// What of `history` the policy looks at.
+    /// The part of `history` that the policy looks at.
     #[must_use]
     pub fn of(history: &History) -> Past<'_> {
         Past {

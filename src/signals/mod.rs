@@ -24,7 +24,7 @@ pub trait Source: Debug + Send + Sync {
     async fn read(&self) -> Reading;
 }
 
-/// Who is up.
+/// The instances that are up.
 #[async_trait]
 pub trait Roll: Debug + Send + Sync {
     /// The names (`host:port` or `host`) of all that answer their scrapes.

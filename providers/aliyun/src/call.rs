@@ -57,7 +57,7 @@ pub(crate) struct Caller {
     skew_secs: AtomicI64,
 }
 
-/// What an operation may do.
+/// The access that an operation needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Access<'a> {
     Read,
@@ -91,7 +91,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// What a caller needs of it; the reason when it has another shape.
+    /// The part that a caller needs of it; the reason when it has another shape.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body).map_err(|error| {
             // Its place is of no use to a person: the body is one line of machine text.
@@ -101,7 +101,7 @@ impl Answer {
     }
 }
 
-/// What the attempts of one operation have met so far.
+/// The failures that the attempts of one operation have met so far.
 #[derive(Debug, Default)]
 struct Met {
     attempts: u32,
@@ -217,7 +217,7 @@ impl Caller {
         if now < began { self.retry.deadline } else { clock::age(now, began) }
     }
 
-    /// What time it is by this machine's clock.
+    /// The time by this machine's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -232,7 +232,7 @@ impl Caller {
         self.limits.per_second(action)
     }
 
-    /// What each action has used and has left.
+    /// The calls that each action has used and has left.
     pub(crate) fn budget(&self) -> Vec<ActionBudget> {
         self.limits.budget()
     }

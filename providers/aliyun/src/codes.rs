@@ -13,7 +13,7 @@ use table::{CODES, PREFIXES};
 const TOKEN_MISMATCH: &[&str] =
     &["IdempotentParameterMismatch", "InvalidIdempotenceParameter.Mismatch"];
 
-/// What the table or a family says of `code`. Case-insensitive "throttl" anywhere counts as
+/// The class that the table or a family gives `code`. Case-insensitive "throttl" anywhere counts as
 /// throttling: the vendor keeps adding spellings.
 fn described(code: &str) -> Option<(Class, Concerns)> {
     if let Some((_, class, concerns)) = CODES.iter().find(|(known, ..)| *known == code) {
@@ -32,7 +32,7 @@ pub fn is_known(code: &str) -> Option<Class> {
     described(code).map(|(class, _)| class)
 }
 
-/// What a launch that is refused with `code` would have to change.
+/// The part that a launch refused with `code` would have to change.
 #[must_use]
 pub fn concerns(code: &str) -> Concerns {
     described(code).map_or(Concerns::Unknown, |(_, concerns)| concerns)

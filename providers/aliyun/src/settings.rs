@@ -1,4 +1,4 @@
-//! What an account and region needs to be reached.
+//! The settings by which an account and region is reached.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct Settings {
     pub credentials: Arc<dyn CredentialSource>,
 }
 
-/// What a simulation replaces, so that nothing but the seed decides what happens.
+/// The parts that a simulation replaces, so that nothing but the seed decides what happens.
 #[derive(Debug, Clone)]
 pub struct Seams {
     pub transport: Arc<dyn Transport>,

@@ -1,6 +1,6 @@
 //! Fields as they are answered, read without trusting their shape or their number.
 //!
-//! What costs memory is bounded here: an answer of the largest size takes no more than a few times
+//! Memory is bounded here: an answer of the largest size takes no more than a few times
 //! that size, however many elements it claims to have.
 
 use std::fmt;

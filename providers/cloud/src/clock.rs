@@ -76,7 +76,7 @@ impl Clock for SystemClock {
 #[derive(Debug, Clone)]
 pub struct ManualClock {
     now: Arc<watch::Sender<Timestamp>>,
-    /// What was advanced, and not set.
+    /// The time that was advanced, and not set.
     elapsed: Arc<watch::Sender<Duration>>,
 }
 

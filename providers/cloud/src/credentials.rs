@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::Secret;
 use crate::clock::{self, Clock, Timestamp};
 
-/// What signs a request.
+/// The key that signs a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     pub access_key_id: String,

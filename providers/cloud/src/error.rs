@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a caller may do about a failed cloud call. Every [`Error`] has exactly one.
+/// The way in which a caller may go on after a failed cloud call. Every [`Error`] has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -53,7 +53,7 @@ impl fmt::Display for Class {
     }
 }
 
-/// What a refused launch is about: what would have to be another for it to be accepted.
+/// The subject of a refused launch: what would have to be another for it to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Concerns {
@@ -78,7 +78,7 @@ pub enum Concerns {
 }
 
 impl Concerns {
-    /// What a refusal of `class` is about where its code says nothing.
+    /// The subject of a refusal of `class` where its code says nothing.
     #[must_use]
     pub fn of_class(class: Class) -> Concerns {
         match class {
@@ -103,7 +103,7 @@ impl Concerns {
     }
 }
 
-/// What failed.
+/// The failure itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// The provider answered with an error code of its own. `concerns`: what it is about when a

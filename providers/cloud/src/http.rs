@@ -79,7 +79,7 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxies {
-    /// What the environment of this process says.
+    /// The proxies that the environment of this process names.
     #[must_use]
     pub fn from_env() -> Proxies {
         // In a CGI script HTTP_PROXY is a header of the request.
@@ -119,7 +119,7 @@ impl Proxies {
 }
 
 impl Proxy {
-    /// What the proxy is told that nobody else should read, as it is sent.
+    /// The texts for the proxy that nobody else should read, as they are sent.
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
         let auth = self.auth.as_ref().and_then(|auth| auth.to_str().ok());

@@ -27,7 +27,7 @@ impl From<&str> for InstanceId {
     }
 }
 
-/// What the provider says that the machine is doing. `Running` means that it is switched on, not
+/// The status of the machine by the provider. `Running` means that it is switched on, not
 /// that its service is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

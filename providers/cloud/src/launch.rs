@@ -1,4 +1,4 @@
-//! What to launch, and how to end it.
+//! The instances to launch, and how to end them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -62,7 +62,7 @@ impl fmt::Display for ClientToken {
     }
 }
 
-/// What all instances of a fleet have in common; type and zone are chosen per launch.
+/// The properties that all instances of a fleet have in common; type and zone are chosen per launch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchSpec {
     pub image_id: String,

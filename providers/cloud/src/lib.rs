@@ -1,4 +1,4 @@
-//! What it takes to write a provider, and nothing of any one provider.
+//! Everything that a provider is written with, and nothing of any one provider.
 //!
 //! A provider reads through [`Observe`], writes through [`Mutate`] (every method of which needs a
 //! [`Permit`]) and says beforehand what it would send through [`Preview`]. Failures are one

@@ -35,7 +35,7 @@ const SPREAD: Duration = Duration::from_secs(5);
 /// Launches and tags take at most this share of the account's calls. A fifth is enough to list
 /// (a page of 100 a call) and delete (100 a call) whatever the other four fifths launched.
 const SPENDING_SHARE: f64 = 0.8;
-/// What may be asked for at once, of the instances of a minute: bucket and refill together then
+/// The share that may be asked for at once, of the instances of a minute: bucket and refill together then
 /// never exceed the minute's figure, whichever minute is looked at. A fifth is ten full launches.
 const INSTANCES_AT_ONCE: f64 = 0.2;
 
@@ -182,7 +182,7 @@ impl Limits {
         self.gates(now).closed_until(action, now)
     }
 
-    /// What every action asked for so far has used and has left, and the account as a whole.
+    /// The calls that every action asked for so far has used and has left, and those of the whole account.
     #[must_use]
     pub fn budget(&self) -> Vec<ActionBudget> {
         let now = self.clock.now();
@@ -220,7 +220,7 @@ struct Blocked {
 #[derive(Debug)]
 struct Action {
     bucket: Bucket,
-    /// Who waits to be let through.
+    /// The calls that wait to be let through.
     line: Line,
     closed_until: Option<Timestamp>,
     waited_total: Duration,

@@ -81,14 +81,14 @@ pub trait Observe: Debug + Send + Sync {
     /// nothing was ended.
     async fn probe_end(&self, id: &InstanceId, how: Terminate) -> Result<(), Error>;
 
-    /// What these credentials may do to instances that are none of ours, in words such as `delete`.
+    /// The actions that these credentials may take on instances that are none of ours, in words such as `delete`.
     /// It is asked about an instance that does not exist, so nothing can be changed by it.
     async fn excess(&self) -> Result<Vec<&'static str>, Error>;
 
     /// Where `instance_type` is on sale, by zone. A hint, not a reservation.
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error>;
 
-    /// What an instance of `instance_type` costs in `zone`, pay-as-you-go, with the provider's
+    /// The price of an instance of `instance_type` in `zone`, pay-as-you-go, with the provider's
     /// default system disk. Discounts of the account are in it.
     async fn price_per_hour(&self, instance_type: &str, zone: &str) -> Result<Price, Error>;
 }
@@ -192,7 +192,7 @@ pub struct PlannedCall {
     pub headers: BTreeMap<String, String>,
 }
 
-/// What happened to one instance of a batch.
+/// The outcome for one instance of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceResult {
     pub id: InstanceId,

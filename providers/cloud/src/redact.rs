@@ -13,7 +13,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use crate::Secret;
 use crate::text::Line;
 
-/// What stands where a secret stood.
+/// The mark that stands where a secret stood.
 const REDACTED: &str = "<secret>";
 /// Shorter ones cannot be told from ordinary words: `on` in every text would be a secret.
 const BYTES_MIN: usize = 4;
@@ -25,7 +25,7 @@ const USERINFO_MAX: usize = 512;
 /// Takes known secrets out of texts.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// What is searched, the longest first: a longer one may begin with a shorter one.
+    /// The texts that are searched, the longest first: a longer one may begin with a shorter one.
     needles: Vec<Secret>,
 }
 

@@ -38,7 +38,7 @@ impl Default for Policy {
     }
 }
 
-/// What to do after a failed attempt.
+/// The next step after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Wait this long, then try again.
@@ -75,7 +75,7 @@ impl Schedule {
         Schedule { backoff, deadline: policy.deadline }
     }
 
-    /// What follows an attempt that failed with `error`, `elapsed` after the operation began.
+    /// The step that follows an attempt that failed with `error`, `elapsed` after the operation began.
     /// `jitter` is uniform in `0.0..=1.0`.
     pub fn next(&mut self, error: &Error, jitter: f64, elapsed: Duration) -> Next {
         // The same request under the same token is refused for as long as the token is known.

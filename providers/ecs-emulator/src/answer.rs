@@ -47,7 +47,7 @@ impl ApiError {
     }
 }
 
-/// What an action gives: an object, to which the request id is added.
+/// The result of an action: an object, to which the request id is added.
 pub(crate) type Outcome = Result<Value, ApiError>;
 
 /// The body for an outcome.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::request::RawRequest;
-use crate::serve::{RawResponse, plain, respond};
+use crate::response::{RawResponse, plain, respond};
 use crate::state::State;
 use crate::{Fault, FaultKind, Shared, time};
 
@@ -42,7 +42,7 @@ struct Foreign {
     tags: std::collections::BTreeMap<String, String>,
 }
 
-/// What somebody does to an instance.
+/// An action of somebody else on an instance.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Deed {
@@ -58,7 +58,7 @@ enum Verb {
     Unprotect,
 }
 
-/// What befalls a zone.
+/// An event that befalls a zone.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Zone {

@@ -1,24 +1,13 @@
 //! Requests that are still queued in the cloud when their connection breaks: the effect comes later,
 //! at a time of its own.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cloud::{Timestamp, clock};
 
 use crate::actions::{self, Call};
 use crate::answer::{ApiError, Outcome};
-use crate::state::State;
-
-/// One such request.
-#[derive(Debug, Clone)]
-pub(crate) struct Late {
-    due: Timestamp,
-    /// Of the call that it came with.
-    seq: u64,
-    action: String,
-    parameters: BTreeMap<String, String>,
-}
+use crate::state::{Late, State};
 
 impl State {
     /// Queues a call for `delay`. Its token counts as under way meanwhile; a token that was used

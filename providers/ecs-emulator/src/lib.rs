@@ -15,6 +15,7 @@ mod machines;
 mod names;
 mod policy;
 mod request;
+mod response;
 mod serve;
 mod server;
 mod sign;
@@ -31,7 +32,7 @@ use cloud::Clock;
 pub use faults::{Fault, FaultKind};
 pub use machine::InstanceView;
 pub use request::RawRequest;
-pub use serve::{Cut, RawResponse};
+pub use response::{Cut, RawResponse};
 pub use state::Violation;
 pub use transcript::Entry;
 pub use world::{Quotas, VSwitch, World, WorldError};
@@ -50,7 +51,7 @@ pub struct Emulator {
     server: Option<tokio::task::JoinHandle<()>>,
 }
 
-/// What requests share.
+/// The state that requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
@@ -147,7 +148,7 @@ impl Emulator {
         newer
     }
 
-    /// What callers did that the real API would let pass or punish silently.
+    /// Mistakes of callers that the real API would let pass or punish silently.
     #[must_use]
     pub fn violations(&self) -> Vec<Violation> {
         self.shared.state().violations.clone()

@@ -34,7 +34,7 @@ pub(crate) struct Machine {
     pub(crate) power: Power,
 }
 
-/// What the machine is doing.
+/// The machine's power state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Power {
     /// Booting since, or running.
@@ -73,7 +73,7 @@ impl Machine {
         if self.gone_at(now).is_some() { None } else { Some(self.last_status(now, boot)) }
     }
 
-    /// What a listing says, which may lag `lag` behind the end of an instance.
+    /// The status in a listing, which may lag `lag` behind the end of an instance.
     pub(crate) fn listed(
         &self,
         now: Timestamp,
@@ -87,7 +87,7 @@ impl Machine {
         }
     }
 
-    /// What it is doing, or was doing when it ended.
+    /// Its power state now, or when it ended.
     fn last_status(&self, now: Timestamp, boot: Duration) -> &'static str {
         match self.power {
             Power::On { since } => {

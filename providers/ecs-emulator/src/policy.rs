@@ -1,4 +1,4 @@
-//! What a key may do, by a RAM policy as it is attached to a user: actions, resources, and the
+//! The permissions of a key, by a RAM policy as it is attached to a user: actions, resources, and the
 //! conditions on tags.
 //!
 //! Only what policies of autoscalers use: `StringEquals` and `StringLike` on `acs:RequestTag/…`,

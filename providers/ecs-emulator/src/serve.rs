@@ -1,26 +1,11 @@
 //! One request from arrival to answer, whichever way it came: over a socket or from this process.
 
-use std::collections::BTreeMap;
-
 use crate::actions::{self, Call};
 use crate::answer::{self, ApiError, Outcome};
 use crate::request::{self, Incoming, RawRequest, Scheme};
+use crate::response::{Cut, RawResponse, plain, respond};
 use crate::transcript::Entry;
 use crate::{Fault, FaultKind, Shared, Violation, control, names};
-
-/// An answer as it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawResponse {
-    pub status: u16,
-    /// By name in lower case.
-    pub headers: BTreeMap<String, String>,
-    pub body: Vec<u8>,
-}
-
-/// The connection is closed without an answer. Whether the call had its effect does not show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the connection was closed without an answer")]
-pub struct Cut;
 
 /// Answers a request: of the API at `/`, of the controls below `/_emulator/`.
 pub(crate) async fn answer(request: &RawRequest, shared: &Shared) -> Result<RawResponse, Cut> {
@@ -71,7 +56,7 @@ async fn call(raw: &RawRequest, shared: &Shared) -> Result<RawResponse, Cut> {
     spoil(answer, fault.map(|fault| fault.kind))
 }
 
-/// What the fault makes of an answer.
+/// The answer as the fault changes it.
 fn spoil(answer: RawResponse, fault: Option<FaultKind>) -> Result<RawResponse, Cut> {
     match fault {
         Some(FaultKind::CutBefore | FaultKind::CutAfter | FaultKind::Delayed) => Err(Cut),
@@ -253,13 +238,4 @@ fn violations(incoming: &Incoming) -> Vec<String> {
 /// Looks like a real one, and is the same for the same call of the same session.
 fn request_id(seq: u64) -> String {
     format!("E0000000-0000-4000-8000-{seq:012X}")
-}
-
-pub(crate) fn respond(status: u16, kind: &str, text: String) -> RawResponse {
-    let headers = [("content-type".to_owned(), kind.to_owned())].into();
-    RawResponse { status, headers, body: text.into_bytes() }
-}
-
-pub(crate) fn plain(status: u16, text: &str) -> RawResponse {
-    respond(status, "text/plain;charset=utf-8", format!("{text}\n"))
 }

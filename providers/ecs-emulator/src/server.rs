@@ -12,7 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::Shared;
 use crate::request::RawRequest;
-use crate::serve::{self, Cut, RawResponse};
+use crate::response::{Cut, RawResponse, plain};
+use crate::serve;
 
 /// A launch with a start script of 32 KB has some 50 kB.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -49,7 +50,7 @@ async fn handle(request: Request<HttpBody>, shared: &Shared) -> Result<Response<
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes().to_vec(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return Ok(to_http(serve::plain(413, "the body is too large")));
+            return Ok(to_http(plain(413, "the body is too large")));
         }
         Err(_) => return Err(Cut),
     };

@@ -35,7 +35,7 @@ fn sorted_query(params: &BTreeMap<String, String>) -> String {
     out
 }
 
-/// What a V1 request with these parameters (all but `Signature`) should have signed.
+/// The text that a V1 request with these parameters (all but `Signature`) should have signed.
 pub(crate) fn v1_string(method: &str, params: &BTreeMap<String, String>) -> String {
     let mut signed = params.clone();
     signed.remove("Signature");
@@ -90,7 +90,7 @@ pub(crate) fn unsigned_headers<'a>(
         .collect()
 }
 
-/// What an ACS3 request should have signed.
+/// The text that an ACS3 request should have signed.
 pub(crate) fn acs3_string(
     method: &str,
     query: &BTreeMap<String, String>,

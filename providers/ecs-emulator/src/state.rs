@@ -1,4 +1,4 @@
-//! What exists: instances and their statuses over time, tokens, nonces, quotas.
+//! Everything that exists: instances and their statuses over time, tokens, nonces, quotas.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::answer::{ApiError, Outcome};
 use crate::faults::Faults;
-use crate::late::Late;
 use crate::machine::{InstanceView, Machine, Power};
 use crate::machines::Machines;
 use crate::transcript::Transcript;
@@ -46,7 +45,7 @@ pub(crate) struct State {
     made: u64,
 }
 
-/// What a client token was first used for.
+/// The first call with a client token.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
     parameters: BTreeMap<String, String>,
@@ -54,6 +53,16 @@ pub(crate) struct Remembered {
     pub(crate) used_at: Timestamp,
     /// Until then the first call is still under way.
     ready_at: Timestamp,
+}
+
+/// A request that is still queued in the cloud when its connection breaks; see the module `late`.
+#[derive(Debug, Clone)]
+pub(crate) struct Late {
+    pub(crate) due: Timestamp,
+    /// Of the call that it came with.
+    pub(crate) seq: u64,
+    pub(crate) action: String,
+    pub(crate) parameters: BTreeMap<String, String>,
 }
 
 /// A mistake of a client that the real API lets pass.
@@ -179,7 +188,7 @@ impl State {
         Ok(())
     }
 
-    /// What a repeated token is answered with; `None` for a new one.
+    /// The answer to a repeated token; `None` for a new one.
     pub(crate) fn remembered(
         &self,
         action: &str,

@@ -44,7 +44,7 @@ pub struct World {
     /// Listings answer "none" with status 200, as for a RAM user without permission; a dry run says
     /// that it is forbidden.
     pub lists_nothing: bool,
-    /// What every key may do, as a RAM policy in JSON; absent: everything.
+    /// The actions that every key may take, as a RAM policy in JSON; absent: everything.
     pub policy: Option<serde_json::Value>,
 }
 
@@ -63,12 +63,12 @@ pub struct VSwitch {
 pub struct Quotas {
     /// Action → calls in a minute; absent: no limit.
     pub calls_per_minute: BTreeMap<String, u32>,
-    /// What the header `x-acs-retry-after` says when throttled, in milliseconds.
+    /// The value of the header `x-acs-retry-after` when throttled, in milliseconds.
     pub retry_after_ms: Option<u64>,
 }
 
 impl Default for World {
-    /// What the example configuration needs.
+    /// A world that has all that the example configuration needs.
     fn default() -> Self {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let vswitch = |zone: &str| VSwitch { zone: zone.to_owned(), ips: 250 };

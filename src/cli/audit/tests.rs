@@ -1,4 +1,4 @@
-//! What an audit says, to the letter.
+//! The output of an audit, to the letter.
 
 use cloud::{Instance, Price, Status};
 

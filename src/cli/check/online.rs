@@ -1,4 +1,4 @@
-//! What `check --online` asks, and what it says of the answers.
+//! The questions of `check --online`, and what it says of the answers.
 
 mod permissions;
 
@@ -17,7 +17,7 @@ use crate::{plan, signals};
 /// A fleet may have many types and zones; the first 12 places tell enough, and each costs a call.
 const PLACES_ASKED: usize = 12;
 
-/// What came of all checks.
+/// The results of all checks.
 pub(super) struct Asked {
     pub(super) rows: Vec<Row>,
     /// Whether a provider has no credentials at all.
@@ -32,7 +32,7 @@ pub(super) struct Row {
 
 pub(super) enum Found {
     Fine(String),
-    /// What is wrong, and what to do where the first does not say it.
+    /// The problem, and the way to mend it where the first does not say it.
     Wrong {
         wrong: String,
         todo: Option<String>,
@@ -237,7 +237,7 @@ fn signal(reading: crate::model::Reading) -> Found {
     }
 }
 
-/// What a person does about a gap.
+/// The way for a person to mend a gap.
 fn remedy(gap: &Gap) -> &'static str {
     match gap {
         Gap::Unreachable { .. } | Gap::TimedOut { .. } => {
@@ -260,7 +260,7 @@ fn found(result: Result<(), Error>, fine: &str) -> Found {
     }
 }
 
-/// What a person does about a failed probe.
+/// The way for a person to mend a failed probe.
 fn todo(error: &Error) -> &'static str {
     let code = error.code().unwrap_or_default();
     match error.class {

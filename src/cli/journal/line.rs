@@ -33,7 +33,7 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// What `entry` says.
+    /// The line for `entry`.
     pub(super) fn tell(&mut self, entry: &Entry) -> Line {
         let (whose, text) = match (&entry.said, &entry.scope) {
             (Ok(Said::Fleet(event)), Scope::Fleet(fleet)) => {

@@ -10,7 +10,7 @@ const COLUMNS: usize = 80;
 /// Longer names are cut; the whole name stands in --json.
 const NAME_MOST: usize = 20;
 
-/// What one entry says.
+/// The text of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) at: Timestamp,

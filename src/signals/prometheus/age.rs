@@ -1,4 +1,4 @@
-//! What is asked about the data under a query: when its newest samples were taken, and how many
+//! Questions about the data under a query: when its newest samples were taken, and how many
 //! instances they are of. Both are asked of the selectors in the query. Pure.
 //!
 //! Within one selector the newest sample counts: a single exporter that lags does not make the
@@ -37,7 +37,7 @@ pub(super) struct Question {
     pub(super) is_grouped: bool,
 }
 
-/// What came of one question, or of several.
+/// The result of one question, or of several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Found {
     Number(f64),

@@ -13,7 +13,7 @@ use super::read::{self, Body};
 use super::reduce;
 use crate::model::{Gap, Reduce};
 
-/// What is wanted of an answer.
+/// The parts wanted of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Want {
     /// One number; several series are reduced, or a gap.
@@ -66,7 +66,7 @@ impl Answer {
         }
     }
 
-    /// What it takes while it is kept, in bytes.
+    /// The memory that it takes while it is kept, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match &self.said {
             Said::One(_) => 0,
@@ -76,7 +76,7 @@ impl Answer {
     }
 }
 
-/// What an answer says.
+/// The content of an answer.
 pub(super) fn parse(
     status: u16,
     body: &[u8],
@@ -122,7 +122,7 @@ pub(super) fn parse(
 /// The first part of an answer that an error shows, in characters: enough to know a login page.
 const HEAD_CHARS: usize = 200;
 
-/// What the data says. An error that is a text is about its shape.
+/// Reads the data. An error that is a text is about its shape.
 fn said(body: Body, want: &Want) -> Result<Answer, Result<Gap, &'static str>> {
     let series = body.series;
     let not_a_number = |result: &str| Err(Ok(Gap::NotANumber { result: result.to_owned() }));
@@ -180,7 +180,7 @@ fn not_finite(value: f64) -> Gap {
     Gap::NotFinite { value: value.to_owned() }
 }
 
-/// What came instead of JSON.
+/// Describes an answer that is no JSON.
 fn what_is(head: &str) -> &'static str {
     let begin = head.to_lowercase();
     if begin.is_empty() {

@@ -12,7 +12,7 @@ use crate::model::{Gap, Span};
 /// enough that one that is started again is found within an interval.
 const LEFT_ALONE: Duration = Duration::from_secs(5);
 
-/// What is known of one server.
+/// The state of one server as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Circuit(Mutex<State>);
 
@@ -29,7 +29,7 @@ struct State {
 struct Open {
     until: Timestamp,
     gap: Gap,
-    /// Who is ready to wait for longer than this has not been refuted.
+    /// A caller that is ready to wait for longer than this has not been refuted.
     waited: Span,
 }
 
@@ -55,7 +55,7 @@ impl Circuit {
         Ok(Ticket { answers: state.answers, failures: state.failures })
     }
 
-    /// What was found out since the question with `ticket` passed: it need not be asked any more.
+    /// The outcome found since the question with `ticket` passed: it need not be asked any more.
     pub(super) fn refuted(&self, ticket: Ticket, timeout: Span) -> Option<Gap> {
         let state = self.state();
         let open = state.open.as_ref().filter(|open| timeout <= open.waited)?;

@@ -29,7 +29,7 @@ const LARGE_ANSWERS: usize = 3;
 /// Questions under way at one server: Prometheus evaluates 20 at once by default
 /// (`--query.max-concurrency`) and serves people, too.
 const CONCURRENCY: usize = 10;
-/// What the answers of one server that are kept for others may take, and those of all, in KiB. Three
+/// The memory that kept answers of one server may take, and those of all, in KiB. Three
 /// vectors of 10,000 fleets are some 4 MiB.
 const KEPT_KIB: usize = 6 * 1024;
 const KEPT_KIB_ALL: usize = 12 * 1024;
@@ -51,7 +51,7 @@ pub enum SourceError {
     Client(#[source] reqwest::Error),
 }
 
-/// What all sources share: clients, answers that are new enough to be shared, and the memory that
+/// The state that all sources share: clients, answers that are new enough to be shared, and the memory that
 /// answers may take.
 #[derive(Debug)]
 pub struct Shared {
@@ -188,7 +188,7 @@ pub(super) struct Client {
     large: Arc<Semaphore>,
     /// One large answer at a time: a server that sends slowly must not hold all places for them.
     large_here: Semaphore,
-    /// What kept answers may take, of all servers and of this one.
+    /// The memory that kept answers may take, of all servers and of this one.
     kept: [Arc<Semaphore>; 2],
     clock: Arc<dyn Clock>,
     circuit: Circuit,
@@ -353,7 +353,7 @@ impl Client {
         }
     }
 
-    /// What the headers say of an incomplete answer: M3 has no other way.
+    /// The remarks of the headers about an incomplete answer: M3 has no other way.
     fn partial(&self, headers: &HeaderMap) -> Option<String> {
         headers.iter().find_map(|(name, value)| {
             let name = name.as_str();

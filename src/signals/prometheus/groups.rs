@@ -9,7 +9,7 @@ use crate::model::{Gap, Reduce};
 pub(super) const EXAMPLES: usize = 3;
 /// Names of series are kept for errors only; 256 KiB are some thousands.
 const SHOWN_BYTES_MAX: usize = 256 * 1024;
-/// What an entry takes beside its texts: its place in the table, with what a table leaves empty.
+/// The memory that an entry takes beside its texts: its place in the table, with what a table leaves empty.
 const ENTRY_BYTES: usize = 96;
 
 /// The values of the wanted labels lead to their series.
@@ -18,7 +18,7 @@ pub(super) struct Groups {
     labels: std::sync::Arc<[String]>,
     how: Option<Reduce>,
     by_values: HashMap<Box<str>, Group>,
-    /// What some series look like, for who finds none.
+    /// Examples of series, for a message that none fits.
     examples: Vec<String>,
     count: usize,
     shown_bytes: usize,

@@ -34,7 +34,7 @@ pub use client::{Shared, SourceError};
 /// clocks are a little off. Beyond it the time stamps mean nothing.
 const FUTURE_TOLERANCE: Duration = Duration::from_secs(30);
 
-/// What to do where the age of the data cannot be known.
+/// The action where the age of the data cannot be known.
 const GIVE_FRESHNESS: &str = "give `freshness`, a query for the Unix time of the data";
 
 /// One query to one server.
@@ -115,7 +115,7 @@ impl Prometheus {
         if is_grouped { self.pick(&answer) } else { answer.one() }
     }
 
-    /// What each question about the data under the query leads to, asked side by side.
+    /// The results of the questions about the data under the query, asked side by side.
     async fn find(&self, data: &Data, at: f64) -> Result<Found, (Question, Gap)> {
         let asking = data.questions().into_iter().map(|question| async move {
             match self.number(&question.query, question.is_grouped, at).await {
@@ -155,7 +155,7 @@ impl Prometheus {
         }
     }
 
-    /// What `freshness` says: of this fleet, or of all where its series have no such labels.
+    /// The answer of `freshness`: of this fleet, or of all where its series have no such labels.
     async fn freshness(&self, query: &Arc<str>, at: f64) -> Result<f64, Gap> {
         let Some(picks) = &self.picks else { return self.number(query, false, at).await };
         match self.number(query, true, at).await {

@@ -35,7 +35,7 @@ pub(super) struct Body {
     pub(super) series: Series,
 }
 
-/// What is wanted of the series.
+/// The fields wanted of the series.
 #[derive(Debug)]
 pub(super) struct Series {
     rows: usize,
@@ -48,7 +48,7 @@ pub(super) struct Series {
     pub(super) has_histogram: bool,
 }
 
-/// What is being read, and what is wrong with it.
+/// The answer being read, and the faults found in it.
 struct Reader<'a> {
     body: Body,
     want: &'a Want,
@@ -188,7 +188,7 @@ impl<'de> Take<'de> for Envelope<'_, '_> {
     }
 }
 
-/// What a server says beside the data. What is only informational is no warning: Prometheus 2.47 to
+/// The remarks of a server beside the data. An informational one is no warning: Prometheus 2.47 to
 /// 2.53 and Thanos put it among them, later ones have `infos` for it.
 struct Warnings<'r, 'a>(&'r mut Reader<'a>);
 

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// What is said of a value of another kind than expected. Who asked knows the place.
+/// The message about a value of another kind than expected. The caller knows the place.
 const WRONG: &str = "a value of another kind";
 
 /// Takes one value. The kinds that it does not expect are refused.
@@ -94,7 +94,7 @@ impl<'de, T: Take<'de>> Visitor<'de> for Taking<T> {
 /// A value that is small, or only looked at from outside. Texts are made a line by `line`.
 pub(super) struct Small<F>(pub(super) F);
 
-/// What [`Small`] takes.
+/// The values that [`Small`] takes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar {
     Null,

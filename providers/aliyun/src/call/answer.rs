@@ -28,7 +28,7 @@ pub(super) struct Unusable {
     pub(super) server_time: Option<Timestamp>,
 }
 
-/// What a lost answer means: a read changed nothing, a write may have.
+/// The class of a lost answer: a read changed nothing, a write may have.
 fn lost(is_write: bool) -> Class {
     if is_write { Class::Ambiguous } else { Class::Transient }
 }
@@ -50,7 +50,7 @@ fn too_large(is_write: bool) -> Class {
     if is_write { Class::Ambiguous } else { Class::Permanent }
 }
 
-/// What every answer has, in either spelling. A field of another shape counts as missing.
+/// The fields of every answer, in either spelling. A field of another shape counts as missing.
 #[derive(Deserialize)]
 struct Head {
     #[serde(rename = "RequestId", alias = "requestId", default)]
@@ -145,7 +145,7 @@ fn shorten(message: &str) -> String {
     })
 }
 
-/// What came instead of JSON, for a person.
+/// Describes an answer that is no JSON, for a person.
 fn what_is(body: &[u8]) -> &'static str {
     let begin = String::from_utf8_lossy(&body[..body.len().min(64)]).trim_start().to_lowercase();
     if begin.is_empty() {

@@ -1,6 +1,6 @@
 //! The table: what each of the provider's codes means, and what a refused launch is about.
 //!
-//! What a code is about was decided from the vendor's text for it on RunInstances. A code that may
+//! The subject of a code was decided from the vendor's text for it on RunInstances. A code that may
 //! be about the type or the vSwitch as configured *here* is a matter of fit: to try the next place
 //! costs one call, to give the launch up costs the fleet its capacity.
 

@@ -26,7 +26,7 @@ use cloud::{Clock, Secret};
 pub use files::KeyFiles;
 pub use metadata::Metadata;
 
-/// What one link of the chain found.
+/// The result of one link of the chain.
 #[derive(Debug)]
 pub(crate) enum Found {
     Credentials(Credentials),
@@ -114,7 +114,7 @@ impl Chain {
         self.metadata.fetch(role.or(given.as_deref())).await.map_err(|error| error.to_string())
     }
 
-    /// What the link `name` found is used from now on.
+    /// Uses the credentials that the link `name` found, from now on.
     fn keep(&self, name: &'static str, credentials: Credentials) -> Credentials {
         if *self.kept.get_or_init(|| name) == name {
             tracing::debug!(source = name, "credentials come from {name}");

@@ -163,7 +163,7 @@ pub(super) async fn delete(
     Ok(results)
 }
 
-/// What the last answer refused, whatever earlier attempts left open.
+/// The refusal of the last answer, whatever earlier attempts left open.
 fn refusal(error: &Error) -> Option<Class> {
     match &error.kind {
         Kind::Refused { code, .. } => Some(is_known(code).unwrap_or(error.class)),

@@ -39,7 +39,7 @@ struct PriceInfo {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Figures {
-    /// What is paid, discounts included.
+    /// The price to pay, discounts included.
     #[serde(default)]
     trade_price: Text,
     #[serde(default)]

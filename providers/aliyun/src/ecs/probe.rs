@@ -1,4 +1,4 @@
-//! What these credentials may do, asked without doing it.
+//! The permissions of these credentials, asked without doing anything.
 
 use cloud::{Class, Error, InstanceId, Tags, Terminate};
 

@@ -36,7 +36,7 @@ pub fn canonical_request(
     format!("{method}\n/\n{query}\n{lines}\n{}\n{body_hash}", signed_headers(headers))
 }
 
-/// What is signed.
+/// The text that is signed.
 #[must_use]
 pub fn string_to_sign(canonical_request: &str) -> String {
     format!("{ALGORITHM}\n{}", sha256_hex(canonical_request.as_bytes()))

@@ -7,7 +7,7 @@ use sha1::Sha1;
 
 use super::encode::{canonical_query, percent};
 
-/// What is signed: the method and the canonical query of all parameters, query and form together,
+/// The text that is signed: the method and the canonical query of all parameters, query and form together,
 /// each encoded (the query therefore twice).
 #[must_use]
 pub fn string_to_sign(method: &str, params: &[(String, String)]) -> String {

@@ -1,4 +1,4 @@
-//! What the attempts of one operation come to, together.
+//! The outcome of all attempts of one operation.
 
 use std::time::Duration;
 

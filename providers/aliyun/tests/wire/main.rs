@@ -1,4 +1,4 @@
-//! What goes over the wire, and what comes back.
+//! Requests as they go over the wire, and the answers to them.
 
 mod answers;
 mod attempts;

@@ -12,7 +12,7 @@ use cloud::{ManualClock, Timestamp};
 
 use crate::common::settings;
 
-/// What comes instead of the next answer, or as it.
+/// A reply in the place of the next answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Say {
     /// Status and body.
@@ -81,7 +81,7 @@ impl Stage {
         Stage { ecs, clock, script }
     }
 
-    /// What was sent, in order: URL and body.
+    /// The requests sent, in order: URL and body.
     pub(crate) fn asked(&self) -> Vec<String> {
         let asked = self.script.asked.lock().expect("no panic");
         let text = |request: &HttpRequest| {

@@ -1,4 +1,4 @@
-//! Who waits for an action, in the order in which they pass.
+//! The calls that wait for an action, in the order in which they pass.
 
 use std::collections::VecDeque;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What each action may take. The vendor publishes figures only in each account's Quota Center:
+/// The rate that each action may take. The vendor publishes figures only in each account's Quota Center:
 /// [`Rates::parse_quota`] reads them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rates {

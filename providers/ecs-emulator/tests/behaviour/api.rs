@@ -1,4 +1,4 @@
-//! What the API does when nothing goes wrong but the caller.
+//! The API when nothing is wrong but the caller.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

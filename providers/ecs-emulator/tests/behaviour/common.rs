@@ -19,7 +19,7 @@ pub(crate) struct Cloud {
     calls: std::sync::atomic::AtomicU32,
 }
 
-/// What a request may get wrong.
+/// Mistakes that a request may have.
 pub(crate) struct Slip<'a> {
     pub(crate) secret: &'a str,
     pub(crate) at: Timestamp,

@@ -24,7 +24,7 @@ pub(super) async fn end(fleet: &FleetConfig, cloud: &dyn Observe) -> Row {
     Row::new(what, found(answer, "would be accepted (asked with DryRun)"))
 }
 
-/// What the key of `provider` may do beyond what is needed. A launch without our tags is asked for
+/// The permissions of the key of `provider` beyond those that are needed. A launch without our tags is asked for
 /// `fleet`, with DryRun.
 pub(super) async fn excess(
     provider: &str,

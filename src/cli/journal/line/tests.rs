@@ -51,7 +51,7 @@ fn settled(n: u128, settlement: Settlement) -> Event {
     Event::Settled { at: at(), intent: intent(n), settlement }
 }
 
-/// What each of `entries` says, after all before it.
+/// The line for each of `entries`, after all before it.
 fn told(entries: Vec<Entry>) -> Vec<String> {
     let mut teller = Teller::default();
     let lines = entries.iter().map(|entry| teller.tell(entry));

@@ -1,11 +1,16 @@
 //! What an error of SQLite means for the one who runs the daemon.
 
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 
 use super::JournalError;
-use super::open::BUSY;
+
+/// How long SQLite waits for another writer. An operator's command or an sqlite3 shell may write
+/// beside the daemon. Their writes take milliseconds; five seconds is as long as a person waits,
+/// and less than a tick.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// Names the failure by SQLite's primary result code (<https://www.sqlite.org/rescode.html>).
 pub(super) fn of(path: &Path, error: &sqlx::Error) -> JournalError {

@@ -13,10 +13,6 @@ use tokio::sync::Mutex;
 use super::{Access, JournalError, Link, Opened, Sqlite, failure, private, versions};
 use crate::journal::Examined;
 
-/// An operator's command or an sqlite3 shell may write beside the daemon. Their writes take
-/// milliseconds; five seconds is as long as a person waits, and less than a tick.
-pub(super) const BUSY: Duration = Duration::from_secs(5);
-
 /// Whoever only looks at the lock has it for microseconds: a daemon that starts just then waits.
 const LOOKS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(10);
@@ -144,7 +140,7 @@ async fn connect(
     path: &Path,
     options: SqliteConnectOptions,
 ) -> Result<SqliteConnection, JournalError> {
-    let options = options.filename(path).busy_timeout(BUSY).disable_statement_logging();
+    let options = options.filename(path).busy_timeout(failure::BUSY).disable_statement_logging();
     options.connect().await.map_err(|error| failure::of(path, &error))
 }
 
