@@ -23,6 +23,7 @@ fn fleet(rule: &str) -> Fleet {
         r#"
 [daemon]
 state = "memory:"
+interval = "1m"
 [provider.aliyun]
 region = "cn-hangzhou"
 [fleet.web]
@@ -90,5 +91,11 @@ fn a_year_of_minutes_threshold(bencher: divan::Bencher<'_, '_>) {
     let fleet = fleet(
         "kind = \"threshold\"\nscale_out = { above = 75, samples = 1 }\nscale_in = { below = 30, samples = 1 }",
     );
+    bencher.bench_local(|| assert!(year(&fleet) > 100));
+}
+
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn a_year_of_minutes_adaptive(bencher: divan::Bencher<'_, '_>) {
+    let fleet = fleet("kind = \"adaptive\"\ncapacity = 2");
     bencher.bench_local(|| assert!(year(&fleet) > 100));
 }

@@ -14,6 +14,8 @@ pub mod inventory;
 
 pub mod policy;
 
+pub mod backtest;
+
 pub mod plan;
 
 pub mod execute;

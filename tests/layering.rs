@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("policy", &["model"]),
     ("plan", &["model"]),
+    ("backtest", &["model", "policy"]),
     ("config", &["model", "signals"]),
     ("signals", &["model"]),
     ("inventory", &["model"]),
@@ -37,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "control",
             "observe",
             "demo",
+            "backtest",
         ],
     ),
 ];

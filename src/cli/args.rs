@@ -61,6 +61,8 @@ pub(super) enum Command {
     Holds(HoldsArgs),
     /// Compare what the cloud lists, what the journal knows and what is up
     Audit(AuditArgs),
+    /// Run policies over a recorded load and compare what they cost
+    Backtest(super::backtest::args::BacktestArgs),
     /// Watch the daemon scale a fleet on an embedded cloud, in two minutes
     Demo(DemoArgs),
     /// Serve an ECS look-alike on loopback, for tests and trials

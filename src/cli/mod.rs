@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod backtest;
 mod check;
 mod demo;
 mod emulator;
@@ -71,6 +72,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Resume(args) => hold::lift(args).await,
                 Command::Holds(args) => hold::list(args).await,
                 Command::Audit(args) => audit::run(args).await,
+                Command::Backtest(args) => backtest::run_command(args).await,
                 Command::Demo(args) => demo::run(args).await,
                 Command::Emulator(args) => emulator::run(args).await,
             }

@@ -14,7 +14,7 @@ use super::value::{count, duration, word};
 use super::{brakes, ids, launch, rule, suggest, tags};
 use crate::model::{
     AccountId, Base, Bounds, Brakes, Fleet, FleetId, LaunchTemplate, RECOMMENDED_KEPT, Rule,
-    SignalName, Span, Timeout,
+    RuleKind, SignalName, Span, Timeout,
 };
 
 /// 60 s: a service of a virtual machine is usually up in less.
@@ -64,7 +64,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let warmup = table.or("warmup", WARMUP, duration(WARMUPS));
     let boot_timeout = boot_timeout(table);
     let ready_timeout = table.optional("ready_timeout", duration(BOOT_TIMEOUTS));
-    let stabilization = table.or("stabilization", STABILIZATION, duration(STABILIZATIONS));
+    let stabilization = table.optional("stabilization", duration(STABILIZATIONS));
     let launch_failures =
         table.or("launch_failures", LAUNCH_FAILURES, count(1..=LAUNCH_FAILURES_MAX));
     let brakes = brakes::read(table);
@@ -86,6 +86,8 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let mut taken = BTreeSet::new();
     let rules = table.list("rule", |table| rule::read(table, &names, &mut taken));
     check_rules(name, table);
+    let rules = boots_and_warms_up(rules, warmup);
+    let stabilization = stabilization.unwrap_or_else(|| default_stabilization(&rules));
     check_signals_used(table, &names, &rules);
     if let Some(launch) = &launch {
         check_protection(table, launch, &rules);
@@ -120,6 +122,26 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
         sources,
         up,
     })
+}
+
+/// A rule that is given no boot time takes the usual one, and the fleet's warm-up after it.
+fn boots_and_warms_up(mut rules: Vec<Rule>, warmup: Span) -> Vec<Rule> {
+    for rule in &mut rules {
+        if let RuleKind::Adaptive(rule) = &mut rule.kind
+            && rule.boot.learned
+        {
+            rule.boot.span = Span(rule.boot.span.get() + warmup.get());
+        }
+    }
+    rules
+}
+
+/// The window of a fleet that is given none. Adaptive rules have holds of their own, which they choose
+/// by what each would have cost.
+#[must_use]
+pub fn default_stabilization(rules: &[Rule]) -> Span {
+    let adaptive = |rule: &Rule| matches!(rule.kind, RuleKind::Adaptive(_));
+    if !rules.is_empty() && rules.iter().all(adaptive) { Span::secs(0) } else { STABILIZATION }
 }
 
 fn boot_timeout(table: &Table<'_>) -> Timeout {

@@ -37,11 +37,12 @@ use toml::de::DeTable;
 
 use self::context::{Context, KnownKeys};
 pub use self::env::Env;
+pub use self::fleet::default_stabilization;
 use self::problem::Lines;
 pub use self::problem::{About, Problem, Problems};
 pub(crate) use self::suggest::hint;
 use self::table::Table;
-use crate::model::{Brakes, Fleet, FleetId, SignalName, Span};
+use crate::model::{Brakes, Fleet, FleetId, Rule, SignalName, Span};
 use crate::signals::{SourceSpec, UpSpec};
 
 /// A configuration without a problem.
@@ -248,6 +249,28 @@ pub fn parse_beside(text: &str, path: &Path, env: &Env) -> Result<Beside, Proble
     Ok(Beside { daemon, fleets, interval, problems })
 }
 
+/// Reads a file that has nothing but `[[rule]]` tables, for a fleet that has these `signals`.
+///
+/// # Errors
+/// Every problem of the file.
+pub fn read_rules(text: &str, path: &Path, signals: &[SignalName]) -> Result<Vec<Rule>, Problems> {
+    let document = DeTable::parse(text).map_err(|error| not_toml(path, text, &error))?;
+    let env = Env::given(BTreeMap::new(), BTreeMap::new());
+    let cx = Context::new(path, text, &env);
+    let rules = Table::document(&cx, Some(document.get_ref()), |document| {
+        let mut taken = std::collections::BTreeSet::new();
+        let rules = document.list("rule", |table| rule::read(table, signals, &mut taken));
+        if document.len("rule") == Some(0) {
+            document.problem("there is no rule".to_owned(), "add a table [[rule]]");
+        }
+        Some(rules)
+    });
+    match (rules, cx.into_problems()) {
+        (Some(rules), problems) if problems.is_empty() => Ok(rules),
+        (_, problems) => Err(Problems::new(problems)),
+    }
+}
+
 /// Every key that a configuration may have, by its table: `fleet.NAME.launch` → `image_id`, …
 #[must_use]
 pub fn known_keys() -> KnownKeys {
@@ -289,6 +312,13 @@ fn read(document: &Table<'_>) -> Option<Parts> {
         true => daemon,
         false => Some(daemon::default(document)),
     };
+    // An adaptive rule counts in the steps in which its fleet ticks.
+    if let Some(daemon) = &daemon {
+        for fleet in &mut fleets {
+            let interval = fleet.interval.unwrap_or(daemon.interval);
+            fleet.fleet.rules.iter_mut().for_each(|rule| rule::ticks_every(rule, interval));
+        }
+    }
     Some((daemon, providers, fleets))
 }
 

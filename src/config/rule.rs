@@ -6,18 +6,26 @@ use super::problem::shown;
 use super::size::instances;
 use super::suggest;
 use super::table::{NAME_CHARS_MAX, Table};
-use super::value::{Value, count, duration, finite, word};
+use super::value::{Value, count, duration, finite, flag, number, word};
 use crate::model::{
-    Cooldown, Rule, RuleKind, RuleName, SAMPLES_KEPT, ScaleIn, ScaleOut, SignalName, Span, Step,
-    Threshold,
+    Adaptive, Cooldown, Estimate, Fixed, Rule, RuleKind, RuleName, SAMPLES_KEPT, ScaleIn, ScaleOut,
+    SignalName, Span, Step, Target, TargetOf, Threshold, Tolerance,
 };
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Threshold,
+    Adaptive,
+    Target,
+    Fixed,
 }
 
-const KINDS: [(&str, Kind); 1] = [("threshold", Kind::Threshold)];
+const KINDS: [(&str, Kind); 4] = [
+    ("threshold", Kind::Threshold),
+    ("adaptive", Kind::Adaptive),
+    ("target", Kind::Target),
+    ("fixed", Kind::Fixed),
+];
 
 /// Growing late costs requests, shrinking early costs them too: 2 samples out, 3 in.
 const SAMPLES_OUT: u32 = 2;
@@ -30,6 +38,24 @@ const COOLDOWN: Cooldown =
     Cooldown { out: Span::secs(180), learned_out: true, in_: Span::secs(300) };
 /// A day: longer is a hold, not a cool-down.
 const COOLDOWNS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(24 * 3600);
+/// A minute, until it has been learned: the vendor's Linux images boot in about that.
+const BOOT: Span = Span::secs(60);
+const BOOTS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(20 * 60);
+/// Half a minute: a scrape interval of 15 s to 30 s, and the tick that waits for it.
+const LAG: Span = Span::secs(30);
+/// A rate over a minute is what dashboards show.
+const WINDOW: Span = Span::secs(60);
+/// A signal that is older than ten minutes tells nothing of now.
+const LAGS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(10 * 60);
+/// At 1 a missing instance costs no more than an idle one, and the best fleet is an empty one; at a
+/// thousand the best fleet is one that never shrinks.
+const PRICES: std::ops::RangeInclusive<f64> = 1.5..=1000.0;
+const TARGETS_OF: [(&str, TargetOf); 2] =
+    [("average", TargetOf::Average), ("total", TargetOf::Total)];
+/// A tenth: the figure of the Kubernetes horizontal autoscaler.
+const TOLERANCE: f64 = 0.1;
+/// Without any tolerance a fleet swings with each sample; at half the target it hardly moves.
+const TOLERANCES: std::ops::RangeInclusive<f64> = 0.0..=0.5;
 /// Eleven times the fleet in one step is no step.
 const PERCENT_MAX_OUT: f64 = 1000.0;
 const PERCENT_MAX_IN: f64 = 100.0;
@@ -43,6 +69,9 @@ pub(super) fn read(
     let name = table.optional("name", |value| name(value, taken));
     let kind = table.variant("kind", None, &KINDS, |kind, table| match kind {
         Kind::Threshold => threshold(table, signals).map(RuleKind::Threshold),
+        Kind::Adaptive => adaptive(table, signals).map(RuleKind::Adaptive),
+        Kind::Target => target(table, signals).map(RuleKind::Target),
+        Kind::Fixed => fixed(table).map(RuleKind::Fixed),
     })?;
     let name = match name {
         Some(name) => name,
@@ -104,6 +133,87 @@ fn threshold(table: &Table<'_>, signals: &[SignalName]) -> Option<Threshold> {
         );
     }
     Some(Threshold { signal: signal?, scale_out, scale_in, cooldown: cooldown.unwrap_or(COOLDOWN) })
+}
+
+fn adaptive(table: &Table<'_>, signals: &[SignalName]) -> Option<Adaptive> {
+    let signal = table.required("signal", "\"requests\"", signal(signals));
+    let capacity = table.required("capacity", "250", positive);
+    let preset = table.optional("preset", |value| value.one_of(&Adaptive::PRESETS));
+    let price = table.optional("price", price);
+    if table.has("preset") && table.has("price") {
+        table.problem_at(
+            "price",
+            "the rule has both `preset` and `price`".to_owned(),
+            "a preset is a price with a name: keep one of them",
+        );
+    }
+    let boot = table.optional("boot", duration(BOOTS));
+    let lag = table.or("lag", LAG, duration(LAGS));
+    let window = table.or("window", WINDOW, duration(LAGS));
+    let saturates = table.or("saturates", false, flag);
+    Some(Adaptive {
+        signal: signal?,
+        capacity: capacity?,
+        price: price.or(preset).unwrap_or(Adaptive::BALANCED),
+        boot: Estimate { span: boot.unwrap_or(BOOT), learned: boot.is_none() },
+        lag,
+        window,
+        // Filled in when the fleet's interval is known.
+        interval: Span::secs(15),
+        saturates,
+    })
+}
+
+fn target(table: &Table<'_>, signals: &[SignalName]) -> Option<Target> {
+    let signal = table.required("signal", "\"cpu\"", signal(signals));
+    let target = table.required("target", "70", positive);
+    let of = table.or("of", TargetOf::Average, |value| value.one_of(&TARGETS_OF));
+    let tolerance = table.table("tolerance", |table| {
+        Some(Tolerance {
+            out: table.or("out", TOLERANCE, number(TOLERANCES)),
+            in_: table.or("in", TOLERANCE, number(TOLERANCES)),
+        })
+    });
+    let tolerance = tolerance.unwrap_or(Tolerance { out: TOLERANCE, in_: TOLERANCE });
+    Some(Target { signal: signal?, target: target?, of, tolerance })
+}
+
+fn fixed(table: &Table<'_>) -> Option<Fixed> {
+    let size = table.required("size", "6", count(0..=super::size::INSTANCES_MAX));
+    Some(Fixed { size: size? })
+}
+
+/// The fleet of an adaptive rule ticks so often.
+pub(super) fn ticks_every(rule: &mut Rule, every: Span) {
+    if let RuleKind::Adaptive(rule) = &mut rule.kind {
+        rule.interval = every;
+    }
+}
+
+fn positive(value: &Value<'_>) -> Option<f64> {
+    let number = finite(value)?;
+    if number > 0.0 {
+        return Some(number);
+    }
+    value.problem(
+        format!("`{}` is {number}", value.key),
+        "write what one instance carries, in the signal's unit",
+    )
+}
+
+fn price(value: &Value<'_>) -> Option<f64> {
+    let number = finite(value)?;
+    if PRICES.contains(&number) {
+        return Some(number);
+    }
+    value.problem(
+        format!("`price` is {number}"),
+        format!(
+            "write how many idle instances a missing one costs as much as, {} to {}",
+            PRICES.start(),
+            PRICES.end()
+        ),
+    )
 }
 
 fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<SignalName> {

@@ -5,7 +5,7 @@ use cloud::{Spot, Terminate};
 
 use super::*;
 use crate::model::{
-    Brakes, Cooldown, Coverage, OnMissing, Reduce, RuleKind, Spread, Step, Timeout,
+    Brakes, Cooldown, Coverage, Estimate, OnMissing, Reduce, RuleKind, Spread, Step, Timeout,
 };
 use crate::signals::Auth;
 
@@ -77,7 +77,7 @@ fn the_minimal_configuration_says_what_it_seems_to_say() {
     let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
     assert_eq!(cpu.url, "http://127.0.0.1:9090");
     assert_eq!(cpu.max_age, web.fleet.signals[&"cpu".into()].max_age);
-    let RuleKind::Threshold(rule) = &web.fleet.rules[0].kind;
+    let RuleKind::Threshold(rule) = &web.fleet.rules[0].kind else { panic!("a threshold") };
     let (out, in_) = (rule.scale_out.expect("out"), rule.scale_in.expect("in"));
     assert_eq!((out.above, out.samples, out.by), (75.0, 2, Step::Count(2)));
     assert_eq!((in_.below, in_.samples, in_.by), (30.0, 3, Step::Count(1)));
@@ -140,14 +140,20 @@ fn the_full_configuration_reaches_every_corner() {
     let Some(Auth::Bearer { token }) = &load.access.auth else { panic!("bearer") };
     assert_eq!(token.expose(), "sesame");
 
-    let RuleKind::Threshold(rule) = &web.fleet.rules[0].kind;
+    let RuleKind::Threshold(rule) = &web.fleet.rules[0].kind else { panic!("a threshold") };
     assert_eq!(rule.scale_out.map(|out| out.by), Some(Step::Percent(12.5)));
     let half_given = Cooldown { out: Span::secs(180), learned_out: true, in_: Span::secs(0) };
     assert_eq!(rule.cooldown, half_given);
     assert_eq!(web.fleet.bounds.max, 1000);
-    let RuleKind::Threshold(rule) = &web.fleet.rules[1].kind;
+    let RuleKind::Threshold(rule) = &web.fleet.rules[1].kind else { panic!("a threshold") };
     assert_eq!(rule.scale_out.map(|out| out.above), Some(105.0));
     assert_eq!(rule.scale_in, None);
+    assert_eq!(batch.fleet.rules[1].name.0, "load-ahead");
+    let RuleKind::Adaptive(rule) = &batch.fleet.rules[1].kind else { panic!("an adaptive one") };
+    assert_eq!((rule.capacity, rule.price), (2.5, 25.0));
+    assert_eq!(rule.boot, Estimate { span: Span::secs(90), learned: false });
+    assert_eq!((rule.lag, rule.window), (Span::secs(15), Span::secs(120)));
+    assert_eq!(rule.interval, config.daemon.interval);
 }
 
 #[test]
@@ -193,7 +199,7 @@ fn the_state_is_where_the_configuration_or_systemd_says() {
 
 #[test]
 fn the_example_is_accepted() {
-    assert_eq!(read(EXAMPLE, &bare()).fleets.len(), 1);
+    assert_eq!(read(EXAMPLE, &bare()).fleets.len(), 2);
 }
 
 /// The lines of the example with `prefix`, each with the whole example in which it is uncommented.

@@ -10,6 +10,7 @@ mod beat;
 mod first_look;
 mod observed;
 mod pulse;
+mod recall;
 mod record;
 mod report;
 mod wire;
@@ -78,6 +79,7 @@ async fn tick_under(
     now: Timestamp,
 ) -> Result<TickReport, TickError> {
     let (known, settled) = settle(world, member, lease, known, now).await?;
+    let known = recall::recalled(&world.journal, member, known, now).await;
     let entropy = Entropy(world.entropy.draw());
     let seen = unless_stopped(world, decide(world, member, lease, known, entropy, now)).await?;
     let Seen { inputs, news, decision, memory, plan } = seen;

@@ -147,3 +147,13 @@ pub(crate) fn inputs(fleet: Fleet, inventory: Inventory, history: History) -> In
 pub(crate) fn id(text: &str) -> InstanceId {
     text.into()
 }
+
+impl Rule {
+    /// The threshold that the rule is.
+    pub(crate) fn threshold(&mut self) -> &mut Threshold {
+        match &mut self.kind {
+            RuleKind::Threshold(rule) => rule,
+            _ => panic!("{} is no threshold", self.name),
+        }
+    }
+}

@@ -164,6 +164,9 @@ pub struct Rule {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RuleKind {
     Threshold(Threshold),
+    Adaptive(Adaptive),
+    Target(Target),
+    Fixed(Fixed),
 }
 
 /// Rules had no names in early records.
@@ -186,6 +189,9 @@ impl RuleKind {
     pub fn default_name(&self) -> RuleName {
         match self {
             RuleKind::Threshold(rule) => RuleName(format!("threshold-{}", rule.signal)),
+            RuleKind::Adaptive(rule) => RuleName(format!("adaptive-{}", rule.signal)),
+            RuleKind::Target(rule) => RuleName(format!("target-{}", rule.signal)),
+            RuleKind::Fixed(_) => RuleName("fixed".to_owned()),
         }
     }
 
@@ -194,6 +200,7 @@ impl RuleKind {
     pub fn shrinks(&self) -> bool {
         match self {
             RuleKind::Threshold(rule) => rule.scale_in.is_some(),
+            RuleKind::Adaptive(_) | RuleKind::Target(_) | RuleKind::Fixed(_) => true,
         }
     }
 }
@@ -204,6 +211,9 @@ impl Rule {
     pub fn signals(&self) -> Vec<&SignalName> {
         match &self.kind {
             RuleKind::Threshold(rule) => vec![&rule.signal],
+            RuleKind::Adaptive(rule) => vec![&rule.signal],
+            RuleKind::Target(rule) => vec![&rule.signal],
+            RuleKind::Fixed(_) => Vec::new(),
         }
     }
 }
@@ -216,6 +226,78 @@ pub struct Threshold {
     pub scale_out: Option<ScaleOut>,
     pub scale_in: Option<ScaleIn>,
     pub cooldown: Cooldown,
+}
+
+/// The size at which each instance carries what it should.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    pub signal: SignalName,
+    /// What one instance should carry, in the signal's unit; positive.
+    pub target: f64,
+    pub of: TargetOf,
+    pub tolerance: Tolerance,
+}
+
+/// What a signal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetOf {
+    /// What an instance carries on average, such as CPU in percent.
+    Average,
+    /// What all carry together.
+    Total,
+}
+
+/// How far from the target nothing is done, as a share of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Tolerance {
+    pub out: f64,
+    #[serde(rename = "in")]
+    pub in_: f64,
+}
+
+/// A size that needs no signal: what is lost is replaced, and nothing else happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fixed {
+    pub size: u32,
+}
+
+/// Just the headroom that the load calls for, for a signal that is load in total.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Adaptive {
+    pub signal: SignalName,
+    /// What one instance carries, in the signal's unit; positive.
+    pub capacity: f64,
+    /// What a missing instance costs, in idle ones; above 1.
+    pub price: f64,
+    /// From a launch until the instance serves, its warm-up included.
+    pub boot: Estimate,
+    /// How old the newest value is when it is read.
+    pub lag: Span,
+    /// How much time a value is the mean of.
+    pub window: Span,
+    /// How often the signal is read.
+    pub interval: Span,
+    /// The signal shows no more than the instances in service carry, as CPU does.
+    #[serde(default)]
+    pub saturates: bool,
+}
+
+impl Adaptive {
+    /// What a missing instance costs in idle ones: where nobody says otherwise, ten.
+    pub const BALANCED: f64 = 10.0;
+    /// The prices that have names: for batch work that may wait, for most services, and for those
+    /// whose users notice each second.
+    pub const PRESETS: [(&str, f64); 3] =
+        [("thrifty", 3.0), ("balanced", Adaptive::BALANCED), ("safe", 100.0)];
+}
+
+/// A time that is learned where the operator gave none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimate {
+    pub span: Span,
+    /// The operator gave none: what was learned takes the place of `span`.
+    pub learned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, Fleet, History, RuleKind, Span};
+use super::{Account, Estimate, Fleet, History, RuleKind, Span, Threshold};
 
 /// Three times the 95th percentile: an instance that takes longer is not slow but stuck.
 const BOOT_FACTOR: f64 = 3.0;
@@ -35,12 +35,10 @@ impl Fleet {
         }
         let boot = account.boot_quantile(&self.launch.instance_types, MOST_OF_THEM);
         for rule in &mut fleet.rules {
-            let RuleKind::Threshold(rule) = &mut rule.kind;
-            let lag = history.signals.get(&rule.signal).and_then(|s| s.lag.quantile(MOST_OF_THEM));
-            if let (true, Some(boot), Some(lag)) = (rule.cooldown.learned_out, boot, lag) {
-                // From the launch until its effect can be seen in the signal.
-                let seen = boot + self.warmup.get().as_secs_f64() + lag;
-                rule.cooldown.out = within(seen, COOLDOWN_LEAST, COOLDOWN_MOST);
+            match &mut rule.kind {
+                RuleKind::Threshold(rule) => self.tune_cooldown(rule, boot, history),
+                RuleKind::Adaptive(rule) => self.tune_boot(&mut rule.boot, boot),
+                RuleKind::Target(_) | RuleKind::Fixed(_) => {}
             }
         }
         fleet
@@ -58,7 +56,30 @@ impl Fleet {
             .map(|at_least| within(at_least * AFTER_TIMEOUT, BOOT_LEAST, BOOT_SLOWEST));
         slow.map_or(learned, |slow| slow.max(learned))
     }
+
+    fn tune_cooldown(&self, rule: &mut Threshold, boot: Option<f64>, history: &History) {
+        let lag = history.signals.get(&rule.signal).and_then(|s| s.lag.quantile(MOST_OF_THEM));
+        if let (true, Some(boot), Some(lag)) = (rule.cooldown.learned_out, boot, lag) {
+            // From the launch until its effect can be seen in the signal.
+            let seen = boot + self.warmup.get().as_secs_f64() + lag;
+            rule.cooldown.out = within(seen, COOLDOWN_LEAST, COOLDOWN_MOST);
+        }
+    }
+
+    fn tune_boot(&self, estimate: &mut Estimate, boot: Option<f64>) {
+        if let Some(boot) = boot.filter(|_| estimate.learned) {
+            let serves = boot + self.warmup.get().as_secs_f64();
+            // In whole steps of the rule, which would begin anew with each second's difference.
+            let whole = (serves / BOOT_STEP_SECS).ceil() * BOOT_STEP_SECS;
+            estimate.span = within(whole, Duration::ZERO, BOOT_LONGEST);
+        }
+    }
 }
+
+/// The step of the adaptive rule.
+const BOOT_STEP_SECS: f64 = 15.0;
+/// No fleet can follow its load with instances that boot longer.
+const BOOT_LONGEST: Duration = Duration::from_secs(20 * 60);
 
 fn within(secs: f64, least: Duration, most: Duration) -> Span {
     let span = Duration::try_from_secs_f64(secs).unwrap_or(most).clamp(least, most);

@@ -4,11 +4,13 @@
 //! a restart forgets nothing, and a replay has what the decision had.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use cloud::Timestamp;
+use cloud::{Timestamp, clock};
 use serde::{Deserialize, Serialize};
 
-use super::RuleName;
+use super::{AdaptiveState, RuleName};
 
 /// The memory of one rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +19,15 @@ pub struct RuleMemory {
     pub wants: Option<u32>,
     /// Since when it has asked for that.
     pub since: Timestamp,
+    /// What the adaptive rule knows of its load. It is large, so it is recorded every ten minutes;
+    /// the steps since then are made again from the signal's series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<Arc<AdaptiveState>>,
 }
+
+/// How old the recorded state of an adaptive rule may become: 12 KB each ten minutes are nothing,
+/// and forty steps to make again are done in 40 µs.
+const STATE_KEPT_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// The memory of each rule of a fleet.
 pub type Memories = BTreeMap<RuleName, RuleMemory>;
@@ -29,7 +39,7 @@ impl RuleMemory {
     /// The memory of a rule that asks for `wants` since `now`.
     #[must_use]
     pub fn new(wants: Option<u32>, now: Timestamp) -> RuleMemory {
-        RuleMemory { wants, since: now }
+        RuleMemory { wants, since: now, adaptive: None }
     }
 
     /// The rule asks for `wants` at `now`.
@@ -41,11 +51,24 @@ impl RuleMemory {
     }
 }
 
+impl RuleMemory {
+    /// Whether `after` is to be recorded, when this is what the records know.
+    fn is_outdated_by(&self, after: &RuleMemory) -> bool {
+        let state_is_due = match (&self.adaptive, &after.adaptive) {
+            (Some(before), Some(after)) => clock::age(after.at, before.at) >= STATE_KEPT_AGAIN,
+            (before, after) => before.is_some() != after.is_some(),
+        };
+        state_is_due || (self.wants, self.since) != (after.wants, after.since)
+    }
+}
+
 /// The changes to record so that `before` becomes `after`.
 #[must_use]
 pub fn memory_changes(before: &Memories, after: &Memories) -> MemoryChanges {
     let gone = before.keys().filter(|name| !after.contains_key(name));
-    let changed = after.iter().filter(|(name, memory)| before.get(name) != Some(memory));
+    let changed = after.iter().filter(|(name, memory)| {
+        before.get(name).is_none_or(|before| before.is_outdated_by(memory))
+    });
     gone.map(|name| (name.clone(), None))
         .chain(changed.map(|(name, memory)| (name.clone(), Some(memory.clone()))))
         .collect()
@@ -58,7 +81,7 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_recorded_and_a_rule_that_is_gone_is_forgotten() {
-        let memory = |wants, since| RuleMemory { wants, since };
+        let memory = |wants, since| RuleMemory { wants, since, adaptive: None };
         let before: Memories = [
             ("same".into(), memory(Some(4), ago(60))),
             ("other".into(), memory(Some(4), ago(60))),

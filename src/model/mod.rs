@@ -3,6 +3,7 @@
 //! One word has one meaning here and everywhere else: see `docs/ARCHITECTURE.md`, "Vocabulary".
 
 mod account;
+pub(crate) mod adaptive;
 mod ahead;
 mod alert;
 mod census;
@@ -20,6 +21,7 @@ mod inputs;
 mod inventory;
 mod learned;
 mod memory;
+mod outlook;
 mod phase;
 mod plan;
 mod reason;
@@ -32,6 +34,7 @@ mod span;
 mod text;
 
 pub use account::{Account, AccountEvent, Cold, Gate, Slow, Stop, Strikes};
+pub use adaptive::{AdaptiveState, Shape};
 pub use alert::{Alert, AlertCode, AlertKey};
 pub use census::Census;
 pub use decision::{Counterfactual, Decision, Direction};
@@ -40,8 +43,9 @@ pub use entropy::Entropy;
 pub use event::{About, Decided, Event, Intent, Refusal, Settlement, Ticked};
 pub use failures::{Failures, RefusedEnd, fingerprint};
 pub use fleet::{
-    Base, Bounds, Brakes, Cooldown, Coverage, Fleet, LaunchTemplate, OnMissing, Rule, RuleKind,
-    ScaleIn, ScaleOut, SignalSpec, Spread, Step, Threshold, Timeout,
+    Adaptive, Base, Bounds, Brakes, Cooldown, Coverage, Estimate, Fixed, Fleet, LaunchTemplate,
+    OnMissing, Rule, RuleKind, ScaleIn, ScaleOut, SignalSpec, Spread, Step, Target, TargetOf,
+    Threshold, Timeout, Tolerance,
 };
 pub(crate) use history::RECOMMENDED_KEPT;
 pub use history::{History, Open, Short, Standing, Tracked};
@@ -50,6 +54,7 @@ pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, RuleName, Sig
 pub use inputs::{Amounts, Inputs, Spent};
 pub use inventory::{Inventory, Member, Ownership, Unlisted};
 pub use memory::{Memories, MemoryChanges, RuleMemory, memory_changes};
+pub use outlook::Outlook;
 pub(crate) use phase::{Limits, Seen};
 pub use phase::{Phase, VISIBILITY_GRACE};
 pub use plan::{Action, Place, Plan, Skipped};

@@ -38,6 +38,25 @@ pub enum Reason {
         signal: SignalName,
         value: f64,
     },
+    /// What the load is expected to be, and the size for it.
+    Expected(Box<super::Outlook>),
+    /// What the instances carry, what they should, and the size at which they would.
+    AgainstTarget {
+        signal: SignalName,
+        value: f64,
+        target: f64,
+        measured_with: u32,
+        size: u32,
+    },
+    /// The size needs no signal.
+    Fixed {
+        size: u32,
+    },
+    /// The course of the signal is not known, at first and after a gap: nothing is removed on it.
+    Relearning {
+        signal: SignalName,
+        until: Timestamp,
+    },
     /// The signal cannot be read: no opinion, hold.
     Missing {
         signal: SignalName,
@@ -175,6 +194,10 @@ impl Reason {
             Reason::Crossed { .. } => "crossed",
             Reason::RunIncomplete { .. } => "run_incomplete",
             Reason::WithinBand { .. } => "within_band",
+            Reason::Expected(_) => "expected",
+            Reason::AgainstTarget { .. } => "against_target",
+            Reason::Fixed { .. } => "fixed",
+            Reason::Relearning { .. } => "relearning",
             Reason::Missing { .. } => "missing",
             Reason::CoolingDown { .. } => "cooling_down",
             Reason::NoRecordYet { .. } => "no_record_yet",
@@ -223,10 +246,13 @@ impl Reason {
             | Reason::RunIncomplete { signal, direction, .. } => (Some(signal), Some(*direction)),
             Reason::WithinBand { signal, .. }
             | Reason::Missing { signal, .. }
+            | Reason::Relearning { signal, .. }
+            | Reason::AgainstTarget { signal, .. }
             | Reason::Answered { signal, .. }
             | Reason::Partial { signal, .. }
             | Reason::FellBack { signal, .. }
             | Reason::Outvoted { signal, .. } => (Some(signal), None),
+            Reason::Expected(outlook) => (Some(&outlook.signal), None),
             Reason::CoolingDown { direction, .. } | Reason::Braked { direction, .. } => {
                 (None, Some(*direction))
             }
@@ -272,6 +298,19 @@ impl fmt::Display for Reason {
             Reason::WithinBand { signal, value } => {
                 write!(f, "{signal} = {} is within its band", number(*value))
             }
+            Reason::Expected(outlook) => write!(f, "{outlook}"),
+            Reason::AgainstTarget { signal, value, target, measured_with, size } => write!(
+                f,
+                "{signal} = {} with {measured_with} in service, target {}: {size}",
+                number(*value),
+                number(*target),
+            ),
+            Reason::Fixed { size } => write!(f, "the size is fixed at {size}"),
+            Reason::Relearning { signal, until } => write!(
+                f,
+                "the course of {signal} is not known yet: no fewer until {}",
+                clock_time(*until)
+            ),
             Reason::Missing { signal, gap } => write!(f, "{signal} is missing: {gap}"),
             Reason::CoolingDown { direction, until } => {
                 write!(f, "{direction} cool-down until {}", clock_time(*until))
@@ -420,6 +459,26 @@ mod tests {
             },
             Reason::RunIncomplete { signal: signal(), direction, value, bound, have: 1, need: 2 },
             Reason::WithinBand { signal: signal(), value },
+            Reason::Expected(Box::new(super::super::Outlook {
+                signal: signal(),
+                value,
+                load: 4.4,
+                expected: 5.0,
+                spread: 0.5,
+                ahead: Span::secs(120),
+                price: 10.0,
+                size: 6,
+                reacts: false,
+            })),
+            Reason::AgainstTarget {
+                signal: signal(),
+                value,
+                target: 70.0,
+                measured_with: 3,
+                size: 4,
+            },
+            Reason::Fixed { size: 3 },
+            Reason::Relearning { signal: signal(), until },
             Reason::Missing { signal: signal(), gap },
             Reason::CoolingDown { direction, until },
             Reason::NoRecordYet { until },

@@ -7,10 +7,13 @@
 //! Absence of evidence is not evidence of idleness: a rule without a usable signal has no opinion,
 //! and as long as one has none, nothing is removed.
 
+mod adaptive;
 mod brake;
 mod combine;
+mod coverage;
 mod guard;
 mod steady;
+mod target;
 #[cfg(test)]
 mod tests;
 mod threshold;
@@ -18,8 +21,8 @@ mod threshold;
 use cloud::Timestamp;
 
 use crate::model::{
-    Counterfactual, Decision, Direction, Measured, Memories, Reason, RuleKind, RuleMemory,
-    SampleWindow, SignalName, Situation,
+    Adaptive, AdaptiveState, Counterfactual, Decision, Direction, Fixed, Fleet, Gap, Measured,
+    Memories, Reason, RuleKind, RuleMemory, RuleName, SampleWindow, SignalName, Situation,
 };
 
 /// What one rule wants.
@@ -88,14 +91,19 @@ pub fn decide(situation: &Situation<'_>, mut memory: Memories) -> (Decision, Mem
     memory.retain(|name, _| rules.iter().any(|rule| rule.name == *name));
     let mut opinions = Vec::with_capacity(situation.fleet.rules.len());
     for rule in &situation.fleet.rules {
+        if !memory.contains_key(&rule.name) {
+            memory.insert(rule.name.clone(), RuleMemory::new(None, situation.now));
+        }
+        let Some(remembered) = memory.get_mut(&rule.name) else { continue };
         let opinion = match &rule.kind {
             RuleKind::Threshold(rule) => threshold::opinion(rule, situation),
+            RuleKind::Adaptive(rule) => {
+                adaptive::opinion(rule, situation, &mut remembered.adaptive)
+            }
+            RuleKind::Target(rule) => target::opinion(rule, situation),
+            RuleKind::Fixed(rule) => fixed(*rule, situation),
         };
-        let wants = opinion.pull.wants(situation.census.capacity);
-        match memory.get_mut(&rule.name) {
-            Some(remembered) => remembered.ask(wants, situation.now),
-            None => drop(memory.insert(rule.name.clone(), RuleMemory::new(wants, situation.now))),
-        }
+        remembered.ask(opinion.pull.wants(situation.census.capacity), situation.now);
         opinions.push(opinion);
     }
     let mut proposal = combine::combine(&opinions, situation);
@@ -103,6 +111,57 @@ pub fn decide(situation: &Situation<'_>, mut memory: Memories) -> (Decision, Mem
     steady::stabilize(&mut proposal, situation);
     let goal = guard::guard(&mut proposal, situation);
     (brake::decision(proposal, goal, situation), memory)
+}
+
+/// The rules of `fleet` that learn from their signal.
+pub fn learners(fleet: &Fleet) -> impl Iterator<Item = (&RuleName, &Adaptive)> {
+    fleet.rules.iter().filter_map(|rule| match &rule.kind {
+        RuleKind::Adaptive(adaptive) => Some((&rule.name, adaptive)),
+        _ => None,
+    })
+}
+
+/// What `rule` would remember, had it been there while these readings were made: when, the value, and
+/// how many instances served; oldest first. `None` where nothing was read.
+pub fn recall(
+    rule: &Adaptive,
+    readings: impl Iterator<Item = (Timestamp, Option<f64>, u32)>,
+) -> Option<AdaptiveState> {
+    adaptive::recall(rule, readings)
+}
+
+/// What a rule without a signal wants.
+fn fixed(rule: Fixed, situation: &Situation<'_>) -> Opinion {
+    let Fixed { size } = rule;
+    Opinion {
+        // Other rules may object to a scale-in, and are told who wanted it.
+        signal: "fixed".into(),
+        pull: match size.cmp(&situation.census.capacity) {
+            std::cmp::Ordering::Greater => Pull::Out(size),
+            std::cmp::Ordering::Less => Pull::In(size),
+            std::cmp::Ordering::Equal => Pull::Stay,
+        },
+        reasons: vec![Reason::Fixed { size }],
+        blocked_by: None,
+        counterfactuals: Vec::new(),
+    }
+}
+
+/// No opinion, since there is no usable reading of `signal`.
+fn missing(signal: SignalName, situation: &Situation<'_>) -> Opinion {
+    let gap = match situation.signals.get(&signal) {
+        Some(Err(gap)) => gap.clone(),
+        // The tick reads every configured signal; one that is absent was not read.
+        _ => Gap::Empty,
+    };
+    let reason = Reason::Missing { signal: signal.clone(), gap };
+    Opinion {
+        pull: Pull::Abstain,
+        reasons: vec![reason.clone()],
+        blocked_by: Some(reason),
+        counterfactuals: vec![Counterfactual::SignalReturns { signal: signal.clone() }],
+        signal,
+    }
 }
 
 impl Pull {

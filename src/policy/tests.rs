@@ -3,6 +3,7 @@
 mod brake;
 mod guard;
 mod steady;
+mod target;
 mod threshold;
 
 use std::sync::Arc;
@@ -122,7 +123,7 @@ proptest! {
     ) {
         let mut fleet = fleet(min, min + span);
         {
-            let RuleKind::Threshold(rule) = &mut fleet.rules[0].kind;
+            let rule = fleet.rules[0].threshold();
             rule.scale_out = Some(ScaleOut { above: 75.0, samples: 1, by: Step::Percent(percent) });
         }
         let (history, _) = seen(&values);

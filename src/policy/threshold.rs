@@ -6,11 +6,11 @@
 //! its answer boots.
 
 use crate::model::{
-    Counterfactual, Coverage, Direction, Gap, Measured, Reason, SignalName, Situation, Step,
-    Threshold,
+    Counterfactual, Direction, Measured, Reason, SignalName, Situation, Step, Threshold,
 };
 
-use super::{Opinion, Pull};
+use super::coverage::partial;
+use super::{Opinion, Pull, missing};
 
 /// One side of the rule, seen from its own direction.
 struct Side {
@@ -32,7 +32,7 @@ pub(super) fn opinion(rule: &Threshold, situation: &Situation<'_>) -> Opinion {
         counterfactuals: Vec::new(),
     };
     let Some(measured) = situation.measured(&signal) else {
-        return missing(signal, situation, blank);
+        return missing(signal, situation);
     };
     let value = measured.value;
     match rule.sides().into_iter().find(|side| side.is_past(value)) {
@@ -47,21 +47,6 @@ pub(super) fn opinion(rule: &Threshold, situation: &Situation<'_>) -> Opinion {
                 .collect(),
             ..blank
         },
-    }
-}
-
-fn missing(signal: SignalName, situation: &Situation<'_>, blank: Opinion) -> Opinion {
-    let gap = match situation.signals.get(&signal) {
-        Some(Err(gap)) => gap.clone(),
-        // The tick reads every configured signal; one that is absent was not read.
-        _ => Gap::Empty,
-    };
-    let reason = Reason::Missing { signal: signal.clone(), gap };
-    Opinion {
-        reasons: vec![reason.clone()],
-        blocked_by: Some(reason),
-        counterfactuals: vec![Counterfactual::SignalReturns { signal }],
-        ..blank
     }
 }
 
@@ -200,26 +185,4 @@ impl Side {
     fn if_it_stayed_past(&self, signal: SignalName, more: u32) -> Counterfactual {
         Counterfactual::Samples { signal, direction: self.direction, bound: self.bound, more }
     }
-}
-
-/// Why `sample` says too little about the fleet, if so.
-fn partial(signal: &SignalName, sample: &Measured, situation: &Situation<'_>) -> Option<Reason> {
-    let spec = situation.fleet.signals.get(signal)?;
-    let min_coverage = match spec.coverage {
-        Coverage::AtLeast(share) => share,
-        Coverage::Auto(share) => {
-            let memory = situation.past.signals.get(signal)?;
-            memory.is_per_instance(situation.now).then_some(share)?
-        }
-    };
-    let in_service = sample.in_service.filter(|count| *count > 0)?;
-    // How many report could not be found out: as good as none.
-    let reporting = sample.reporting.unwrap_or(0);
-    let coverage = f64::from(reporting) / f64::from(in_service);
-    (coverage < min_coverage).then(|| Reason::Partial {
-        signal: signal.clone(),
-        reporting,
-        in_service,
-        min_coverage,
-    })
 }

@@ -2,6 +2,7 @@
 //! types, and what comes back.
 
 mod audit;
+mod backtest;
 mod beside;
 mod check;
 mod docs;

@@ -7,8 +7,8 @@ use cloud::{Class, Concerns, InstanceId, Mutation, Timestamp, clock};
 
 use super::{History, Open, RECOMMENDED_KEPT, Short, Standing, Tracked};
 use crate::model::{
-    Direction, Event, Failures, IntentId, Measured, Phase, Place, Refusal, RefusedEnd, Settlement,
-    Ticked, fingerprint,
+    Direction, Event, Failures, IntentId, Measured, Phase, Place, Refusal, RefusedEnd, Sample,
+    Settlement, SignalName, Ticked, fingerprint,
 };
 
 /// The remainder of a scale-out is looked for elsewhere for 5 minutes; after that the signals
@@ -78,34 +78,62 @@ impl History {
 
     fn ticked(&mut self, ticked: &Ticked) {
         let at = ticked.at;
-        let acted = self.last_action();
         for (signal, sample) in &ticked.samples {
-            let in_service = self
-                .in_service_at(clock::before(at, sample.age.get()))
-                .or_else(|| self.in_service.is_empty().then_some(ticked.in_service));
-            let measured = Measured::of(sample, at, in_service);
-            self.signals.entry(signal.clone()).or_default().read(measured, acted, at);
+            self.read(signal, sample, ticked.in_service, at);
         }
         for signal in ticked.gaps.keys() {
             self.signals.entry(signal.clone()).or_default().missed(at);
         }
         self.look(&ticked.phases, &ticked.up, at);
-        self.last_desired = ticked.desired;
-        self.standing = self.standing.filter(|standing| {
-            let forgotten = match standing.why {
-                Short::Remainder => REMAINDER_FORGOTTEN,
-                Short::Lost | Short::NeverBooted => LOSS_FORGOTTEN,
-            };
-            ticked.current < standing.target && clock::age(at, standing.since) < forgotten
-        });
         for (rule, memory) in &ticked.memory {
             match memory {
                 Some(memory) => drop(self.memory.insert(rule.clone(), memory.clone())),
                 None => drop(self.memory.remove(rule)),
             }
         }
-        step(&mut self.in_service, at, ticked.in_service, IN_SERVICE_KEPT);
-        step(&mut self.recommended, at, ticked.recommended, RECOMMENDED_KEPT);
+        let Ticked { in_service, current, recommended, desired, .. } = *ticked;
+        self.sized(at, in_service, current, recommended, desired);
+    }
+
+    /// A tick at `at`, when `in_service` instances served, read `sample`.
+    pub(crate) fn read(
+        &mut self,
+        signal: &SignalName,
+        sample: &Sample,
+        in_service: u32,
+        at: Timestamp,
+    ) {
+        let acted = self.last_action();
+        let then = self
+            .in_service_at(clock::before(at, sample.age.get()))
+            .or_else(|| self.in_service.is_empty().then_some(in_service));
+        let measured = Measured::of(sample, at, then);
+        if let Some(memory) = self.signals.get_mut(signal) {
+            memory.read(measured, acted, at);
+        } else {
+            self.signals.entry(signal.clone()).or_default().read(measured, acted, at);
+        }
+    }
+
+    /// A tick at `at` counted and wanted this.
+    pub(crate) fn sized(
+        &mut self,
+        at: Timestamp,
+        in_service: u32,
+        current: u32,
+        recommended: u32,
+        desired: u32,
+    ) {
+        self.last_desired = desired;
+        self.standing = self.standing.filter(|standing| {
+            let forgotten = match standing.why {
+                Short::Remainder => REMAINDER_FORGOTTEN,
+                Short::Lost | Short::NeverBooted => LOSS_FORGOTTEN,
+            };
+            current < standing.target && clock::age(at, standing.since) < forgotten
+        });
+        step(&mut self.in_service, at, in_service, IN_SERVICE_KEPT);
+        step(&mut self.recommended, at, recommended, RECOMMENDED_KEPT);
     }
 
     /// An instance is seen in another phase than before.
@@ -254,7 +282,7 @@ impl History {
     }
 
     /// An action has ended: its cool-down begins, and samples that led to it do not count again.
-    fn acted(&mut self, direction: Direction, at: Timestamp) {
+    pub(crate) fn acted(&mut self, direction: Direction, at: Timestamp) {
         match direction {
             Direction::Out => self.last_out = Some(at),
             Direction::In => self.last_in = Some(at),

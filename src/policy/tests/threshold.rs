@@ -190,7 +190,7 @@ fn samples_that_were_measured_before_an_action_do_not_count_after_it() {
     // It arrives now, and was true before the action: the metric lags.
     let late = [(CPU.into(), reading(90.0, 40))].into();
     let mut fleet = fleet(2, 10);
-    let RuleKind::Threshold(rule) = &mut fleet.rules[0].kind;
+    let rule = fleet.rules[0].threshold();
     rule.cooldown.out = Span::secs(0);
     rule.scale_out = Some(ScaleOut { above: 75.0, samples: 1, by: Step::Count(2) });
     let decision = decided(&fleet, &running(4), &late, &history);
@@ -256,7 +256,7 @@ fn what_was_learned_takes_the_place_of_what_was_left_out() {
     }
     history.signals.insert(CPU.into(), SignalMemory { lag, ..SignalMemory::default() });
     let out = |fleet: &Fleet| {
-        let RuleKind::Threshold(rule) = &fleet.rules[0].kind;
+        let RuleKind::Threshold(rule) = &fleet.rules[0].kind else { panic!("a threshold") };
         rule.cooldown.out
     };
     let given = fleet(2, 10);
@@ -264,7 +264,7 @@ fn what_was_learned_takes_the_place_of_what_was_left_out() {
     assert_eq!((tuned.boot_timeout, out(&tuned)), (given.boot_timeout, out(&given)));
     let mut open = fleet(2, 10);
     open.boot_timeout.learned = true;
-    let RuleKind::Threshold(rule) = &mut open.rules[0].kind;
+    let rule = open.rules[0].threshold();
     rule.cooldown.learned_out = true;
     let tuned = open.tuned(&account, &history);
     assert_eq!(tuned.boot_timeouts["c7"], Span::secs(504), "three times 168 s");
@@ -289,10 +289,10 @@ fn a_rule_remembers_what_it_asks_for_and_since_when() {
     let mut inputs = busy();
     let name = RuleName::from("threshold-cpu");
     let memory = decide(&inputs);
-    assert_eq!(memory[&name], RuleMemory { wants: Some(6), since: now() });
+    assert_eq!(memory[&name], RuleMemory::new(Some(6), now()));
     inputs.history.memory = memory;
     inputs.now = clock::after(now(), Duration::from_secs(15));
     assert_eq!(decide(&inputs)[&name].since, now(), "unchanged since");
     inputs.signals = [(CPU.into(), Err(Gap::Empty))].into();
-    assert_eq!(decide(&inputs)[&name], RuleMemory { wants: None, since: inputs.now });
+    assert_eq!(decide(&inputs)[&name], RuleMemory::new(None, inputs.now));
 }

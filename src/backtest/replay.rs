@@ -1,0 +1,218 @@
+//! A fleet's own policy over simulated instances: the situation of a tick, made of other numbers.
+
+use chrono::TimeDelta;
+use cloud::{LaunchSpec, Terminate, Timestamp};
+
+use super::cluster::Cluster;
+use crate::model::{
+    Account, Bounds, Brakes, Census, Coverage, Decision, Direction, Fleet, Gap, History,
+    LaunchTemplate, Memories, OnMissing, Past, Rule, Sample, SignalName, SignalSpec, Signals,
+    Situation, Span, Spent, Spread, Timeout,
+};
+use crate::policy;
+
+/// More instances than any load of a backtest demands.
+const INSTANCES_MOST: u32 = 1_000_000;
+
+/// A change of size, for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Note {
+    /// Seconds from the beginning.
+    pub secs: u64,
+    pub from: u32,
+    pub to: u32,
+    pub why: String,
+}
+
+/// What a signal of the policy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The load in total, in the trace's unit.
+    Load,
+    /// How much of the ready instances the load fills, in percent.
+    Utilisation,
+}
+
+/// A fleet with rules, and what it remembers.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    fleet: Fleet,
+    start: Timestamp,
+    interval_secs: u64,
+    lag: Span,
+    capacity: f64,
+    meanings: Vec<(SignalName, Meaning)>,
+    signals: Signals,
+    census: Census,
+    account: Account,
+    history: History,
+    memory: Memories,
+    keeps_notes: bool,
+}
+
+/// What a policy is run with.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    pub start: Timestamp,
+    pub interval: Span,
+    pub lag: Span,
+    /// What one instance carries.
+    pub capacity: f64,
+    /// Whether changes of size are noted with their reasons.
+    pub keeps_notes: bool,
+}
+
+impl Policy {
+    /// The policy of `fleet`, whose signals mean what `meaning` says.
+    #[must_use]
+    pub fn new(fleet: Fleet, terms: Terms, meaning: impl Fn(&SignalName) -> Meaning) -> Policy {
+        let Terms { start, interval, lag, capacity, keeps_notes } = terms;
+        let names = fleet.signals.keys();
+        let meanings: Vec<_> = names.map(|name| (name.clone(), meaning(name))).collect();
+        let unread = |name: &SignalName| (name.clone(), Err(Gap::Empty));
+        let signals = fleet.signals.keys().map(unread).collect();
+        // A fleet of long standing: no scale-in waits because one may have happened just before.
+        let began = start - TimeDelta::days(1);
+        let history = History { began: Some(began), last_in: Some(began), ..History::default() };
+        Policy {
+            fleet,
+            start,
+            interval_secs: interval.get().as_secs().max(1),
+            lag,
+            capacity,
+            meanings,
+            signals,
+            census: Census::default(),
+            account: Account::default(),
+            history,
+            memory: Memories::new(),
+            keeps_notes,
+        }
+    }
+
+    pub(super) fn interval_secs(&self) -> usize {
+        usize::try_from(self.interval_secs).unwrap_or(usize::MAX)
+    }
+
+    /// One tick: sees, decides, acts, remembers.
+    pub(super) fn tick(
+        &mut self,
+        now: u64,
+        signal: f64,
+        cluster: &mut Cluster,
+        notes: &mut Vec<Note>,
+    ) {
+        let at = self.start + TimeDelta::seconds(i64::try_from(now).unwrap_or(i64::MAX));
+        self.see(at, signal, cluster);
+        let situation = Situation {
+            now: at,
+            fleet: &self.fleet,
+            census: &self.census,
+            signals: &self.signals,
+            past: Past::of(&self.history),
+            account: &self.account,
+            holds: &[],
+            spent: Spent::default(),
+        };
+        let (decision, memory) = policy::decide(&situation, std::mem::take(&mut self.memory));
+        self.memory = memory;
+        self.remember(at, &decision);
+        let Decision { current, add, remove, .. } = decision;
+        if add == 0 && remove == 0 {
+            return;
+        }
+        let size = current.saturating_add(add).saturating_sub(remove);
+        if cluster.scale_to(size, now) {
+            let direction = if size > current { Direction::Out } else { Direction::In };
+            self.history.acted(direction, at);
+            if self.keeps_notes {
+                let why = decision.to_string();
+                notes.push(Note { secs: now, from: current, to: size, why });
+            }
+        }
+    }
+
+    fn see(&mut self, at: Timestamp, signal: f64, cluster: &Cluster) {
+        let (ready, size) = (cluster.ready(), cluster.size());
+        self.census.capacity = size;
+        self.census.live = size;
+        self.census.in_service = ready;
+        let measured_at = cloud::clock::before(at, self.lag.get());
+        for (reading, (_, meaning)) in self.signals.values_mut().zip(&self.meanings) {
+            let value = match meaning {
+                Meaning::Load => signal,
+                Meaning::Utilisation => 100.0 * signal / (self.capacity * f64::from(ready.max(1))),
+            };
+            *reading = Ok(Sample { value, measured_at, age: self.lag, reporting: None });
+        }
+    }
+
+    fn remember(&mut self, at: Timestamp, decision: &Decision) {
+        let in_service = self.census.in_service;
+        for (name, reading) in &self.signals {
+            if let Ok(sample) = reading {
+                self.history.read(name, sample, in_service, at);
+            }
+        }
+        self.history.sized(
+            at,
+            in_service,
+            decision.current,
+            decision.recommended,
+            decision.desired,
+        );
+    }
+}
+
+/// A fleet that has these rules and nothing else that would bind it.
+#[must_use]
+pub fn bare_fleet(rules: Vec<Rule>) -> Fleet {
+    let spec = SignalSpec {
+        max_age: Span::secs(3_600),
+        coverage: Coverage::AtLeast(0.0),
+        on_missing: OnMissing::Hold,
+    };
+    let names: Vec<SignalName> = rules.iter().flat_map(Rule::signals).cloned().collect();
+    Fleet {
+        id: "backtest".into(),
+        account: "backtest".into(),
+        bounds: Bounds { min: 1, max: INSTANCES_MOST },
+        warmup: Span::secs(0),
+        boot_timeout: Timeout { span: Span::secs(600), learned: false },
+        boot_timeouts: [].into(),
+        ready_timeout: None,
+        stabilization: Span::secs(0),
+        launch_failures: u32::MAX,
+        brakes: Brakes::default(),
+        account_brakes: Brakes::default(),
+        terminate: Terminate::Graceful,
+        base: None,
+        launch: LaunchTemplate {
+            spec: nothing_to_launch(),
+            instance_types: Vec::new(),
+            vswitches: Vec::new(),
+            spread: Spread::InOrder,
+        },
+        signals: names.into_iter().map(|name| (name, spec)).collect(),
+        rules,
+    }
+}
+
+/// The policy does not look at it.
+fn nothing_to_launch() -> LaunchSpec {
+    LaunchSpec {
+        image_id: String::new(),
+        security_group_ids: Vec::new(),
+        instance_name: None,
+        host_name: None,
+        key_pair_name: None,
+        ram_role_name: None,
+        resource_group_id: None,
+        user_data: None,
+        system_disk: None,
+        internet_max_bandwidth_out: None,
+        spot: None,
+        deletion_protection: false,
+        tags: cloud::Tags::new(),
+    }
+}
