@@ -161,7 +161,7 @@ pub(super) struct JournalArgs {
     pub(super) since: Since,
     /// Only entries of this kind; may be given several times
     #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
-    pub(super) kind: Vec<Kind>,
+    pub(super) kind: Vec<EntryKind>,
     /// Only the newest so many
     #[arg(long, value_name = "N")]
     pub(super) newest: Option<usize>,
@@ -175,7 +175,7 @@ pub(super) struct JournalArgs {
 
 /// The kinds of entries, as the journal names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
+pub(super) enum EntryKind {
     Decision,
     Intent,
     Resent,
@@ -190,7 +190,7 @@ pub(super) enum Kind {
     Audit,
 }
 
-impl Kind {
+impl EntryKind {
     /// As the journal names it.
     pub(super) fn name(self) -> String {
         let value = self.to_possible_value().expect("no kind is skipped");

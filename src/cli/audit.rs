@@ -15,7 +15,7 @@ use crate::control::{AuditError, Audited, Finding, Findings, What, audit, clouds
 use crate::inventory::Region;
 use crate::journal::Reader;
 use crate::model::{AccountId, plural};
-use crate::signals::Shared;
+use crate::signals::Clients;
 
 pub(super) async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
     let config = match output::load(&args.config, Some("audit")) {
@@ -32,7 +32,7 @@ pub(super) async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
 /// Audits every account: one that cannot be audited does not keep the others from it.
 async fn all(args: &AuditArgs, config: &Config, reader: &Reader) -> anyhow::Result<Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let shared = Arc::new(Shared::new(clock.clone(), config.daemon.interval.get() / 2));
+    let shared = Arc::new(Clients::new(clock.clone(), config.daemon.interval.get() / 2));
     let (mut failed, mut found) = (false, false);
     for (name, cloud) in clouds(&config.providers, &clock, None)? {
         let account = AccountId(name.clone());

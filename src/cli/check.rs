@@ -3,7 +3,7 @@
 
 mod online;
 
-use self::online::{Asked, Found, Row};
+use self::online::{CheckFinding, CheckResults, CheckRow};
 use super::args::CheckArgs;
 use super::{Exit, output};
 use crate::config::{self, FleetConfig};
@@ -32,15 +32,15 @@ pub(super) async fn run(args: CheckArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     output::line("");
-    let Asked { rows, lacks_credentials } = online::ask(&config).await?;
-    for line in rows.iter().flat_map(Row::lines) {
+    let CheckResults { rows, lacks_credentials } = online::ask(&config).await?;
+    for line in rows.iter().flat_map(CheckRow::lines) {
         output::line(&line);
     }
     if lacks_credentials {
         output::by_hand(args.as_command(), &args.config, &output::KEY_PAIR);
     }
-    let asked = rows.iter().filter(|row| !matches!(row.found, Found::Skipped(_))).count();
-    let failed = rows.iter().filter(|row| matches!(row.found, Found::Wrong { .. })).count();
+    let asked = rows.iter().filter(|row| !matches!(row.found, CheckFinding::Skipped(_))).count();
+    let failed = rows.iter().filter(|row| matches!(row.found, CheckFinding::Wrong { .. })).count();
     if failed == 0 {
         output::line("\nready: `fleetscaler run --dry-run` shows what it would do");
         return Ok(Exit::Ok);

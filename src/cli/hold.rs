@@ -10,7 +10,7 @@ use super::args::{AuthorArgs, HoldArgs, HoldsArgs, ResumeArgs, WhichArgs};
 use super::journal::short;
 use super::output::wrap;
 use super::{Exit, output};
-use crate::config::{self, Beside, StateUrl};
+use crate::config::{self, CommandConfig, StateUrl};
 use crate::journal::{Reader, say};
 use crate::model::{Direction, FleetId, Hold, OperatorEvent, Span};
 
@@ -90,7 +90,7 @@ pub(super) async fn lift(args: ResumeArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) async fn list(args: HoldsArgs) -> anyhow::Result<Exit> {
-    let config = match output::load_beside(&args.config, "holds") {
+    let config = match output::load_for_command(&args.config, "holds") {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
@@ -109,8 +109,8 @@ fn given(
     path: &std::path::Path,
     which: &WhichArgs,
     command: &str,
-) -> Result<(Beside, Option<FleetId>), Exit> {
-    let config = output::load_beside(path, command)?;
+) -> Result<(CommandConfig, Option<FleetId>), Exit> {
+    let config = output::load_for_command(path, command)?;
     let Some(name) = &which.fleet else { return Ok((config, None)) };
     let fleet = FleetId(name.clone());
     if config.fleets.contains(&fleet) {
@@ -149,7 +149,7 @@ async fn in_force(state: &StateUrl, now: Timestamp) -> anyhow::Result<Vec<Hold>>
 }
 
 /// When the next tick is.
-fn soon(config: &Beside) -> String {
+fn soon(config: &CommandConfig) -> String {
     format!("within {}, if the daemon runs", config.interval)
 }
 

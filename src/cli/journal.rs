@@ -12,16 +12,16 @@ use uuid::Uuid;
 
 pub(super) use self::line::short;
 
-use self::line::Teller;
-use self::page::Line;
+use self::line::EntryLines;
+use self::page::EntryLine;
 use super::args::JournalArgs;
 use super::{Exit, output};
-use crate::config::{self, Beside};
+use crate::config::{self, CommandConfig};
 use crate::journal::{Entry, Look, Reader, Said};
 use crate::model::{Event, FleetId, OperatorEvent};
 
 pub(super) async fn run(args: JournalArgs) -> anyhow::Result<Exit> {
-    let config = match output::load_beside(&args.config, "journal") {
+    let config = match output::load_for_command(&args.config, "journal") {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };
@@ -31,7 +31,7 @@ pub(super) async fn run(args: JournalArgs) -> anyhow::Result<Exit> {
     result
 }
 
-async fn show(args: &JournalArgs, config: &Beside, reader: &Reader) -> anyhow::Result<Exit> {
+async fn show(args: &JournalArgs, config: &CommandConfig, reader: &Reader) -> anyhow::Result<Exit> {
     let fleet = match &args.fleet {
         Some(name) => match fleet(name, config, reader).await? {
             Some(fleet) => Some(fleet),
@@ -52,7 +52,7 @@ async fn show(args: &JournalArgs, config: &Beside, reader: &Reader) -> anyhow::R
         None => Vec::new(),
     };
     let mut wanted = Wanted::of(args);
-    let mut teller = Teller::default();
+    let mut teller = EntryLines::default();
     let mut said = said.into_iter().peekable();
     for entry in reader.look(&look).await? {
         while let Some(said) = said.next_if(|said| said.seq < entry.seq) {
@@ -67,7 +67,7 @@ async fn show(args: &JournalArgs, config: &Beside, reader: &Reader) -> anyhow::R
         wanted.shown.iter().for_each(|shown| output::line(&shown.json));
         return Ok(Exit::Ok);
     }
-    let lines: Vec<Line> = wanted.shown.into_iter().map(|shown| shown.line).collect();
+    let lines: Vec<EntryLine> = wanted.shown.into_iter().map(|shown| shown.line).collect();
     if lines.is_empty() {
         let of = fleet.map(|fleet| format!(" of fleet `{fleet}`")).unwrap_or_default();
         output::line(&format!(
@@ -81,7 +81,11 @@ async fn show(args: &JournalArgs, config: &Beside, reader: &Reader) -> anyhow::R
 }
 
 /// The fleet of that name: it is configured, or was. `None`: neither, which has been said.
-async fn fleet(name: &str, config: &Beside, reader: &Reader) -> anyhow::Result<Option<FleetId>> {
+async fn fleet(
+    name: &str,
+    config: &CommandConfig,
+    reader: &Reader,
+) -> anyhow::Result<Option<FleetId>> {
     let mut known: Vec<FleetId> = config.fleets.clone();
     known.extend(reader.fleets().await?);
     known.sort();
@@ -124,7 +128,7 @@ struct Wanted<'a> {
 }
 
 struct Shown {
-    line: Line,
+    line: EntryLine,
     json: String,
 }
 
@@ -135,7 +139,7 @@ impl Wanted<'_> {
     }
 
     /// Shows `entry` if it is asked for. Every entry is told: later ones refer to it.
-    fn take(&mut self, entry: Entry, teller: &mut Teller) {
+    fn take(&mut self, entry: Entry, teller: &mut EntryLines) {
         let line = teller.tell(&entry);
         let is_of_kind = self.kinds.is_empty() || self.kinds.contains(&entry.kind);
         if !is_of_kind || (is_quiet(&entry) && !self.args.all) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use cloud::PlannedCall;
 use cloud::text::printable;
 
-use crate::config::{self, About, Beside, Config, Problems};
+use crate::config::{self, About, CommandConfig, Config, Problems};
 use crate::control::TickReport;
 use crate::execute::Outcome;
 pub(super) use crate::model::wrap;
@@ -77,8 +77,9 @@ pub(super) fn load(path: &Path, command: Option<&str>) -> Result<Config, super::
 
 /// The part of the configuration at `path` that a command beside the daemon needs. A problem in the
 /// rest of it does not matter, but is said.
-pub(super) fn load_beside(path: &Path, command: &str) -> Result<Beside, super::Exit> {
-    let beside = config::load_beside(path).map_err(|problems| refused(&problems, Some(command)))?;
+pub(super) fn load_for_command(path: &Path, command: &str) -> Result<CommandConfig, super::Exit> {
+    let beside =
+        config::load_for_command(path).map_err(|problems| refused(&problems, Some(command)))?;
     if let Some(problems) = &beside.problems {
         let first = problems.iter().next().expect("at least one");
         let more = match problems.len() {

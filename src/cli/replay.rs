@@ -21,7 +21,7 @@ const DIGITS_LEAST: usize = 4;
 const DIFFERENCES_SHOWN: usize = 20;
 
 pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<Exit> {
-    let config = match output::load_beside(&args.config, "replay") {
+    let config = match output::load_for_command(&args.config, "replay") {
         Ok(config) => config,
         Err(exit) => return Ok(exit),
     };

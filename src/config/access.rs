@@ -11,7 +11,7 @@ use super::problem::shown;
 use super::secret::{self, contents, path};
 use super::table::Table;
 use super::value::{Value, flag, pairs, word};
-use crate::signals::{Access, Auth};
+use crate::signals::{Auth, ServerAccess};
 
 /// The advice on what to write instead of a secret.
 const BY_FILE: &str = "put it into a file that only the service may read, and name that";
@@ -19,7 +19,7 @@ const BY_FILE: &str = "put it into a file that only the service may read, and na
 const CA_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How the server at `url` is reached.
-pub(super) fn read(table: &Table<'_>, url: Option<&str>) -> Access {
+pub(super) fn read(table: &Table<'_>, url: Option<&str>) -> ServerAccess {
     let basic = table.table("basic_auth", basic);
     table.refuse_secret(
         "bearer_token",
@@ -34,7 +34,7 @@ pub(super) fn read(table: &Table<'_>, url: Option<&str>) -> Access {
             "remove one: a request carries one `Authorization`",
         );
     }
-    let access = Access {
+    let access = ServerAccess {
         auth: basic.or(token.map(|token| Auth::Bearer { token })),
         ca_file: table.optional("ca_file", ca_file),
         headers: table.optional("headers", headers).unwrap_or_default(),
@@ -47,7 +47,7 @@ pub(super) fn read(table: &Table<'_>, url: Option<&str>) -> Access {
 }
 
 /// Plain http can be read on the way, so a secret is sent over it to this machine only.
-fn check_plain(table: &Table<'_>, url: &str, access: &Access) {
+fn check_plain(table: &Table<'_>, url: &str, access: &ServerAccess) {
     let Ok(parsed) = url.parse::<reqwest::Url>() else { return };
     if parsed.scheme() != "http" || cloud::http::is_loopback(&parsed) {
         return;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 /// The surroundings of a configuration.
 #[derive(Clone)]
-pub struct Env(Source);
+pub struct Env(EnvSource);
 
 #[derive(Clone)]
-enum Source {
+enum EnvSource {
     System,
     Given { vars: BTreeMap<String, String>, files: BTreeMap<PathBuf, Vec<u8>> },
 }
@@ -22,20 +22,20 @@ impl Env {
     /// This process's environment and this machine's files.
     #[must_use]
     pub fn system() -> Self {
-        Env(Source::System)
+        Env(EnvSource::System)
     }
 
     /// Exactly these variables and files.
     #[must_use]
     pub fn given(vars: BTreeMap<String, String>, files: BTreeMap<PathBuf, Vec<u8>>) -> Self {
-        Env(Source::Given { vars, files })
+        Env(EnvSource::Given { vars, files })
     }
 
     /// The value of an environment variable; one that is empty counts as unset.
     pub(super) fn var(&self, name: &str) -> Option<String> {
         let value = match &self.0 {
-            Source::System => std::env::var(name).ok(),
-            Source::Given { vars, .. } => vars.get(name).cloned(),
+            EnvSource::System => std::env::var(name).ok(),
+            EnvSource::Given { vars, .. } => vars.get(name).cloned(),
         };
         value.filter(|value| !value.is_empty())
     }
@@ -44,18 +44,18 @@ impl Env {
     /// made for somebody.
     pub(super) fn is_exposed(&self, path: &Path) -> bool {
         match &self.0 {
-            Source::System => {
+            EnvSource::System => {
                 std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o006 != 0)
             }
-            Source::Given { .. } => false,
+            EnvSource::Given { .. } => false,
         }
     }
 
     /// A regular file of at most `limit` bytes. Fails with why not, in words.
     pub(super) fn read(&self, path: &Path, limit: usize) -> Result<Vec<u8>, String> {
         let bytes = match &self.0 {
-            Source::System => read_file(path, limit).map_err(|error| in_words(&error))?,
-            Source::Given { files, .. } => {
+            EnvSource::System => read_file(path, limit).map_err(|error| in_words(&error))?,
+            EnvSource::Given { files, .. } => {
                 files.get(path).cloned().ok_or_else(|| in_words(&io::ErrorKind::NotFound.into()))?
             }
         };
@@ -92,8 +92,8 @@ impl fmt::Debug for Env {
     /// Names only: variables and files hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::System => f.write_str("Env::system"),
-            Source::Given { vars, files } => f
+            EnvSource::System => f.write_str("Env::system"),
+            EnvSource::Given { vars, files } => f
                 .debug_struct("Env::given")
                 .field("vars", &vars.keys())
                 .field("files", &files.keys())

@@ -208,7 +208,7 @@ pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
 /// The part of a configuration that a command beside the daemon needs: where the journal is, and which fleets
 /// there are. What else is wrong with it, and secrets that only the service is given, do not matter.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Beside {
+pub struct CommandConfig {
     pub daemon: Daemon,
     pub fleets: Vec<FleetId>,
     /// The longest interval between two ticks of a fleet.
@@ -221,16 +221,16 @@ pub struct Beside {
 ///
 /// # Errors
 /// Every problem of the file, when it cannot be read, is not TOML, or its state cannot be told.
-pub fn load_beside(path: &Path) -> Result<Beside, Problems> {
+pub fn load_for_command(path: &Path) -> Result<CommandConfig, Problems> {
     let env = Env::system();
-    parse_beside(&text_of(path, &env)?, path, &env)
+    parse_for_command(&text_of(path, &env)?, path, &env)
 }
 
 /// The same, from `text`.
 ///
 /// # Errors
-/// See [`load_beside`].
-pub fn parse_beside(text: &str, path: &Path, env: &Env) -> Result<Beside, Problems> {
+/// See [`load_for_command`].
+pub fn parse_for_command(text: &str, path: &Path, env: &Env) -> Result<CommandConfig, Problems> {
     let document = DeTable::parse(text).map_err(|error| not_toml(path, text, &error))?;
     let cx = Context::new(path, text, env);
     let mut fleets = Vec::new();
@@ -246,7 +246,7 @@ pub fn parse_beside(text: &str, path: &Path, env: &Env) -> Result<Beside, Proble
     };
     let intervals = configured.iter().map(|fleet| fleet.interval.unwrap_or(daemon.interval));
     let interval = intervals.max().unwrap_or(daemon.interval);
-    Ok(Beside { daemon, fleets, interval, problems })
+    Ok(CommandConfig { daemon, fleets, interval, problems })
 }
 
 /// Reads a file that has nothing but `[[rule]]` tables, for a fleet that has these `signals`.

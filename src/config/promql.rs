@@ -16,7 +16,7 @@ const NESTING_MAX: usize = 64;
 
 /// A query that has been understood.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(super) struct PromQuery {
     pub(super) text: String,
     /// Whether it selects any series, so that the age of its data can be measured.
     pub(super) selects: bool,
@@ -32,11 +32,11 @@ pub(super) fn for_fleet(text: &str, fleet: &str) -> String {
 }
 
 /// A query for the fleet of this name.
-pub(super) fn query(fleet: &str) -> impl Fn(&Value<'_>) -> Option<Query> {
+pub(super) fn query(fleet: &str) -> impl Fn(&Value<'_>) -> Option<PromQuery> {
     move |value| read(value, fleet)
 }
 
-fn read(value: &Value<'_>, fleet: &str) -> Option<Query> {
+fn read(value: &Value<'_>, fleet: &str) -> Option<PromQuery> {
     let query = &for_fleet(text(value)?.trim(), fleet);
     let expr = match understand(query) {
         Ok(expr) => expr,
@@ -64,7 +64,7 @@ fn read(value: &Value<'_>, fleet: &str) -> Option<Query> {
     if let Some((what, hint)) = wrap {
         return value.problem(format!("`{}` returns {what}, not a number", value.key), hint);
     }
-    Some(Query { selects: selects(&expr), text: query.clone() })
+    Some(PromQuery { selects: selects(&expr), text: query.clone() })
 }
 
 fn understand(query: &str) -> Result<Expr, String> {

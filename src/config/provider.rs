@@ -11,11 +11,11 @@ use super::{AliyunConfig, Credentials, Provider, RateLimits, Signature};
 use crate::model::Span;
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ProviderKind {
     Aliyun,
 }
 
-const KINDS: [(&str, Kind); 1] = [("aliyun", Kind::Aliyun)];
+const KINDS: [(&str, ProviderKind); 1] = [("aliyun", ProviderKind::Aliyun)];
 
 const SIGNATURES: [(&str, Signature); 2] = [("v1", Signature::V1), ("acs3", Signature::Acs3)];
 
@@ -49,7 +49,7 @@ pub(super) fn read(name: &str, table: &Table<'_>) -> Option<(String, Provider)> 
     let named = KINDS.iter().find(|(kind, _)| *kind == name);
     let default = named.map(|(_, kind)| *kind);
     let provider = table.variant("kind", default, &KINDS, |kind, table| match kind {
-        Kind::Aliyun => aliyun(table).map(Provider::Aliyun),
+        ProviderKind::Aliyun => aliyun(table).map(Provider::Aliyun),
     })?;
     Some((name.to_owned(), provider))
 }

@@ -13,11 +13,11 @@ use crate::model::{Coverage, OnMissing, Reduce, SignalName, SignalSpec, Span};
 use crate::signals::{CannotPick, PrometheusSpec, SourceSpec, UpSpec, cannot_pick};
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum SourceKind {
     Prometheus,
 }
 
-const KINDS: [(&str, Kind); 1] = [("prometheus", Kind::Prometheus)];
+const KINDS: [(&str, SourceKind); 1] = [("prometheus", SourceKind::Prometheus)];
 
 /// 90 s: three scrapes at 30 s, so that one lost scrape is no gap.
 const MAX_AGE: Span = Span::secs(90);
@@ -47,7 +47,7 @@ pub(super) fn read(fleet: &str, name: &str, table: &Table<'_>) -> Option<Signal>
     let on_missing = table.or("on_missing", OnMissing::Hold, on_missing);
     let asks = !matches!(coverage, Coverage::AtLeast(share) if share <= 0.0);
     let (max_age, source) = table.variant("source", None, &KINDS, |kind, table| match kind {
-        Kind::Prometheus => {
+        SourceKind::Prometheus => {
             let spec = prometheus(fleet, table, asks)?;
             Some((spec.max_age, SourceSpec::Prometheus(spec)))
         }

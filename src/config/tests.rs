@@ -383,13 +383,13 @@ fn a_credential_that_the_service_does_not_have_is_told_apart_from_a_wrong_path()
 fn what_a_command_beside_the_daemon_needs_is_read_in_spite_of_the_rest() {
     let path = Path::new("/etc/f/config.toml");
     let text = FULL.replace("state = \"memory:\"", "state = \"sqlite:state.db\"");
-    let beside = parse_beside(&text, path, &bare()).expect("read");
+    let beside = parse_for_command(&text, path, &bare()).expect("read");
     assert_eq!(beside.daemon.state, StateUrl::Sqlite { path: "/etc/f/state.db".into() });
     assert_eq!(beside.fleets, ["batch".into(), "web".into()]);
     assert_eq!(beside.interval, Span::secs(30));
     assert!(beside.problems.is_some(), "secrets are missing");
-    let beside = parse_beside(MINIMAL, path, &bare()).expect("read");
+    let beside = parse_for_command(MINIMAL, path, &bare()).expect("read");
     assert_eq!(beside.problems, None);
-    let refused = parse_beside("[daemon]\nstate = \"x\"\n[fleet.web]\n", path, &bare());
+    let refused = parse_for_command("[daemon]\nstate = \"x\"\n[fleet.web]\n", path, &bare());
     assert!(refused.expect_err("refused").to_string().contains("`state` is no place"));
 }

@@ -14,7 +14,7 @@ use crate::execute::{Hands, Live, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::{Journal, JournalError, Keep, LeaseTime};
 use crate::model::{AccountId, SignalName};
-use crate::signals::{Prometheus, Roll, Shared, Source, SourceError, SourceSpec, Up};
+use crate::signals::{Clients, Prometheus, Roll, Source, SourceError, SourceSpec, Up};
 
 /// Whether the daemon may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub async fn wire(
     // Half an interval: a fleet never gets the answer of its own previous tick, and fleets that
     // tick at different moments of one interval still share one.
     let window = config.daemon.interval.get() / 2;
-    let shared = Arc::new(Shared::new(clock.clone(), window));
+    let shared = Arc::new(Clients::new(clock.clone(), window));
     let mut live = BTreeMap::new();
     for (name, cloud) in clouds {
         live.insert(name, LiveCloud::of(cloud));
@@ -147,7 +147,7 @@ pub fn wire_over(
 /// The sources of one fleet's signals.
 pub fn sources(
     fleet: &FleetConfig,
-    shared: &Arc<Shared>,
+    shared: &Arc<Clients>,
 ) -> Result<BTreeMap<SignalName, Arc<dyn Source>>, WireError> {
     let mut sources = BTreeMap::new();
     for (signal, spec) in &fleet.sources {
@@ -163,7 +163,10 @@ pub fn sources(
 }
 
 /// Who says which of the fleet's instances are up.
-pub fn roll(fleet: &FleetConfig, shared: &Arc<Shared>) -> Result<Option<Arc<dyn Roll>>, WireError> {
+pub fn roll(
+    fleet: &FleetConfig,
+    shared: &Arc<Clients>,
+) -> Result<Option<Arc<dyn Roll>>, WireError> {
     let Some(spec) = &fleet.up else { return Ok(None) };
     let up = Up::new(spec, shared).map_err(|source| WireError::Source {
         fleet: fleet.fleet.id.0.clone(),

@@ -84,7 +84,7 @@ pub async fn run(
 
     let story = Arc::new(Mutex::new(Story::new(duration)));
     let (end, ended) = watch::channel(false);
-    let sink = Arc::new(Teller { story: story.clone() });
+    let sink = Arc::new(StorySink { story: story.clone() });
     let daemon = tokio::spawn(control::beat(Arc::new(world), Beat::Forever, sink, ended));
     if show == Show::Plain {
         plain::introduce(print, &text);
@@ -93,7 +93,7 @@ pub async fn run(
         Show::Live => Some(view::Screen::open().map_err(DemoError::Terminal)?),
         Show::Plain => None,
     };
-    let mut told = plain::Told::default();
+    let mut told = plain::ToldSoFar::default();
     let began = clock.now();
     loop {
         let elapsed = clock::age(clock.now(), began);
@@ -185,11 +185,11 @@ cooldown = {{ out = "{cooldown_out}", in = "{cooldown_in}" }}
 
 /// Hands the daemon's reports to the story.
 #[derive(Debug)]
-struct Teller {
+struct StorySink {
     story: Arc<Mutex<Story>>,
 }
 
-impl Sink for Teller {
+impl Sink for StorySink {
     fn tick(&self, report: &TickReport) {
         self.story.lock().expect("no holder of this lock can panic").ticked(report);
     }

@@ -24,12 +24,12 @@ pub(super) fn introduce(print: fn(&str), config: &str) {
 
 /// The lines that have been told already.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ToldSoFar {
     decisions: Option<(Duration, String)>,
     load_at: Option<Duration>,
 }
 
-impl Told {
+impl ToldSoFar {
     /// The new lines, in the order of time, for 80 columns.
     pub(super) fn tell(&mut self, story: &Story) -> Vec<String> {
         let mut told = Vec::new();
@@ -76,19 +76,19 @@ pub(super) fn time(elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{Line, Point};
+    use super::super::story::{ChartPoint, DecisionLine};
     use super::*;
 
     #[test]
     fn lines_fit_80_columns_and_come_in_the_order_of_time() {
         let mut story = Story::new(Duration::from_secs(120));
         story.elapsed = Duration::from_secs(10);
-        story.points.push(Point { secs: 10.0, load: 40.0, cpu: 88.0, serving: 4, booting: 2 });
+        story.points.push(ChartPoint { secs: 10.0, load: 40.0, cpu: 88.0, serving: 4, booting: 2 });
         let text = "stays at 4 (recommended 6): cpu was measured with 4 in service and is answered \
                     by the 6 that there are now or soon";
         let elapsed = Duration::from_secs(9);
-        story.decisions.push_back(Line { elapsed, text: text.to_owned(), acts: false });
-        let told = Told::default().tell(&story);
+        story.decisions.push_back(DecisionLine { elapsed, text: text.to_owned(), acts: false });
+        let told = ToldSoFar::default().tell(&story);
         assert!(told[0].starts_with(" 0:09  · stays at 4"), "{told:?}");
         assert!(told[1].starts_with("         ") && told[2].starts_with(" 0:10  load"), "{told:?}");
         assert!(told.iter().all(|line| line.chars().count() <= 80), "{told:?}");

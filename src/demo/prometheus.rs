@@ -21,12 +21,12 @@ const UP: &str = "up";
 #[derive(Debug)]
 pub struct Metrics {
     clock: Arc<dyn Clock>,
-    samples: Mutex<Vec<Sample>>,
+    samples: Mutex<Vec<MetricSample>>,
 }
 
 /// The newest sample of one metric of one instance.
 #[derive(Debug, Clone)]
-struct Sample {
+struct MetricSample {
     metric: &'static str,
     instance: String,
     value: f64,
@@ -54,7 +54,7 @@ impl Metrics {
     fn replace(&self, metric: &'static str, samples: Vec<(String, f64)>, at: Timestamp) {
         let mut held = self.samples.lock().expect("no holder of this lock can panic");
         held.retain(|sample| sample.metric != metric);
-        held.extend(samples.into_iter().map(|(instance, value)| Sample {
+        held.extend(samples.into_iter().map(|(instance, value)| MetricSample {
             metric,
             instance,
             value,
@@ -62,7 +62,7 @@ impl Metrics {
         }));
     }
 
-    fn samples(&self) -> Vec<Sample> {
+    fn samples(&self) -> Vec<MetricSample> {
         self.samples.lock().expect("no holder of this lock can panic").clone()
     }
 }
@@ -147,13 +147,13 @@ fn seconds(at: Timestamp) -> f64 {
 type Rows = Vec<(Value, f64)>;
 
 /// A selector of a metric, `timestamp()` of one, and aggregations of either.
-fn evaluate(expr: &Expr, samples: &[Sample]) -> Result<Rows, String> {
+fn evaluate(expr: &Expr, samples: &[MetricSample]) -> Result<Rows, String> {
     match expr {
         Expr::Paren(inner) => evaluate(&inner.expr, samples),
         Expr::VectorSelector(selector) => {
             let name = selector.name.as_deref();
             let of_it = samples.iter().filter(|sample| Some(sample.metric) == name);
-            let row = |sample: &Sample| {
+            let row = |sample: &MetricSample| {
                 let labels = json!({ "__name__": sample.metric, "instance": sample.instance });
                 (labels, sample.value)
             };

@@ -19,11 +19,11 @@ const KEPT: usize = 40;
 pub(super) struct Story {
     pub(super) duration: Duration,
     pub(super) elapsed: Duration,
-    pub(super) points: Vec<Point>,
-    pub(super) instances: Vec<Seen>,
+    pub(super) points: Vec<ChartPoint>,
+    pub(super) instances: Vec<ShownInstance>,
     /// The daemon's actions and waits, newest last.
-    pub(super) decisions: VecDeque<Line>,
-    pub(super) calls: VecDeque<Call>,
+    pub(super) decisions: VecDeque<DecisionLine>,
+    pub(super) calls: VecDeque<ShownCall>,
     /// The newest decision in full.
     pub(super) now: String,
     pub(super) because: String,
@@ -36,7 +36,7 @@ pub(super) struct Story {
 
 /// One moment of the charts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Point {
+pub(super) struct ChartPoint {
     pub(super) secs: f64,
     /// Percent of what ten instances can carry.
     pub(super) load: f64,
@@ -48,7 +48,7 @@ pub(super) struct Point {
 
 /// One instance that exists.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct ShownInstance {
     pub(super) id: String,
     pub(super) status: String,
     pub(super) zone: String,
@@ -57,7 +57,7 @@ pub(super) struct Seen {
 
 /// One decision that changed something, or that newly waits for something.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(super) struct DecisionLine {
     pub(super) elapsed: Duration,
     pub(super) text: String,
     pub(super) acts: bool,
@@ -65,7 +65,7 @@ pub(super) struct Line {
 
 /// One call that changes something.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub(super) struct ShownCall {
     pub(super) text: String,
     pub(super) ok: bool,
 }
@@ -108,7 +108,7 @@ impl Story {
             existing().filter(|v| v.status == "Running").map(|v| v.id.clone()).collect();
         let load = load::at(self.part());
         let cpu = load::cpu_percent(load, serving.len());
-        self.points.push(Point {
+        self.points.push(ChartPoint {
             secs: elapsed.as_secs_f64(),
             load: load / 10.0,
             cpu,
@@ -120,7 +120,7 @@ impl Story {
         self.peak = self.peak.max(serving.len());
         metrics.scrape(serving.into_iter().map(|id| (id, cpu)).collect(), now);
         self.instances = existing()
-            .map(|view| Seen {
+            .map(|view| ShownInstance {
                 id: view.id.clone(),
                 status: view.status.clone(),
                 zone: view.zone.clone(),
@@ -147,7 +147,7 @@ impl Story {
         };
         let answer = entry.code.clone().unwrap_or_else(|| "200 OK".to_owned());
         let text = format!("{} {detail} → {answer}", entry.action);
-        push(&mut self.calls, Call { text, ok: entry.code.is_none() });
+        push(&mut self.calls, ShownCall { text, ok: entry.code.is_none() });
     }
 
     /// The daemon has ticked.
@@ -170,13 +170,13 @@ impl Story {
         if gist != self.last_gist || acts {
             self.last_gist = gist;
             let text = decision.to_string();
-            push(&mut self.decisions, Line { elapsed: self.elapsed, text, acts });
+            push(&mut self.decisions, DecisionLine { elapsed: self.elapsed, text, acts });
         }
     }
 
     /// A tick failed.
     pub(super) fn troubled(&mut self, error: &str) {
-        let line = Line { elapsed: self.elapsed, text: error.to_owned(), acts: false };
+        let line = DecisionLine { elapsed: self.elapsed, text: error.to_owned(), acts: false };
         push(&mut self.decisions, line);
     }
 

@@ -16,7 +16,7 @@ use ratatui::symbols::Marker;
 use ratatui::widgets::{Axis, Block, BorderType, Chart, Dataset, GraphType, Paragraph, Wrap};
 
 use super::plain::time;
-use super::story::{Seen, Story};
+use super::story::{ShownInstance, Story};
 use crate::model::wrap;
 
 /// Quiet colours of the terminal's own palette, which suit dark and light themes.
@@ -204,7 +204,7 @@ fn size_chart(frame: &mut Frame<'_>, area: Rect, story: &Story) {
     frame.render_widget(chart, area);
 }
 
-fn colour(seen: &Seen) -> Color {
+fn colour(seen: &ShownInstance) -> Color {
     match seen.status.as_str() {
         "Running" => SERVING,
         "Pending" | "Starting" => BOOTING,
@@ -260,7 +260,7 @@ fn call_list(frame: &mut Frame<'_>, area: Rect, story: &Story) {
 mod tests {
     use ratatui::backend::TestBackend;
 
-    use super::super::story::{Line, Point};
+    use super::super::story::{ChartPoint, Line};
     use super::*;
 
     #[test]
@@ -272,9 +272,15 @@ mod tests {
                          with 4 in service and is answered"
             .to_owned();
         story.points = (0..42)
-            .map(|n| Point { secs: f64::from(n), load: 40.0, cpu: 88.0, serving: 4, booting: 2 })
+            .map(|n| ChartPoint {
+                secs: f64::from(n),
+                load: 40.0,
+                cpu: 88.0,
+                serving: 4,
+                booting: 2,
+            })
             .collect();
-        story.instances = vec![Seen {
+        story.instances = vec![ShownInstance {
             id: "i-bp1emu000000000007".to_owned(),
             status: "Running".to_owned(),
             zone: "cn-hangzhou-h".to_owned(),

@@ -14,8 +14,8 @@ use crate::model::{Gap, Reading, SignalName, Signals};
 #[doc(hidden)]
 pub use prometheus::read_answer;
 pub(crate) use prometheus::{CannotPick, cannot_pick, promql};
-pub use prometheus::{Prometheus, Shared, SourceError, Up};
-pub use spec::{Access, Auth, PrometheusSpec, SourceSpec, UpSpec};
+pub use prometheus::{Clients, Prometheus, SourceError, Up};
+pub use spec::{Auth, PrometheusSpec, ServerAccess, SourceSpec, UpSpec};
 
 /// Where one signal comes from.
 #[async_trait]

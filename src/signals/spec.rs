@@ -32,7 +32,7 @@ pub struct PrometheusSpec {
     /// Whether it is asked how many instances report the data.
     pub asks_coverage: bool,
     pub timeout: Span,
-    pub access: Access,
+    pub access: ServerAccess,
 }
 
 /// An instant query whose series say which instances are up, of a Prometheus-compatible server.
@@ -45,12 +45,12 @@ pub struct UpSpec {
     /// The label that names the instance: its address or id, with or without a port.
     pub label: String,
     pub timeout: Span,
-    pub access: Access,
+    pub access: ServerAccess,
 }
 
 /// How the server is reached.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Access {
+pub struct ServerAccess {
     pub auth: Option<Auth>,
     /// A PEM file of certificate authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cloud::SystemClock;
 use fleetscaler::model::{Gap, Reading, Reduce, Span};
-use fleetscaler::signals::{Access, Prometheus, PrometheusSpec, Shared, Source};
+use fleetscaler::signals::{Clients, Prometheus, PrometheusSpec, ServerAccess, Source};
 
 use crate::support::{Process, free_port, get, until};
 
@@ -102,10 +102,10 @@ async fn read(url: &str, query: &str, reduce: Option<Reduce>) -> Reading {
         max_age: Span::secs(90),
         asks_coverage: false,
         timeout: Span::secs(5),
-        access: Access::default(),
+        access: ServerAccess::default(),
     };
     // No sharing: each call asks anew.
-    let shared = Arc::new(Shared::new(Arc::new(SystemClock), Duration::ZERO));
+    let shared = Arc::new(Clients::new(Arc::new(SystemClock), Duration::ZERO));
     Prometheus::new(&spec, &shared).expect("a source").read().await
 }
 

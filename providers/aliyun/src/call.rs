@@ -59,7 +59,7 @@ pub(crate) struct Caller {
 
 /// The access that an operation needs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Access<'a> {
+pub(crate) enum CallAccess<'a> {
     Read,
     /// A page of a listing.
     List(Urgency),
@@ -67,14 +67,14 @@ pub(crate) enum Access<'a> {
     Write(&'a Permit),
 }
 
-impl Access<'_> {
+impl CallAccess<'_> {
     fn patience(self) -> Patience {
         match self {
-            Access::Read | Access::Write(_) => Patience::of(PATIENCE),
-            Access::List(Urgency::Act) => {
+            CallAccess::Read | CallAccess::Write(_) => Patience::of(PATIENCE),
+            CallAccess::List(Urgency::Act) => {
                 Patience { turn: ACTING_PATIENCE, ..Patience::of(PATIENCE) }
             }
-            Access::List(Urgency::Look) => {
+            CallAccess::List(Urgency::Look) => {
                 Patience { urgency: Urgency::Look, ..Patience::of(LOOKING_PATIENCE) }
             }
         }
@@ -141,7 +141,7 @@ impl Caller {
     pub(crate) async fn call(
         &self,
         action: &str,
-        access: Access<'_>,
+        access: CallAccess<'_>,
         params: &Params,
     ) -> Result<Answer, Error> {
         let mut met = Met::default();
@@ -155,7 +155,7 @@ impl Caller {
     async fn attempts(
         &self,
         action: &str,
-        access: Access<'_>,
+        access: CallAccess<'_>,
         params: &Params,
         met: &mut Met,
     ) -> Result<Vec<u8>, Error> {
@@ -176,7 +176,7 @@ impl Caller {
                 return Err(self.not_admitted(action, not_before.until, met));
             }
             // The last look before the request leaves: everything that waits is behind us.
-            if let Access::Write(permit) = access
+            if let CallAccess::Write(permit) = access
                 && self.clock.now() >= permit.send_before()
             {
                 let why = "its permit ran out before it could be sent".to_owned();
@@ -250,12 +250,12 @@ impl Caller {
     async fn attempt(
         &self,
         action: &str,
-        access: Access<'_>,
+        access: CallAccess<'_>,
         params: &Params,
         credentials: &Credentials,
         met: &Met,
     ) -> Result<Vec<u8>, Failed> {
-        let is_write = matches!(access, Access::Write(_));
+        let is_write = matches!(access, CallAccess::Write(_));
         let timeout = if is_write { self.timeouts.write } else { self.timeouts.read };
         let began = self.clock.now();
         let skew = TimeDelta::seconds(self.skew_secs.load(Ordering::Relaxed));

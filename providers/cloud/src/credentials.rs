@@ -44,11 +44,11 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 pub struct Cache {
     source: Arc<dyn CredentialSource>,
     clock: Arc<dyn Clock>,
-    held: Mutex<Held>,
+    held: Mutex<CachedCredentials>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct CachedCredentials {
     credentials: Option<Credentials>,
     /// Renew with the next use, whatever the expiry says.
     doubted: bool,

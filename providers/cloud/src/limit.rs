@@ -24,7 +24,7 @@ use std::time::Duration;
 use crate::Urgency;
 use crate::clock::{self, Clock, Timestamp};
 use bucket::Bucket;
-use line::{Line, Place};
+use line::{Queue, QueuePlace};
 pub use rates::Rates;
 
 /// No provider's wish to come back later is honoured beyond this: a broken header must not stop an
@@ -149,9 +149,9 @@ impl Limits {
         }
     }
 
-    fn stand_in_line(&self, action: &str, urgency: Urgency, now: Timestamp) -> Place<'_> {
+    fn stand_in_line(&self, action: &str, urgency: Urgency, now: Timestamp) -> QueuePlace<'_> {
         let ticket = self.gates(now).action(&self.rates, action, now).line.join(urgency);
-        Place { limits: self, action: action.to_owned(), ticket }
+        QueuePlace { limits: self, action: action.to_owned(), ticket }
     }
 
     /// Calls per second of `action`, as far as the account's own limit lets it have them.
@@ -205,7 +205,7 @@ struct Gates {
     /// The share of the account's calls that launches and tags may take.
     spending: Bucket,
     instances: Bucket,
-    actions: BTreeMap<String, Action>,
+    actions: BTreeMap<String, ActionGate>,
 }
 
 /// Why a call is not let through yet.
@@ -218,10 +218,10 @@ struct Blocked {
 }
 
 #[derive(Debug)]
-struct Action {
+struct ActionGate {
     bucket: Bucket,
     /// The calls that wait to be let through.
-    line: Line,
+    line: Queue,
     closed_until: Option<Timestamp>,
     waited_total: Duration,
     waits: u64,
@@ -256,17 +256,17 @@ impl Gates {
             let old = std::mem::replace(self, Gates::new(rates, now));
             self.actions = old.actions;
             for (name, action) in &mut self.actions {
-                action.bucket = Action::bucket(rates, name, now);
+                action.bucket = ActionGate::bucket(rates, name, now);
                 action.closed_until = action.closed_until.map(|until| until - back);
             }
         }
         self.seen = now;
     }
 
-    fn action(&mut self, rates: &Rates, name: &str, now: Timestamp) -> &mut Action {
-        self.actions.entry(name.to_owned()).or_insert_with(|| Action {
-            bucket: Action::bucket(rates, name, now),
-            line: Line::default(),
+    fn action(&mut self, rates: &Rates, name: &str, now: Timestamp) -> &mut ActionGate {
+        self.actions.entry(name.to_owned()).or_insert_with(|| ActionGate {
+            bucket: ActionGate::bucket(rates, name, now),
+            line: Queue::default(),
             closed_until: None,
             waited_total: Duration::ZERO,
             waits: 0,
@@ -281,7 +281,7 @@ impl Gates {
     fn pass(
         &mut self,
         rates: &Rates,
-        place: &Place<'_>,
+        place: &QueuePlace<'_>,
         weight: u32,
         now: Timestamp,
     ) -> Result<(), Blocked> {
@@ -369,7 +369,7 @@ impl Gates {
     }
 }
 
-impl Action {
+impl ActionGate {
     /// As many calls at once as come in a second.
     fn bucket(rates: &Rates, name: &str, now: Timestamp) -> Bucket {
         let per_second = rates.of(name);

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::Secret;
-use crate::text::Line;
+use crate::text::LineBuilder;
 
 /// The mark that stands where a secret stood.
 const REDACTED: &str = "<secret>";
@@ -62,7 +62,7 @@ impl Redactor {
     /// characters. It costs no more than its result, however long `text` is.
     #[must_use]
     pub fn line(&self, text: &str) -> String {
-        let mut line = Line::default();
+        let mut line = LineBuilder::default();
         let bytes = text.as_bytes();
         let mut at = 0;
         while at < bytes.len() && !line.is_full() {

@@ -13,7 +13,7 @@ pub const LINE_CHARS_MAX: usize = 400;
 /// is.
 #[must_use]
 pub fn one_line(text: &str) -> String {
-    let mut line = Line::default();
+    let mut line = LineBuilder::default();
     for c in text.chars() {
         if line.is_full() {
             break;
@@ -25,14 +25,14 @@ pub fn one_line(text: &str) -> String {
 
 /// A line in the making.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct LineBuilder {
     text: String,
     chars: usize,
     /// Blanks were read that are not written yet: several become one, and none ends the line.
     blank: bool,
 }
 
-impl Line {
+impl LineBuilder {
     /// Whether there is more than fits.
     pub(crate) fn is_full(&self) -> bool {
         self.chars > LINE_CHARS_MAX

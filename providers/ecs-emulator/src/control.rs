@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::request::RawRequest;
 use crate::response::{RawResponse, plain, respond};
 use crate::state::State;
-use crate::{Fault, FaultKind, Shared, time};
+use crate::{Fault, FaultKind, SharedState, time};
 
 const HELP: &str = "\
 GET    /_emulator/transcript[?after=SEQ]   every call, its parameters and outcome
@@ -61,13 +61,13 @@ enum Verb {
 /// An event that befalls a zone.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Zone {
+enum ZoneEvent {
     Lose(String),
     Hang(String),
     Restore(String),
 }
 
-pub(crate) fn answer(shared: &Shared, request: &RawRequest, what: &str) -> RawResponse {
+pub(crate) fn answer(shared: &SharedState, request: &RawRequest, what: &str) -> RawResponse {
     let mut state = shared.state();
     let body = request.body.as_slice();
     match (request.method.as_str(), what) {
@@ -97,15 +97,15 @@ pub(crate) fn answer(shared: &Shared, request: &RawRequest, what: &str) -> RawRe
             json_of(&json!({ "id": id }))
         }),
         ("GET", "zones") => json_of(&zones(&state)),
-        ("POST", "zones") => with(body, |zone: Zone| {
-            let (Zone::Lose(name) | Zone::Hang(name) | Zone::Restore(name)) = &zone;
+        ("POST", "zones") => with(body, |zone: ZoneEvent| {
+            let (ZoneEvent::Lose(name) | ZoneEvent::Hang(name) | ZoneEvent::Restore(name)) = &zone;
             if !state.world.zones.contains(name) {
                 return plain(404, &format!("there is no zone {name}"));
             }
             match &zone {
-                Zone::Lose(zone) => state.lose_zone(zone),
-                Zone::Hang(zone) => state.hang_zone(zone),
-                Zone::Restore(zone) => state.restore_zone(zone),
+                ZoneEvent::Lose(zone) => state.lose_zone(zone),
+                ZoneEvent::Hang(zone) => state.hang_zone(zone),
+                ZoneEvent::Restore(zone) => state.restore_zone(zone),
             }
             json_of(&zones(&state))
         }),

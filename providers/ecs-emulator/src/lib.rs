@@ -46,20 +46,20 @@ const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 #[derive(Debug)]
 pub struct Emulator {
     addr: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     /// `None` when it has no socket.
     server: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// The state that requests share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedState {
     pub(crate) state: Mutex<State>,
 }
 
-impl Shared {
-    fn new(world: World, clock: Arc<dyn Clock>) -> Arc<Shared> {
-        Arc::new(Shared { state: Mutex::new(State::new(world, clock)) })
+impl SharedState {
+    fn new(world: World, clock: Arc<dyn Clock>) -> Arc<SharedState> {
+        Arc::new(SharedState { state: Mutex::new(State::new(world, clock)) })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -93,7 +93,7 @@ impl Emulator {
         let listen = |source| StartError::Listen { addr, source };
         let listener = tokio::net::TcpListener::bind(addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
-        let shared = Shared::new(world, clock);
+        let shared = SharedState::new(world, clock);
         let server = tokio::spawn(server::serve(listener, shared.clone()));
         Ok(Emulator { addr, shared, server: Some(server) })
     }
@@ -102,7 +102,7 @@ impl Emulator {
     /// or depends on chance, so a simulation over it can be repeated.
     #[must_use]
     pub fn embedded(world: World, clock: Arc<dyn Clock>) -> Emulator {
-        Emulator { addr: NOWHERE, shared: Shared::new(world, clock), server: None }
+        Emulator { addr: NOWHERE, shared: SharedState::new(world, clock), server: None }
     }
 
     /// Answers one request as the server would.

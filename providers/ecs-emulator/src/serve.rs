@@ -5,10 +5,10 @@ use crate::answer::{self, ApiError, Outcome};
 use crate::request::{self, Incoming, RawRequest, Scheme};
 use crate::response::{Cut, RawResponse, plain, respond};
 use crate::transcript::Entry;
-use crate::{Fault, FaultKind, Shared, Violation, control, names};
+use crate::{Fault, FaultKind, SharedState, Violation, control, names};
 
 /// Answers a request: of the API at `/`, of the controls below `/_emulator/`.
-pub(crate) async fn answer(request: &RawRequest, shared: &Shared) -> Result<RawResponse, Cut> {
+pub(crate) async fn answer(request: &RawRequest, shared: &SharedState) -> Result<RawResponse, Cut> {
     if let Some(what) = request.path().strip_prefix("/_emulator/") {
         return Ok(control::answer(shared, request, what));
     }
@@ -19,7 +19,7 @@ pub(crate) async fn answer(request: &RawRequest, shared: &Shared) -> Result<RawR
 }
 
 /// One call of the API.
-async fn call(raw: &RawRequest, shared: &Shared) -> Result<RawResponse, Cut> {
+async fn call(raw: &RawRequest, shared: &SharedState) -> Result<RawResponse, Cut> {
     let incoming = request::take_apart(raw);
     let Performed { outcome, request_id, fault, retry_after_ms, date } =
         perform(raw, &incoming, shared);
@@ -91,7 +91,7 @@ struct Performed {
 }
 
 /// Authenticates, throttles, performs and records, all under one lock: calls are atomic.
-fn perform(raw: &RawRequest, incoming: &Incoming, shared: &Shared) -> Performed {
+fn perform(raw: &RawRequest, incoming: &Incoming, shared: &SharedState) -> Performed {
     let mut state = shared.state();
     let at = state.now();
     let seq = state.transcript.next_seq();

@@ -10,7 +10,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::Shared;
+use crate::SharedState;
 use crate::request::RawRequest;
 use crate::response::{Cut, RawResponse, plain};
 use crate::serve;
@@ -18,7 +18,7 @@ use crate::serve;
 /// A launch with a start script of 32 KB has some 50 kB.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<SharedState>) {
     // Connections end with the server: the set aborts them when it is dropped.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -32,7 +32,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn connection(stream: TcpStream, shared: Arc<SharedState>) {
     let service = service_fn(move |request| {
         let shared = shared.clone();
         async move { handle(request, &shared).await }
@@ -45,7 +45,10 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// An error closes the connection.
-async fn handle(request: Request<HttpBody>, shared: &Shared) -> Result<Response<Full<Bytes>>, Cut> {
+async fn handle(
+    request: Request<HttpBody>,
+    shared: &SharedState,
+) -> Result<Response<Full<Bytes>>, Cut> {
     let (head, body) = request.into_parts();
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes().to_vec(),

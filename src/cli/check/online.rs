@@ -18,19 +18,19 @@ use crate::{plan, signals};
 const PLACES_ASKED: usize = 12;
 
 /// The results of all checks.
-pub(super) struct Asked {
-    pub(super) rows: Vec<Row>,
+pub(super) struct CheckResults {
+    pub(super) rows: Vec<CheckRow>,
     /// Whether a provider has no credentials at all.
     pub(super) lacks_credentials: bool,
 }
 
 /// One check: what was asked, and what was found.
-pub(super) struct Row {
+pub(super) struct CheckRow {
     pub(super) what: String,
-    pub(super) found: Found,
+    pub(super) found: CheckFinding,
 }
 
-pub(super) enum Found {
+pub(super) enum CheckFinding {
     Fine(String),
     /// The problem, and the way to mend it where the first does not say it.
     Wrong {
@@ -43,18 +43,18 @@ pub(super) enum Found {
     Skipped(String),
 }
 
-impl Row {
-    fn new(what: String, found: Found) -> Row {
-        Row { what, found }
+impl CheckRow {
+    fn new(what: String, found: CheckFinding) -> CheckRow {
+        CheckRow { what, found }
     }
 
     /// For 80 columns.
     pub(super) fn lines(&self) -> Vec<String> {
         let (label, texts) = match &self.found {
-            Found::Fine(found) => ("ok", vec![format!("{}: {found}", self.what)]),
-            Found::More(found) => ("more", vec![format!("{}: {found}", self.what)]),
-            Found::Skipped(why) => ("skip", vec![format!("{}: {why}", self.what)]),
-            Found::Wrong { wrong, todo } => {
+            CheckFinding::Fine(found) => ("ok", vec![format!("{}: {found}", self.what)]),
+            CheckFinding::More(found) => ("more", vec![format!("{}: {found}", self.what)]),
+            CheckFinding::Skipped(why) => ("skip", vec![format!("{}: {why}", self.what)]),
+            CheckFinding::Wrong { wrong, todo } => {
                 let todo = todo.as_ref().map(|todo| format!("→ {todo}"));
                 ("FAIL", [self.what.clone(), wrong.clone()].into_iter().chain(todo).collect())
             }
@@ -65,10 +65,10 @@ impl Row {
 }
 
 /// Asks everything, and changes nothing.
-pub(super) async fn ask(config: &Config) -> anyhow::Result<Asked> {
+pub(super) async fn ask(config: &Config) -> anyhow::Result<CheckResults> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let clouds = clouds(&config.providers, &clock, None)?;
-    let shared = Arc::new(signals::Shared::new(clock.clone(), config.daemon.interval.get() / 2));
+    let shared = Arc::new(signals::Clients::new(clock.clone(), config.daemon.interval.get() / 2));
     let mut rows = vec![state(&config.daemon.state).await];
     let mut refused = BTreeMap::new();
     let mut lacks_credentials = false;
@@ -81,7 +81,7 @@ pub(super) async fn ask(config: &Config) -> anyhow::Result<Asked> {
             refused.insert(name.clone(), 0);
         }
         let what = format!("provider {name}: credentials, and permission to list");
-        rows.push(Row::new(what, found(answer, "accepted")));
+        rows.push(CheckRow::new(what, found(answer, "accepted")));
     }
     // Providers that refuse launches for a reason that is the same for each.
     let mut refuses_launches = BTreeSet::new();
@@ -106,13 +106,18 @@ pub(super) async fn ask(config: &Config) -> anyhow::Result<Asked> {
                     refuses_launches.insert(fleet.provider.clone());
                 }
                 let what = format!("fleet {}: launch {place}", fleet.fleet.id);
-                rows.push(Row::new(what, found(answer, "would be accepted (asked with DryRun)")));
+                rows.push(CheckRow::new(
+                    what,
+                    found(answer, "would be accepted (asked with DryRun)"),
+                ));
             }
             if skipped > 0 {
                 let what = format!("fleet {}: {} more", fleet.fleet.id, launches(skipped));
-                rows.push(Row::new(
+                rows.push(CheckRow::new(
                     what,
-                    Found::Skipped("not asked, they would be refused as the first one".to_owned()),
+                    CheckFinding::Skipped(
+                        "not asked, they would be refused as the first one".to_owned(),
+                    ),
                 ));
             }
         }
@@ -121,7 +126,7 @@ pub(super) async fn ask(config: &Config) -> anyhow::Result<Asked> {
         }
         for (name, reading) in signals::observe(&sources(fleet, &shared)?).await {
             let what = format!("fleet {}: signal {name}", fleet.fleet.id);
-            rows.push(Row::new(what, signal(reading)));
+            rows.push(CheckRow::new(what, signal(reading)));
         }
     }
     for (name, cloud) in clouds.iter().filter(|(name, _)| !refused.contains_key(*name)) {
@@ -132,9 +137,9 @@ pub(super) async fn ask(config: &Config) -> anyhow::Result<Asked> {
     for (name, skipped) in refused.into_iter().filter(|(_, skipped)| *skipped > 0) {
         let what = format!("provider {name}: {skipped} more checks");
         let why = "not asked, they would be refused as the first one".to_owned();
-        rows.push(Row::new(what, Found::Skipped(why)));
+        rows.push(CheckRow::new(what, CheckFinding::Skipped(why)));
     }
-    Ok(Asked { rows, lacks_credentials })
+    Ok(CheckResults { rows, lacks_credentials })
 }
 
 fn launches(count: u32) -> String {
@@ -153,31 +158,33 @@ fn places(fleet: &FleetConfig) -> Vec<Place> {
 }
 
 /// Whether the journal can be used, or will be.
-async fn state(url: &StateUrl) -> Row {
+async fn state(url: &StateUrl) -> CheckRow {
     let what = match url {
         StateUrl::Sqlite { path } => format!("state {}", path.display()),
         StateUrl::Postgres { .. } => "state in the database".to_owned(),
         StateUrl::Memory => "state in memory".to_owned(),
     };
     let found = match examine(url).await {
-        Ok(Examined::Usable) => Found::Fine("can be read".to_owned()),
+        Ok(Examined::Usable) => CheckFinding::Fine("can be read".to_owned()),
         Ok(Examined::InUse { holder }) => {
-            Found::Fine(format!("can be read, a daemon uses it{holder}"))
+            CheckFinding::Fine(format!("can be read, a daemon uses it{holder}"))
         }
         Ok(Examined::NotYet) => {
-            Found::Fine("not there yet, the daemon makes it when it starts".to_owned())
+            CheckFinding::Fine("not there yet, the daemon makes it when it starts".to_owned())
         }
-        Ok(Examined::Older) => {
-            Found::Fine("of an older version, the daemon adapts it when it starts".to_owned())
+        Ok(Examined::Older) => CheckFinding::Fine(
+            "of an older version, the daemon adapts it when it starts".to_owned(),
+        ),
+        Ok(Examined::Forgotten) => {
+            CheckFinding::Fine("everything is forgotten at the end".to_owned())
         }
-        Ok(Examined::Forgotten) => Found::Fine("everything is forgotten at the end".to_owned()),
-        Err(error) => Found::Wrong { wrong: error.to_string(), todo: None },
+        Err(error) => CheckFinding::Wrong { wrong: error.to_string(), todo: None },
     };
-    Row::new(what, found)
+    CheckRow::new(what, found)
 }
 
 /// Whether the base instances that are named exist.
-async fn base(fleet: &FleetConfig, cloud: &dyn Observe, ids: &BTreeSet<InstanceId>) -> Row {
+async fn base(fleet: &FleetConfig, cloud: &dyn Observe, ids: &BTreeSet<InstanceId>) -> CheckRow {
     let named: Vec<InstanceId> = ids.iter().cloned().collect();
     let found = match cloud.instances_by_ids(&named).await {
         Ok(listed) => {
@@ -188,9 +195,9 @@ async fn base(fleet: &FleetConfig, cloud: &dyn Observe, ids: &BTreeSet<InstanceI
                 .collect();
             if missing.is_empty() {
                 let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
-                Found::Fine(format!("{} found", plural(count, "instance")))
+                CheckFinding::Fine(format!("{} found", plural(count, "instance")))
             } else {
-                Found::Wrong {
+                CheckFinding::Wrong {
                     wrong: format!("not found: {}", missing.join(", ")),
                     todo: Some(
                         "correct `ids` in [fleet.….base], and see whether `region` and the account \
@@ -202,7 +209,7 @@ async fn base(fleet: &FleetConfig, cloud: &dyn Observe, ids: &BTreeSet<InstanceI
         }
         Err(error) => self::found(Err(error), ""),
     };
-    Row::new(format!("fleet {}: base instances", fleet.fleet.id), found)
+    CheckRow::new(format!("fleet {}: base instances", fleet.fleet.id), found)
 }
 
 /// Asks for one instance at `place`, with every parameter and tag that a real launch would have.
@@ -218,9 +225,9 @@ async fn launch(
     cloud.probe_launch(&launch).await
 }
 
-fn signal(reading: crate::model::Reading) -> Found {
+fn signal(reading: crate::model::Reading) -> CheckFinding {
     match reading {
-        Ok(sample) => Found::Fine(format!(
+        Ok(sample) => CheckFinding::Fine(format!(
             "{}, {} old{}",
             number(sample.value),
             Span::secs(sample.age.get().as_secs()),
@@ -232,7 +239,7 @@ fn signal(reading: crate::model::Reading) -> Found {
         )),
         Err(gap) => {
             let todo = format!("{}; until it answers, the fleet keeps its size", remedy(&gap));
-            Found::Wrong { wrong: gap.to_string(), todo: Some(todo) }
+            CheckFinding::Wrong { wrong: gap.to_string(), todo: Some(todo) }
         }
     }
 }
@@ -251,11 +258,11 @@ fn remedy(gap: &Gap) -> &'static str {
     }
 }
 
-fn found(result: Result<(), Error>, fine: &str) -> Found {
+fn found(result: Result<(), Error>, fine: &str) -> CheckFinding {
     match result {
-        Ok(()) => Found::Fine(fine.to_owned()),
+        Ok(()) => CheckFinding::Fine(fine.to_owned()),
         Err(error) => {
-            Found::Wrong { wrong: error.to_string(), todo: Some(todo(&error).to_owned()) }
+            CheckFinding::Wrong { wrong: error.to_string(), todo: Some(todo(&error).to_owned()) }
         }
     }
 }

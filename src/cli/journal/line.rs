@@ -10,7 +10,7 @@ use std::fmt::Display;
 use cloud::{InstanceId, Mutation};
 use uuid::Uuid;
 
-use super::page::Line;
+use super::page::EntryLine;
 use crate::execute::Outcome;
 use crate::journal::store::Scope;
 use crate::journal::{Entry, Said};
@@ -26,15 +26,15 @@ const NAMED: usize = 4;
 
 /// Tells entries in their order.
 #[derive(Debug, Default)]
-pub(super) struct Teller {
+pub(super) struct EntryLines {
     intents: BTreeMap<IntentId, Action>,
     phases: BTreeMap<(FleetId, InstanceId), Phase>,
     holds: BTreeMap<Uuid, Hold>,
 }
 
-impl Teller {
+impl EntryLines {
     /// The line for `entry`.
-    pub(super) fn tell(&mut self, entry: &Entry) -> Line {
+    pub(super) fn tell(&mut self, entry: &Entry) -> EntryLine {
         let (whose, text) = match (&entry.said, &entry.scope) {
             (Ok(Said::Fleet(event)), Scope::Fleet(fleet)) => {
                 (fleet.to_string(), self.fleet(fleet, event))
@@ -47,7 +47,7 @@ impl Teller {
                 (name(scope), text)
             }
         };
-        Line { at: entry.at, whose, text }
+        EntryLine { at: entry.at, whose, text }
     }
 
     fn fleet(&mut self, fleet: &FleetId, event: &Event) -> String {

@@ -12,7 +12,7 @@ const NAME_MOST: usize = 20;
 
 /// The text of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct EntryLine {
     pub(super) at: Timestamp,
     /// A fleet, an account, or everybody.
     pub(super) whose: String,
@@ -20,7 +20,7 @@ pub(super) struct Line {
 }
 
 /// The lines of `lines` as they are printed.
-pub(super) fn page(lines: &[Line]) -> Vec<String> {
+pub(super) fn page(lines: &[EntryLine]) -> Vec<String> {
     let longest = lines.iter().map(|line| line.whose.chars().count()).max().unwrap_or_default();
     let names = longest.min(NAME_MOST);
     // "12:04:10Z web  ".
@@ -62,7 +62,7 @@ mod tests {
         let at = |text: &str| text.parse().expect("a valid time");
         let long = "4 → 6: cpu = 88 > 75 for 2 samples: add 2; scale-out cool-down until 12:00:00Z; \
                     max = 6 is reached";
-        let line = |time, whose: &str, text: &str| Line {
+        let line = |time, whose: &str, text: &str| EntryLine {
             at: at(time),
             whose: whose.to_owned(),
             text: text.to_owned(),

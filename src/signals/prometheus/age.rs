@@ -19,19 +19,19 @@ use super::promql;
 
 /// The questions about the data under a query, as the query combines it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Data {
-    Ask(Question),
+pub(super) enum QueryData {
+    Ask(AgeQuestion),
     /// None may be without data.
-    All(Vec<Data>),
+    All(Vec<QueryData>),
     /// One with data is enough.
-    Any(Vec<Data>),
+    Any(Vec<QueryData>),
     /// It may be without data.
-    Perhaps(Box<Data>),
+    Perhaps(Box<QueryData>),
 }
 
 /// One query about one selector.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Question {
+pub(super) struct AgeQuestion {
     pub(super) query: Arc<str>,
     /// Whether it is answered for each value of the labels that pick a fleet's series.
     pub(super) is_grouped: bool,
@@ -39,7 +39,7 @@ pub(super) struct Question {
 
 /// The result of one question, or of several.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Found {
+pub(super) enum Measure {
     Number(f64),
     /// It selects nothing.
     Empty,
@@ -48,56 +48,56 @@ pub(super) enum Found {
 }
 
 /// When the newest samples were taken, in Unix seconds: one question per selector.
-pub(super) fn times(query: &str, labels: &[String]) -> Result<Data, String> {
-    Builder { labels, about: About::Time }.read(query)
+pub(super) fn times(query: &str, labels: &[String]) -> Result<QueryData, String> {
+    Builder { labels, about: DataAbout::Time }.read(query)
 }
 
 /// Of how many instances there are samples: one question per selector. The label is the one that
 /// Prometheus itself gives to every target. What is measured over several fleets says nothing of one.
-pub(super) fn reporting(query: &str, labels: &[String]) -> Result<Data, String> {
-    Builder { labels, about: About::Count }.read(query)
+pub(super) fn reporting(query: &str, labels: &[String]) -> Result<QueryData, String> {
+    Builder { labels, about: DataAbout::Count }.read(query)
 }
 
-impl Data {
+impl QueryData {
     /// Each question once.
-    pub(super) fn questions(&self) -> std::collections::BTreeSet<&Question> {
+    pub(super) fn questions(&self) -> std::collections::BTreeSet<&AgeQuestion> {
         let mut questions = std::collections::BTreeSet::new();
         self.collect(&mut questions);
         questions
     }
 
-    fn collect<'a>(&'a self, questions: &mut std::collections::BTreeSet<&'a Question>) {
+    fn collect<'a>(&'a self, questions: &mut std::collections::BTreeSet<&'a AgeQuestion>) {
         match self {
-            Data::Ask(question) => drop(questions.insert(question)),
-            Data::All(parts) | Data::Any(parts) => {
+            QueryData::Ask(question) => drop(questions.insert(question)),
+            QueryData::All(parts) | QueryData::Any(parts) => {
                 parts.iter().for_each(|part| part.collect(questions));
             }
-            Data::Perhaps(part) => part.collect(questions),
+            QueryData::Perhaps(part) => part.collect(questions),
         }
     }
 
     /// The least of what was found: the oldest time, the smallest number.
-    pub(super) fn least(&self, found: &impl Fn(&Question) -> Found) -> Found {
-        let least = |parts: &[Data]| {
+    pub(super) fn least(&self, found: &impl Fn(&AgeQuestion) -> Measure) -> Measure {
+        let least = |parts: &[QueryData]| {
             let numbers = parts.iter().filter_map(|part| match part.least(found) {
-                Found::Number(number) => Some(number),
-                Found::Empty | Found::Nothing => None,
+                Measure::Number(number) => Some(number),
+                Measure::Empty | Measure::Nothing => None,
             });
-            numbers.reduce(f64::min).map(Found::Number)
+            numbers.reduce(f64::min).map(Measure::Number)
         };
         let is_any_empty =
-            |parts: &[Data]| parts.iter().any(|part| part.least(found) == Found::Empty);
+            |parts: &[QueryData]| parts.iter().any(|part| part.least(found) == Measure::Empty);
         match self {
-            Data::Ask(question) => found(question),
-            Data::All(parts) if is_any_empty(parts) => Found::Empty,
-            Data::All(parts) => least(parts).unwrap_or(Found::Nothing),
-            Data::Any(parts) => least(parts).unwrap_or(if is_any_empty(parts) {
-                Found::Empty
+            QueryData::Ask(question) => found(question),
+            QueryData::All(parts) if is_any_empty(parts) => Measure::Empty,
+            QueryData::All(parts) => least(parts).unwrap_or(Measure::Nothing),
+            QueryData::Any(parts) => least(parts).unwrap_or(if is_any_empty(parts) {
+                Measure::Empty
             } else {
-                Found::Nothing
+                Measure::Nothing
             }),
-            Data::Perhaps(part) => match part.least(found) {
-                Found::Empty => Found::Nothing,
+            QueryData::Perhaps(part) => match part.least(found) {
+                Measure::Empty => Measure::Nothing,
                 found => found,
             },
         }
@@ -105,7 +105,7 @@ impl Data {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum About {
+enum DataAbout {
     Time,
     Count,
 }
@@ -114,18 +114,18 @@ enum About {
 struct Builder<'a> {
     /// The labels that pick a fleet's series; none where the query is of one fleet.
     labels: &'a [String],
-    about: About,
+    about: DataAbout,
 }
 
 impl Builder<'_> {
-    fn read(self, query: &str) -> Result<Data, String> {
+    fn read(self, query: &str) -> Result<QueryData, String> {
         let expr =
             promql::parse(query).map_err(|why| format!("the query cannot be parsed: {why}"))?;
         self.of(&expr, !self.labels.is_empty())
     }
 
     /// The questions about `expr`; `keeps`: its series still have the wanted labels in the end.
-    fn of(self, expr: &Expr, keeps: bool) -> Result<Data, String> {
+    fn of(self, expr: &Expr, keeps: bool) -> Result<QueryData, String> {
         match expr {
             Expr::VectorSelector(selector) => Ok(self.ask(&selector.to_string(), keeps)),
             Expr::MatrixSelector(matrix) => Ok(self.ask(&matrix.vs.to_string(), keeps)),
@@ -136,26 +136,28 @@ impl Builder<'_> {
             Expr::Paren(paren) => self.of(&paren.expr, keeps),
             Expr::Subquery(subquery) => self.of(&subquery.expr, keeps),
             Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {
-                Ok(Data::All(Vec::new()))
+                Ok(QueryData::All(Vec::new()))
             }
         }
     }
 
-    fn ask(self, selector: &str, keeps: bool) -> Data {
+    fn ask(self, selector: &str, keeps: bool) -> QueryData {
         let by = self.labels.join(", ");
         let query = match (self.about, keeps) {
-            (About::Time, false) => format!("max(timestamp({selector}))"),
-            (About::Time, true) => format!("max by ({by}) (timestamp({selector}))"),
-            (About::Count, false) if !self.labels.is_empty() => return Data::All(Vec::new()),
-            (About::Count, false) => format!("count(count by (instance) ({selector}))"),
-            (About::Count, true) => {
+            (DataAbout::Time, false) => format!("max(timestamp({selector}))"),
+            (DataAbout::Time, true) => format!("max by ({by}) (timestamp({selector}))"),
+            (DataAbout::Count, false) if !self.labels.is_empty() => {
+                return QueryData::All(Vec::new());
+            }
+            (DataAbout::Count, false) => format!("count(count by (instance) ({selector}))"),
+            (DataAbout::Count, true) => {
                 format!("count by ({by}) (count by ({by}, instance) ({selector}))")
             }
         };
-        Data::Ask(Question { query: query.into(), is_grouped: keeps })
+        QueryData::Ask(AgeQuestion { query: query.into(), is_grouped: keeps })
     }
 
-    fn aggregate(self, aggregate: &AggregateExpr, keeps: bool) -> Result<Data, String> {
+    fn aggregate(self, aggregate: &AggregateExpr, keeps: bool) -> Result<QueryData, String> {
         let picks = [T_TOPK, T_BOTTOMK, T_LIMITK, T_LIMIT_RATIO].contains(&aggregate.op.id());
         if keeps
             && aggregate.op.id() == T_COUNT_VALUES
@@ -179,10 +181,10 @@ impl Builder<'_> {
         if let Some(param) = &aggregate.param {
             parts.push(self.of(param, false)?);
         }
-        Ok(Data::All(parts))
+        Ok(QueryData::All(parts))
     }
 
-    fn call(self, call: &Call, keeps: bool) -> Result<Data, String> {
+    fn call(self, call: &Call, keeps: bool) -> Result<QueryData, String> {
         let name = call.func.name;
         let literal = call.args.args.get(1).map(|arg| &**arg);
         if keeps
@@ -194,10 +196,10 @@ impl Builder<'_> {
         }
         let keeps = keeps && !matches!(name, "scalar" | "absent" | "absent_over_time" | "vector");
         let parts = call.args.args.iter().map(|arg| self.of(arg, keeps));
-        Ok(Data::All(parts.collect::<Result<_, _>>()?))
+        Ok(QueryData::All(parts.collect::<Result<_, _>>()?))
     }
 
-    fn binary(self, binary: &BinaryExpr, keeps: bool) -> Result<Data, String> {
+    fn binary(self, binary: &BinaryExpr, keeps: bool) -> Result<QueryData, String> {
         let modifier = binary.modifier.as_ref();
         // Whether a side that is matched has the labels for each fleet of its own.
         let matched = keeps
@@ -212,21 +214,24 @@ impl Builder<'_> {
             };
         let op = binary.op.id();
         if op == T_LOR {
-            if self.about == About::Count
+            if self.about == DataAbout::Count
                 && let Some(union) = union(binary)
             {
                 return Ok(self.ask(&union, keeps));
             }
-            return Ok(Data::Any(vec![self.of(&binary.lhs, keeps)?, self.of(&binary.rhs, keeps)?]));
+            return Ok(QueryData::Any(vec![
+                self.of(&binary.lhs, keeps)?,
+                self.of(&binary.rhs, keeps)?,
+            ]));
         }
-        if op == T_LUNLESS && self.about == About::Count {
+        if op == T_LUNLESS && self.about == DataAbout::Count {
             // Who is under the right side is left out, not measured.
             return self.of(&binary.lhs, keeps);
         }
         if op == T_LAND || op == T_LUNLESS {
             let right = self.of(&binary.rhs, matched)?;
-            let right = if op == T_LUNLESS { Data::Perhaps(Box::new(right)) } else { right };
-            return Ok(Data::All(vec![self.of(&binary.lhs, keeps)?, right]));
+            let right = if op == T_LUNLESS { QueryData::Perhaps(Box::new(right)) } else { right };
+            return Ok(QueryData::All(vec![self.of(&binary.lhs, keeps)?, right]));
         }
         let card = modifier.map(|modifier| &modifier.card);
         if keeps
@@ -244,7 +249,7 @@ impl Builder<'_> {
             Some(VectorMatchCardinality::OneToMany(_)) => (matched, keeps),
             _ => (matched, matched),
         };
-        Ok(Data::All(vec![self.of(&binary.lhs, left)?, self.of(&binary.rhs, right)?]))
+        Ok(QueryData::All(vec![self.of(&binary.lhs, left)?, self.of(&binary.rhs, right)?]))
     }
 }
 
@@ -268,7 +273,7 @@ fn side(expr: &Expr) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn asked(data: &Data) -> Vec<String> {
+    fn asked(data: &QueryData) -> Vec<String> {
         data.questions().into_iter().map(|question| question.query.to_string()).collect()
     }
 
@@ -334,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_side_without_data_does_not_count_where_the_other_has_some() {
-        use Found::{Empty, Nothing, Number};
+        use Measure::{Empty, Nothing, Number};
         // What `a` and `b` are found to be.
         for (query, a, b, found) in [
             ("a / b", Number(1.0), Number(2.0), Number(1.0)),
@@ -350,7 +355,7 @@ mod tests {
             ("a and b", Number(1.0), Empty, Empty),
             ("vector(1)", Empty, Empty, Nothing),
         ] {
-            let is_a = |question: &Question| question.query.contains("(a)");
+            let is_a = |question: &AgeQuestion| question.query.contains("(a)");
             let least = times(query, &[]).expect(query).least(&|q| if is_a(q) { a } else { b });
             assert_eq!(least, found, "{query} with {a:?} and {b:?}");
         }

@@ -29,13 +29,13 @@ pub(super) enum Want {
 pub(super) struct Answer {
     /// When the server evaluated the query, in Unix seconds by its clock.
     pub(super) evaluated_at: f64,
-    said: Said,
+    said: AnswerContent,
     /// Its share of what all kept answers together may take.
     pub(super) room: Option<[OwnedSemaphorePermit; 2]>,
 }
 
 #[derive(Debug)]
-enum Said {
+enum AnswerContent {
     One(Result<f64, Gap>),
     Each(Groups),
     Ones(Vec<String>),
@@ -45,33 +45,35 @@ impl Answer {
     /// The one number in it.
     pub(super) fn one(&self) -> Result<f64, Gap> {
         match &self.said {
-            Said::One(value) => value.clone(),
-            Said::Each(_) | Said::Ones(_) => Err(Gap::Empty),
+            AnswerContent::One(value) => value.clone(),
+            AnswerContent::Each(_) | AnswerContent::Ones(_) => Err(Gap::Empty),
         }
     }
 
     /// The number of the series whose labels, in the order in which they were wanted, have `values`.
     pub(super) fn of(&self, values: &[&str]) -> Result<f64, Gap> {
         match &self.said {
-            Said::Each(groups) => groups.pick(values),
-            Said::One(_) | Said::Ones(_) => Err(Gap::Empty),
+            AnswerContent::Each(groups) => groups.pick(values),
+            AnswerContent::One(_) | AnswerContent::Ones(_) => Err(Gap::Empty),
         }
     }
 
     /// The values of the label on those series whose value is 1.
     pub(super) fn ones(&self) -> &[String] {
         match &self.said {
-            Said::Ones(ones) => ones,
-            Said::One(_) | Said::Each(_) => &[],
+            AnswerContent::Ones(ones) => ones,
+            AnswerContent::One(_) | AnswerContent::Each(_) => &[],
         }
     }
 
     /// The memory that it takes while it is kept, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match &self.said {
-            Said::One(_) => 0,
-            Said::Each(groups) => groups.bytes(),
-            Said::Ones(ones) => ones.iter().map(|one| one.capacity() + size_of::<String>()).sum(),
+            AnswerContent::One(_) => 0,
+            AnswerContent::Each(groups) => groups.bytes(),
+            AnswerContent::Ones(ones) => {
+                ones.iter().map(|one| one.capacity() + size_of::<String>()).sum()
+            }
         }
     }
 }
@@ -146,9 +148,9 @@ fn said(body: Body, want: &Want) -> Result<Answer, Result<Gap, &'static str>> {
         return Err(Err("its time stamp is no number"));
     }
     let said = match want {
-        Want::One(how) => Said::One(one(&values, *how, series.examples)),
-        Want::Each(..) => Said::Each(series.groups.done(series.examples)),
-        Want::Ones(_) => Said::Ones(series.ones),
+        Want::One(how) => AnswerContent::One(one(&values, *how, series.examples)),
+        Want::Each(..) => AnswerContent::Each(series.groups.done(series.examples)),
+        Want::Ones(_) => AnswerContent::Ones(series.ones),
     };
     Ok(Answer { evaluated_at, said, room: None })
 }

@@ -31,7 +31,7 @@ pub(super) type Cell = Arc<OnceCell<Reply>>;
 
 /// The questions of one window.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct QuestionCache {
     window: Duration,
     lately: Mutex<Lately>,
 }
@@ -43,10 +43,10 @@ struct Lately {
     order: VecDeque<(Timestamp, Arc<Question>)>,
 }
 
-impl Asked {
+impl QuestionCache {
     /// An answer younger than `window` is shared.
-    pub(super) fn new(window: Duration) -> Asked {
-        Asked { window, lately: Mutex::default() }
+    pub(super) fn new(window: Duration) -> QuestionCache {
+        QuestionCache { window, lately: Mutex::default() }
     }
 
     /// The place for the answer to `question`, which is asked at `now`.
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_question_has_one_place_for_a_window_and_no_longer() {
-        let asked = Asked::new(Duration::from_secs(7));
+        let asked = QuestionCache::new(Duration::from_secs(7));
         let first = asked.cell(question(1), at(0));
         assert!(Arc::ptr_eq(&first, &asked.cell(question(1), at(6))));
         assert!(!Arc::ptr_eq(&first, &asked.cell(question(2), at(6))));
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn what_is_over_is_forgotten_and_never_more_than_a_bound_is_kept() {
-        let asked = Asked::new(Duration::from_secs(7));
-        let kept = |asked: &Asked| {
+        let asked = QuestionCache::new(Duration::from_secs(7));
+        let kept = |asked: &QuestionCache| {
             let lately = asked.lately.lock().expect("no panic");
             (lately.cells.len(), lately.order.len())
         };

@@ -14,11 +14,11 @@ const LEFT_ALONE: Duration = Duration::from_secs(5);
 
 /// The state of one server as far as it is known.
 #[derive(Debug, Default)]
-pub(super) struct Circuit(Mutex<State>);
+pub(super) struct Circuit(Mutex<ServerState>);
 
 #[derive(Debug, Default)]
-struct State {
-    open: Option<Open>,
+struct ServerState {
+    open: Option<LeftAlone>,
     /// Questions that were answered.
     answers: u64,
     /// How often it was found not to answer.
@@ -26,7 +26,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Open {
+struct LeftAlone {
     until: Timestamp,
     gap: Gap,
     /// A caller that is ready to wait for longer than this has not been refuted.
@@ -77,12 +77,12 @@ impl Circuit {
             let waited = waited.unwrap_or(Span(Duration::MAX));
             let waited = state.open.as_ref().map_or(waited, |open| open.waited.max(waited));
             state.open =
-                Some(Open { until: clock::after(now, LEFT_ALONE), gap: gap.clone(), waited });
+                Some(LeftAlone { until: clock::after(now, LEFT_ALONE), gap: gap.clone(), waited });
             state.failures += 1;
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, ServerState> {
         self.0.lock().expect("no holder of this lock can panic")
     }
 }

@@ -14,10 +14,10 @@ use reqwest::{Method, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::{self, Answer, Want};
-use super::asked::{Asked, Question, Reply};
+use super::asked::{Question, QuestionCache, Reply};
 use super::circuit::{Circuit, Ticket};
 use crate::model::{Gap, Span};
-use crate::signals::{Access, Auth};
+use crate::signals::{Auth, ServerAccess};
 
 /// A vector of 10,000 labelled series is about 2 MB; a signal that needs more than 4 should be
 /// aggregated by the server.
@@ -54,26 +54,26 @@ pub enum SourceError {
 /// The state that all sources share: clients, answers that are new enough to be shared, and the memory that
 /// answers may take.
 #[derive(Debug)]
-pub struct Shared {
+pub struct Clients {
     clock: Arc<dyn Clock>,
     window: Duration,
     proxies: Proxies,
     large: Arc<Semaphore>,
     kept: Arc<Semaphore>,
-    clients: Mutex<Vec<(String, Access, Arc<Client>)>>,
+    clients: Mutex<Vec<(String, ServerAccess, Arc<Client>)>>,
 }
 
-impl Shared {
+impl Clients {
     /// An answer younger than `window` is shared: between fleets, and between the rules of one.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, window: Duration) -> Self {
-        Shared::through(clock, window, Proxies::from_env())
+        Clients::through(clock, window, Proxies::from_env())
     }
 
     /// The same over these proxies.
     #[must_use]
     pub fn through(clock: Arc<dyn Clock>, window: Duration, proxies: Proxies) -> Self {
-        Shared {
+        Clients {
             clock,
             window,
             proxies,
@@ -84,7 +84,11 @@ impl Shared {
     }
 
     /// The client for the server at `url`, reached with `access`.
-    pub(super) fn client(&self, url: &str, access: &Access) -> Result<Arc<Client>, SourceError> {
+    pub(super) fn client(
+        &self,
+        url: &str,
+        access: &ServerAccess,
+    ) -> Result<Arc<Client>, SourceError> {
         let mut clients = self.clients.lock().expect("no holder of this lock can panic");
         if let Some((_, _, client)) = clients.iter().find(|(u, a, _)| u == url && a == access) {
             return Ok(client.clone());
@@ -94,7 +98,7 @@ impl Shared {
         Ok(client)
     }
 
-    fn connect(&self, base: &str, access: &Access) -> Result<Client, SourceError> {
+    fn connect(&self, base: &str, access: &ServerAccess) -> Result<Client, SourceError> {
         let url = format!("{}{PATH}", base.trim_end_matches('/'));
         let url: Url = url.parse().map_err(|_| SourceError::Url { url: base.to_owned() })?;
         let made = http::client_builder_to(&url, &self.proxies).map_err(SourceError::Client)?;
@@ -122,12 +126,12 @@ impl Shared {
             kept: [self.kept.clone(), Arc::new(Semaphore::new(KEPT_KIB))],
             clock: self.clock.clone(),
             circuit: Circuit::default(),
-            asked: Asked::new(self.window),
+            asked: QuestionCache::new(self.window),
         })
     }
 }
 
-fn headers(access: &Access) -> Result<HeaderMap, SourceError> {
+fn headers(access: &ServerAccess) -> Result<HeaderMap, SourceError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &access.headers {
         let wrong = || SourceError::Header { name: name.clone() };
@@ -151,7 +155,7 @@ fn certificates(path: &PathBuf) -> Result<Vec<reqwest::Certificate>, SourceError
 }
 
 /// Everything secret that a request carries.
-fn secrets(access: &Access) -> Vec<Secret> {
+fn secrets(access: &ServerAccess) -> Vec<Secret> {
     let mut secrets = Vec::new();
     for value in access.headers.values() {
         secrets.push(value.clone());
@@ -192,7 +196,7 @@ pub(super) struct Client {
     kept: [Arc<Semaphore>; 2],
     clock: Arc<dyn Clock>,
     circuit: Circuit,
-    asked: Asked,
+    asked: QuestionCache,
 }
 
 /// An answer as it came.

@@ -25,10 +25,10 @@ use cloud::Redactor;
 
 use super::{PrometheusSpec, Roll, Source, UpSpec};
 use crate::model::{Gap, Reading, Reduce, Sample, Span};
-use age::{Data, Found, Question};
+use age::{AgeQuestion, Measure, QueryData};
 use answer::{Answer, Want};
 
-pub use client::{Shared, SourceError};
+pub use client::{Clients, SourceError};
 
 /// A sample may seem to come from the future by this much: servers round, and remote writers'
 /// clocks are a little off. Beyond it the time stamps mean nothing.
@@ -46,7 +46,7 @@ pub struct Prometheus {
     picks: Option<Vec<String>>,
     age: Age,
     /// How many instances report it.
-    reporting: Option<Data>,
+    reporting: Option<QueryData>,
     max_age: Span,
     timeout: Span,
     client: Arc<client::Client>,
@@ -56,19 +56,19 @@ pub struct Prometheus {
 #[derive(Debug)]
 enum Age {
     /// The value of this query is a Unix time.
-    Asked(Arc<str>),
+    QuestionCache(Arc<str>),
     /// By the selectors under the signal's query.
-    Measured(Data),
+    Measured(QueryData),
     /// Neither is possible.
     Unknown { why: String },
 }
 
 impl Prometheus {
     /// Asks nothing of the network. Fails when a certificate file cannot be used.
-    pub fn new(spec: &PrometheusSpec, shared: &Arc<Shared>) -> Result<Self, SourceError> {
+    pub fn new(spec: &PrometheusSpec, shared: &Arc<Clients>) -> Result<Self, SourceError> {
         let labels: Vec<String> = spec.series.keys().cloned().collect();
         let age = match &spec.freshness {
-            Some(query) => Age::Asked(query.as_str().into()),
+            Some(query) => Age::QuestionCache(query.as_str().into()),
             None => match age::times(&spec.query, &labels) {
                 Ok(data) if data.questions().is_empty() => Age::Unknown {
                     why: format!("the query has no selector to measure; {GIVE_FRESHNESS}"),
@@ -116,17 +116,17 @@ impl Prometheus {
     }
 
     /// The results of the questions about the data under the query, asked side by side.
-    async fn find(&self, data: &Data, at: f64) -> Result<Found, (Question, Gap)> {
+    async fn find(&self, data: &QueryData, at: f64) -> Result<Measure, (AgeQuestion, Gap)> {
         let asking = data.questions().into_iter().map(|question| async move {
             match self.number(&question.query, question.is_grouped, at).await {
-                Ok(number) => Ok((question, Found::Number(number))),
-                Err(Gap::Empty | Gap::NoSeries { .. }) => Ok((question, Found::Empty)),
+                Ok(number) => Ok((question, Measure::Number(number))),
+                Err(Gap::Empty | Gap::NoSeries { .. }) => Ok((question, Measure::Empty)),
                 Err(gap) => Err((question.clone(), gap)),
             }
         });
         let found = futures::future::try_join_all(asking).await?;
-        let found: BTreeMap<&Question, Found> = found.into_iter().collect();
-        Ok(data.least(&|question| found.get(question).copied().unwrap_or(Found::Nothing)))
+        let found: BTreeMap<&AgeQuestion, Measure> = found.into_iter().collect();
+        Ok(data.least(&|question| found.get(question).copied().unwrap_or(Measure::Nothing)))
     }
 
     /// When the data under the query was true, in Unix seconds by the server's clock.
@@ -134,7 +134,7 @@ impl Prometheus {
         let unknown = |why: String| Gap::AgeUnknown { why };
         let data = match &self.age {
             Age::Unknown { why } => return Err(unknown(why.clone())),
-            Age::Asked(query) => {
+            Age::QuestionCache(query) => {
                 return self
                     .freshness(query, evaluated_at)
                     .await
@@ -143,10 +143,10 @@ impl Prometheus {
             Age::Measured(data) => data,
         };
         match self.find(data, evaluated_at).await {
-            Ok(Found::Number(at)) => Ok(at),
+            Ok(Measure::Number(at)) => Ok(at),
             // The value has data that is not under a selector (`or vector(0)`), or the data has just
             // ended: either way nobody knows how old the number is.
-            Ok(Found::Empty | Found::Nothing) => {
+            Ok(Measure::Empty | Measure::Nothing) => {
                 let queries = data.questions().into_iter().map(|q| format!("`{}`", q.query));
                 let queries = queries.collect::<Vec<_>>().join(" or ");
                 Err(unknown(format!("{queries} selects nothing; {GIVE_FRESHNESS}")))
@@ -172,7 +172,7 @@ impl Prometheus {
     /// when nobody can tell.
     async fn reporting(&self, evaluated_at: f64) -> Option<u32> {
         let found = self.find(self.reporting.as_ref()?, evaluated_at).await.ok()?;
-        let Found::Number(count) = found else { return None };
+        let Measure::Number(count) = found else { return None };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -272,7 +272,7 @@ pub struct Up {
 
 impl Up {
     /// Asks nothing of the network. Fails when a certificate file cannot be used.
-    pub fn new(spec: &UpSpec, shared: &Arc<Shared>) -> Result<Self, SourceError> {
+    pub fn new(spec: &UpSpec, shared: &Arc<Clients>) -> Result<Self, SourceError> {
         Ok(Up {
             query: spec.query.as_str().into(),
             want: Want::Ones(spec.label.clone()),

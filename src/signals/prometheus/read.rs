@@ -5,7 +5,7 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess};
 
 use super::answer::Want;
 use super::groups::{EXAMPLES, Groups};
-use super::take::{Name, Scalar, Small, Take, Taking};
+use super::take::{KeyName, Scalar, Small, Take, Taking};
 
 /// 50,000: five for each of 10,000 fleets. A signal that needs more should be aggregated by the
 /// server.
@@ -32,12 +32,12 @@ pub(super) struct Body {
     pub(super) warnings: Vec<String>,
     pub(super) result_type: Option<String>,
     pub(super) scalar: Option<(f64, String)>,
-    pub(super) series: Series,
+    pub(super) series: FoundSeries,
 }
 
 /// The fields wanted of the series.
 #[derive(Debug)]
-pub(super) struct Series {
+pub(super) struct FoundSeries {
     rows: usize,
     pub(super) evaluated_at: Option<f64>,
     pub(super) values: Vec<f64>,
@@ -64,7 +64,7 @@ pub(super) fn read(bytes: &[u8], want: &Want, redactor: &Redactor) -> Result<Bod
         Want::Each(labels, how) => (labels.clone(), *how),
         Want::One(_) | Want::Ones(_) => (std::sync::Arc::default(), None),
     };
-    let series = Series {
+    let series = FoundSeries {
         rows: 0,
         evaluated_at: None,
         values: Vec::new(),
@@ -167,7 +167,7 @@ impl<'de> Take<'de> for Envelope<'_, '_> {
 
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Envelope(reader) = self;
-        while let Some(key) = map.next_key_seed(Taking(Name))? {
+        while let Some(key) = map.next_key_seed(Taking(KeyName))? {
             match key.as_str() {
                 "status" => {
                     reader.body.status = map.next_value_seed(reader.small())?.into_text();
@@ -250,7 +250,7 @@ impl<'de> Take<'de> for Data<'_, '_> {
 
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Data(reader) = self;
-        while let Some(key) = map.next_key_seed(Taking(Name))? {
+        while let Some(key) = map.next_key_seed(Taking(KeyName))? {
             match key.as_str() {
                 "resultType" => {
                     reader.body.result_type = map.next_value_seed(reader.small())?.into_text();
@@ -321,7 +321,7 @@ impl<'de> Take<'de> for Element<'_, '_> {
         }
         let mut metric = Metric::wanted_by(reader);
         let mut value = None;
-        while let Some(key) = map.next_key_seed(Taking(Name))? {
+        while let Some(key) = map.next_key_seed(Taking(KeyName))? {
             match key.as_str() {
                 "metric" => map.next_value_seed(Taking(Labels(reader, &mut metric)))?,
                 "value" => value = map.next_value_seed(Taking(Pair(reader)))?,

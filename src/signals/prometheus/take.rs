@@ -153,12 +153,12 @@ impl<'de, F: Fn(&str) -> String> Take<'de> for Small<F> {
 }
 
 /// The name of a key; one that is longer than any that is known is empty.
-pub(super) struct Name;
+pub(super) struct KeyName;
 
 /// No key that is looked for is longer.
 const NAME_BYTES_MAX: usize = 64;
 
-impl Take<'_> for Name {
+impl Take<'_> for KeyName {
     type Taken = String;
 
     fn text<E: Error>(self, text: &str) -> Result<String, E> {

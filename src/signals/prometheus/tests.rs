@@ -8,7 +8,7 @@ use wiremock::matchers::{body_string_contains, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::signals::{Access, Auth};
+use crate::signals::{Auth, ServerAccess};
 
 mod field;
 
@@ -25,13 +25,13 @@ fn spec(url: &str) -> PrometheusSpec {
         max_age: Span::secs(90),
         asks_coverage: false,
         timeout: Span::secs(5),
-        access: Access::default(),
+        access: ServerAccess::default(),
     }
 }
 
-fn shared() -> (Arc<Shared>, ManualClock) {
+fn shared() -> (Arc<Clients>, ManualClock) {
     let clock = ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"));
-    (Arc::new(Shared::new(Arc::new(clock.clone()), Duration::from_secs(7))), clock)
+    (Arc::new(Clients::new(Arc::new(clock.clone()), Duration::from_secs(7))), clock)
 }
 
 fn vector(values: &[&str]) -> String {
@@ -230,7 +230,7 @@ async fn credentials_and_headers_are_sent_and_never_shown() {
         .mount(&server)
         .await;
     let secret = |text: &str| Secret::new(text.to_owned());
-    let access = Access {
+    let access = ServerAccess {
         auth: Some(Auth::Bearer { token: secret("hush") }),
         headers: [("X-Scope-OrgID".to_owned(), secret("tenant-1"))].into(),
         ca_file: None,
@@ -244,7 +244,8 @@ async fn credentials_and_headers_are_sent_and_never_shown() {
 
 #[test]
 fn a_ca_file_that_is_none_is_refused_by_name() {
-    let access = Access { ca_file: Some("/nonexistent/ca.pem".into()), ..Access::default() };
+    let access =
+        ServerAccess { ca_file: Some("/nonexistent/ca.pem".into()), ..ServerAccess::default() };
     let spec = PrometheusSpec { access, ..spec("https://127.0.0.1:9") };
     let error = Prometheus::new(&spec, &shared().0).expect_err("no such file").to_string();
     assert!(error.contains("/nonexistent/ca.pem"), "{error}");

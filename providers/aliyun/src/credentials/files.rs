@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use cloud::credentials::{CredentialSource, Credentials, CredentialsError};
 
-use super::{Found, Surroundings, key_pair, usable};
+use super::{LinkResult, Surroundings, key_pair, usable};
 
 /// Editors of Windows begin a file with it.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -34,21 +34,21 @@ impl CredentialSource for KeyFiles {
 }
 
 /// `access_key_id`, `access_key_secret` and perhaps `security_token` in `$CREDENTIALS_DIRECTORY`.
-pub(super) fn systemd(surroundings: &Surroundings) -> Found {
+pub(super) fn systemd(surroundings: &Surroundings) -> LinkResult {
     let Some(dir) = surroundings.get("CREDENTIALS_DIRECTORY").map(PathBuf::from) else {
-        return Found::Nothing("CREDENTIALS_DIRECTORY is not set".to_owned());
+        return LinkResult::Nothing("CREDENTIALS_DIRECTORY is not set".to_owned());
     };
     let is_there = |name: &str| dir.join(name).exists();
     if !["access_key_id", "access_key_secret", "security_token"].into_iter().any(is_there) {
-        return Found::Nothing("there is no access_key_id".to_owned());
+        return LinkResult::Nothing("there is no access_key_id".to_owned());
     }
     let read = |name: &str| value(&dir.join(name));
     match (read("access_key_id"), read("access_key_secret"), read("security_token")) {
-        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Found::Broken(error.0),
-        (Ok(None), ..) => Found::Broken("access_key_id is empty or missing".to_owned()),
-        (_, Ok(None), _) => Found::Broken("access_key_secret is empty or missing".to_owned()),
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => LinkResult::Broken(error.0),
+        (Ok(None), ..) => LinkResult::Broken("access_key_id is empty or missing".to_owned()),
+        (_, Ok(None), _) => LinkResult::Broken("access_key_secret is empty or missing".to_owned()),
         (.., Ok(None)) if is_there("security_token") => {
-            Found::Broken("security_token is empty".to_owned())
+            LinkResult::Broken("security_token is empty".to_owned())
         }
         (Ok(Some(id)), Ok(Some(secret)), Ok(token)) => usable(id, secret, token),
     }

@@ -28,7 +28,7 @@ pub use metadata::Metadata;
 
 /// The result of one link of the chain.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum LinkResult {
     Credentials(Credentials),
     /// A profile that refers to the metadata service, with the role's name if it gives one.
     Role(Option<String>),
@@ -126,7 +126,7 @@ impl Chain {
 #[async_trait]
 impl CredentialSource for Chain {
     async fn fetch(&self) -> Result<Credentials, CredentialsError> {
-        let links: [(&'static str, fn(&Surroundings) -> Found); 4] = [
+        let links: [(&'static str, fn(&Surroundings) -> LinkResult); 4] = [
             ("systemd credentials", files::systemd),
             ("environment", environment),
             ("~/.aliyun/config.json", profile::config_json),
@@ -137,13 +137,13 @@ impl CredentialSource for Chain {
         let mut tried = Vec::new();
         for (name, link) in links.into_iter().filter(|(name, _)| is_asked(name)) {
             let why = match link(&self.surroundings) {
-                Found::Credentials(credentials) => return Ok(self.keep(name, credentials)),
-                Found::Role(role) => match self.role(role.as_deref()).await {
+                LinkResult::Credentials(credentials) => return Ok(self.keep(name, credentials)),
+                LinkResult::Role(role) => match self.role(role.as_deref()).await {
                     Ok(credentials) => return Ok(self.keep(name, credentials)),
                     Err(why) => format!("{ROLE}: {why}"),
                 },
-                Found::Broken(why) => why,
-                Found::Nothing(why) => {
+                LinkResult::Broken(why) => why,
+                LinkResult::Nothing(why) => {
                     tried.push(format!("{name}: {why}"));
                     continue;
                 }
@@ -172,7 +172,7 @@ fn none(tried: &[String]) -> CredentialsError {
     CredentialsError(format!("none of the sources has any ({})", tried.join("; ")))
 }
 
-fn environment(surroundings: &Surroundings) -> Found {
+fn environment(surroundings: &Surroundings) -> LinkResult {
     let id = surroundings.get("ALIBABA_CLOUD_ACCESS_KEY_ID");
     let secret = surroundings.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET");
     let not_set = |name: &str| format!("{name} is not set");
@@ -181,14 +181,14 @@ fn environment(surroundings: &Surroundings) -> Found {
             let token = surroundings.get("ALIBABA_CLOUD_SECURITY_TOKEN");
             usable(id, secret, token)
         }
-        (Some(_), None) => Found::Broken(not_set("ALIBABA_CLOUD_ACCESS_KEY_SECRET")),
-        (None, Some(_)) => Found::Broken(not_set("ALIBABA_CLOUD_ACCESS_KEY_ID")),
-        (None, None) => Found::Nothing(not_set("ALIBABA_CLOUD_ACCESS_KEY_ID")),
+        (Some(_), None) => LinkResult::Broken(not_set("ALIBABA_CLOUD_ACCESS_KEY_SECRET")),
+        (None, Some(_)) => LinkResult::Broken(not_set("ALIBABA_CLOUD_ACCESS_KEY_ID")),
+        (None, None) => LinkResult::Nothing(not_set("ALIBABA_CLOUD_ACCESS_KEY_ID")),
     }
 }
 
 /// A pair, unless a part of it cannot be one.
-fn usable(id: String, secret: String, token: Option<String>) -> Found {
+fn usable(id: String, secret: String, token: Option<String>) -> LinkResult {
     let fits = |text: &str| text.chars().all(|c| c.is_ascii_graphic());
     for (what, text) in [
         ("access key id", Some(&id)),
@@ -196,10 +196,12 @@ fn usable(id: String, secret: String, token: Option<String>) -> Found {
         ("security token", token.as_ref()),
     ] {
         if text.is_some_and(|text| !fits(text)) {
-            return Found::Broken(format!("its {what} has a space or a character of no key in it"));
+            return LinkResult::Broken(format!(
+                "its {what} has a space or a character of no key in it"
+            ));
         }
     }
-    Found::Credentials(key_pair(id, secret, token))
+    LinkResult::Credentials(key_pair(id, secret, token))
 }
 
 fn key_pair(id: String, secret: String, token: Option<String>) -> Credentials {

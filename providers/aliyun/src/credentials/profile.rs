@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::files::BYTE_ORDER_MARK;
-use super::{Found, Surroundings, usable};
+use super::{LinkResult, Surroundings, usable};
 use crate::wire::or_default;
 
 /// Null counts as absent: the vendor's tools write it for what is not set.
@@ -36,26 +36,28 @@ struct Profile {
 }
 
 /// `~/.aliyun/config.json`, the profile of `ALIBABA_CLOUD_PROFILE` or the file's current one.
-pub(super) fn config_json(surroundings: &Surroundings) -> Found {
+pub(super) fn config_json(surroundings: &Surroundings) -> LinkResult {
     if surroundings.is_true("ALIBABA_CLOUD_CLI_PROFILE_DISABLED") {
-        return Found::Nothing("switched off by ALIBABA_CLOUD_CLI_PROFILE_DISABLED".to_owned());
+        return LinkResult::Nothing(
+            "switched off by ALIBABA_CLOUD_CLI_PROFILE_DISABLED".to_owned(),
+        );
     }
     let Some(home) = surroundings.home() else {
-        return Found::Nothing("HOME is not set".to_owned());
+        return LinkResult::Nothing("HOME is not set".to_owned());
     };
     let text = match read(&home.join(".aliyun/config.json")) {
         Ok(Some(text)) => text,
-        Ok(None) => return Found::Nothing(NO_FILE.to_owned()),
-        Err(why) => return Found::Broken(why),
+        Ok(None) => return LinkResult::Nothing(NO_FILE.to_owned()),
+        Err(why) => return LinkResult::Broken(why),
     };
     let config: ConfigJson = match serde_json::from_str(&text) {
         Ok(config) => config,
         // serde's message may quote a value of the file.
-        Err(error) => return Found::Broken(format!("line {} is not valid", error.line())),
+        Err(error) => return LinkResult::Broken(format!("line {} is not valid", error.line())),
     };
     let wanted = surroundings.get("ALIBABA_CLOUD_PROFILE").unwrap_or(config.current);
     let Some(profile) = config.profiles.into_iter().find(|profile| profile.name == wanted) else {
-        return Found::Broken(format!("it has no profile {wanted:?}"));
+        return LinkResult::Broken(format!("it has no profile {wanted:?}"));
     };
     let filled = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     match profile.mode.as_str() {
@@ -63,11 +65,11 @@ pub(super) fn config_json(surroundings: &Surroundings) -> Found {
             let token = filled(profile.sts_token).filter(|_| profile.mode == "StsToken");
             match (filled(profile.access_key_id), filled(profile.access_key_secret)) {
                 (Some(id), Some(secret)) => usable(id, secret, token),
-                _ => Found::Broken(format!("the profile {wanted:?} has no key pair")),
+                _ => LinkResult::Broken(format!("the profile {wanted:?} has no key pair")),
             }
         }
-        "EcsRamRole" => Found::Role(filled(profile.ram_role_name)),
-        mode => Found::Broken(format!(
+        "EcsRamRole" => LinkResult::Role(filled(profile.ram_role_name)),
+        mode => LinkResult::Broken(format!(
             "the profile {wanted:?} has mode {mode:?}; AK, StsToken and EcsRamRole are supported"
         )),
     }
@@ -75,7 +77,7 @@ pub(super) fn config_json(surroundings: &Surroundings) -> Found {
 
 /// `$ALIBABA_CLOUD_CREDENTIALS_FILE`, `~/.alibabacloud/credentials` or `….ini`, the section of
 /// `ALIBABA_CLOUD_PROFILE` or `default`.
-pub(super) fn ini(surroundings: &Surroundings) -> Found {
+pub(super) fn ini(surroundings: &Surroundings) -> LinkResult {
     let given = surroundings.get("ALIBABA_CLOUD_CREDENTIALS_FILE").map(PathBuf::from);
     let homes = || {
         let dir = surroundings.home()?.join(".alibabacloud");
@@ -84,27 +86,27 @@ pub(super) fn ini(surroundings: &Surroundings) -> Found {
             .find(|path| path.exists())
     };
     let is_given = given.is_some();
-    let Some(path) = given.or_else(homes) else { return Found::Nothing(NO_FILE.to_owned()) };
+    let Some(path) = given.or_else(homes) else { return LinkResult::Nothing(NO_FILE.to_owned()) };
     let text = match read(&path) {
         Ok(Some(text)) => text,
         // A file that is named should be there.
-        Ok(None) if is_given => return Found::Broken(NO_FILE.to_owned()),
-        Ok(None) => return Found::Nothing(NO_FILE.to_owned()),
-        Err(why) => return Found::Broken(why),
+        Ok(None) if is_given => return LinkResult::Broken(NO_FILE.to_owned()),
+        Ok(None) => return LinkResult::Nothing(NO_FILE.to_owned()),
+        Err(why) => return LinkResult::Broken(why),
     };
     let wanted = surroundings.get("ALIBABA_CLOUD_PROFILE").unwrap_or_else(|| "default".to_owned());
     let Some(mut section) = sections(&text).remove(&wanted) else {
-        return Found::Broken(format!("it has no section [{wanted}]"));
+        return LinkResult::Broken(format!("it has no section [{wanted}]"));
     };
     match section.get("type").map_or("access_key", String::as_str) {
         "access_key" => {
             match (section.remove("access_key_id"), section.remove("access_key_secret")) {
                 (Some(id), Some(secret)) => usable(id, secret, None),
-                _ => Found::Broken(format!("[{wanted}] has no key pair")),
+                _ => LinkResult::Broken(format!("[{wanted}] has no key pair")),
             }
         }
-        "ecs_ram_role" => Found::Role(section.remove("role_name")),
-        other => Found::Broken(format!(
+        "ecs_ram_role" => LinkResult::Role(section.remove("role_name")),
+        other => LinkResult::Broken(format!(
             "[{wanted}] has type {other:?}; access_key and ecs_ram_role are supported"
         )),
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::params::{put, put_tags};
 use super::{Ecs, malformed};
-use crate::call::Access;
+use crate::call::CallAccess;
 use crate::rpc::Params;
 use crate::wire::{AtMost, Text, or_default};
 
@@ -118,9 +118,9 @@ async fn all_pages(
         if let Some(token) = &token {
             put(&mut params, "NextToken", token);
         }
-        let answer = ecs.caller.call(ACTION, Access::List(urgency), &params).await?;
+        let answer = ecs.caller.call(ACTION, CallAccess::List(urgency), &params).await?;
         pages.arrived();
-        let page: Page = answer.read().map_err(|error| {
+        let page: ListingPage = answer.read().map_err(|error| {
             malformed(ACTION, &format!("not a page of instances: {error}"), Class::Transient)
         })?;
         for wire in page.instances.instance.0 {
@@ -145,7 +145,7 @@ const TAGS_MOST: usize = 64;
 const FEW: usize = 64;
 
 #[derive(Deserialize)]
-struct Page {
+struct ListingPage {
     /// Must be there: an answer without it is not "no instances".
     #[serde(rename = "Instances")]
     instances: Instances,
@@ -156,7 +156,7 @@ struct Page {
 #[derive(Deserialize)]
 struct Instances {
     #[serde(rename = "Instance")]
-    instance: AtMost<Wire, LISTED_MOST>,
+    instance: AtMost<ListedInstance, LISTED_MOST>,
 }
 
 /// One instance as it is answered: fields that a scaler needs, lists wrapped once more than one
@@ -164,7 +164,7 @@ struct Instances {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
-struct Wire {
+struct ListedInstance {
     instance_id: Text,
     status: Text,
     creation_time: Text,
@@ -221,7 +221,7 @@ struct Lock {
     lock_reason: Text,
 }
 
-impl Wire {
+impl ListedInstance {
     /// The instance. One that lacks a field that every instance has is there, in a status that
     /// nobody knows: it counts, and is never a victim.
     fn into_instance(self, now: Timestamp) -> Result<Instance, Error> {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     fn read(wire: &str) -> Instance {
-        let wire: Wire = serde_json::from_str(wire).expect("JSON");
+        let wire: ListedInstance = serde_json::from_str(wire).expect("JSON");
         wire.into_instance(now()).expect("it has an id")
     }
 
@@ -348,7 +348,7 @@ mod tests {
             assert_eq!(instance.id.0, "i-1", "{name}");
             assert_eq!(instance.status, Status::Unknown, "{name}");
         }
-        let wire: Wire = serde_json::from_str("{}").expect("JSON");
+        let wire: ListedInstance = serde_json::from_str("{}").expect("JSON");
         let error = wire.into_instance(now()).expect_err("nobody knows which one").to_string();
         assert!(error.contains("InstanceId"), "{error}");
     }
@@ -356,12 +356,14 @@ mod tests {
     #[test]
     fn a_page_with_more_instances_than_any_has_is_refused() {
         let wire = format!(r#"{{"Instances":{{"Instance":[{}{{}}]}}}}"#, "{},".repeat(500));
-        let error = serde_json::from_str::<Page>(&wire).err().expect("refused").to_string();
+        let error = serde_json::from_str::<ListingPage>(&wire).err().expect("refused").to_string();
         assert!(error.contains("more than 500"), "{error}");
     }
 
     #[test]
     fn an_answer_without_its_list_is_not_an_empty_listing() {
-        assert!(serde_json::from_str::<Page>(r#"{"RequestId":"x","TotalCount":0}"#).is_err());
+        assert!(
+            serde_json::from_str::<ListingPage>(r#"{"RequestId":"x","TotalCount":0}"#).is_err()
+        );
     }
 }

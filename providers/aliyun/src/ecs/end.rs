@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Ecs;
 use super::params::{put, put_list};
-use crate::call::Access;
+use crate::call::CallAccess;
 use crate::codes::{classify, concerns, is_known};
 use crate::rpc::Params;
 use crate::wire::{AtMost, Text};
@@ -84,11 +84,11 @@ async fn each_once(
     ids: &[InstanceId],
     params: &Params,
 ) -> Result<Vec<InstanceResult>, Error> {
-    let answer = ecs.caller.call(action, Access::Write(permit), params).await?;
+    let answer = ecs.caller.call(action, CallAccess::Write(permit), params).await?;
     // Accepted, but by an answer that nobody can read: only a look tells.
     let ambiguous = |what: &str| super::malformed(action, what, Class::Ambiguous);
-    let told: Told = answer.read().map_err(|why| ambiguous(&why))?;
-    let told: BTreeMap<String, Row> = told
+    let told: DeleteAnswer = answer.read().map_err(|why| ambiguous(&why))?;
+    let told: BTreeMap<String, DeletedRow> = told
         .responses
         .rows
         .0
@@ -119,7 +119,7 @@ const ROWS_MOST: usize = 500;
 
 /// One row for each instance, if the answer has any.
 #[derive(Deserialize)]
-struct Told {
+struct DeleteAnswer {
     #[serde(rename = "InstanceResponses", default)]
     responses: Responses,
 }
@@ -127,12 +127,12 @@ struct Told {
 #[derive(Deserialize, Default)]
 struct Responses {
     #[serde(rename = "InstanceResponse", default)]
-    rows: AtMost<Row, ROWS_MOST>,
+    rows: AtMost<DeletedRow, ROWS_MOST>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
-struct Row {
+struct DeletedRow {
     instance_id: Text,
     code: Text,
     message: Text,
@@ -206,7 +206,7 @@ async fn delete_once(
     how: Terminate,
 ) -> Result<(), Error> {
     let params = delete_params(ecs, ids, how, &token(permit, ids).to_string());
-    ecs.caller.call("DeleteInstances", Access::Write(permit), &params).await.map(drop)
+    ecs.caller.call("DeleteInstances", CallAccess::Write(permit), &params).await.map(drop)
 }
 
 /// A token for the deletion of exactly these ids under this intent: the same after a crash, another

@@ -19,7 +19,7 @@ use cloud::{
     Terminate, Timestamp, Urgency,
 };
 
-use crate::call::{Access, Caller, is_dry_run_success};
+use crate::call::{CallAccess, Caller, is_dry_run_success};
 use crate::rpc::Params;
 use crate::settings::{Seams, Settings, SettingsError};
 
@@ -61,7 +61,7 @@ impl Ecs {
     /// Whether the request would succeed.
     async fn probe(&self, action: &str, mut params: Params) -> Result<(), Error> {
         params.push(("DryRun".to_owned(), "true".to_owned()));
-        match self.caller.call(action, Access::Read, &params).await {
+        match self.caller.call(action, CallAccess::Read, &params).await {
             Ok(_) => Ok(()),
             Err(error) if is_dry_run_success(&error) => Ok(()),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::params::put;
 use super::{Ecs, malformed};
-use crate::call::Access;
+use crate::call::CallAccess;
 use crate::wire::Text;
 
 const ACTION: &str = "DescribePrice";
@@ -16,8 +16,8 @@ pub(super) async fn per_hour(ecs: &Ecs, instance_type: &str, zone: &str) -> Resu
     put(&mut params, "InstanceType", instance_type);
     put(&mut params, "ZoneId", zone);
     put(&mut params, "PriceUnit", "Hour");
-    let answer = ecs.caller.call(ACTION, Access::Read, &params).await?;
-    let answer: Option<Answered> = answer.read().ok();
+    let answer = ecs.caller.call(ACTION, CallAccess::Read, &params).await?;
+    let answer: Option<PriceAnswer> = answer.read().ok();
     answer.and_then(read).ok_or_else(|| {
         malformed(ACTION, "it has no usable TradePrice with its Currency", Class::Transient)
     })
@@ -25,7 +25,7 @@ pub(super) async fn per_hour(ecs: &Ecs, instance_type: &str, zone: &str) -> Resu
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answered {
+struct PriceAnswer {
     price_info: PriceInfo,
 }
 
@@ -46,7 +46,7 @@ struct Figures {
     currency: Text,
 }
 
-fn read(answer: Answered) -> Option<Price> {
+fn read(answer: PriceAnswer) -> Option<Price> {
     let Figures { trade_price, currency } = answer.price_info.price;
     let amount: f64 = trade_price.0?.trim().parse().ok()?;
     let is_a_price = f64::is_finite(amount) && amount >= 0.0;

@@ -3,7 +3,7 @@
 use cloud::{Class, Error, InstanceId, Tags, Terminate};
 
 use super::{Ecs, end, tag};
-use crate::call::Access;
+use crate::call::CallAccess;
 use crate::rpc::Params;
 
 /// An instance that does not exist: ids are made of letters and digits at random. Who may change
@@ -45,7 +45,7 @@ pub(super) async fn excess(ecs: &Ecs) -> Result<Vec<&'static str>, Error> {
         // This action has no DryRun.
         ("tag", {
             let params = tag::params(ecs, &ids, &tags);
-            ecs.caller.call("TagResources", Access::Read, &params).await.map(drop)
+            ecs.caller.call("TagResources", CallAccess::Read, &params).await.map(drop)
         }),
     ];
     for (what, answer) in answers {

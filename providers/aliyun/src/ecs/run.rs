@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::params::{put, put_list, put_some, put_tags};
 use super::{Ecs, malformed};
-use crate::call::Access;
+use crate::call::CallAccess;
 use crate::rpc::Params;
 use crate::wire::{AtMost, Text};
 
@@ -20,7 +20,7 @@ pub(super) async fn launch(
     launch: &Launch,
 ) -> Result<Vec<InstanceId>, Error> {
     let params = params(ecs, launch)?;
-    let answer = ecs.caller.call(ACTION, Access::Write(permit), &params).await?;
+    let answer = ecs.caller.call(ACTION, CallAccess::Write(permit), &params).await?;
     // The call was accepted, so something was launched: without the ids only a look tells what.
     let malformed = |what: &str| malformed(ACTION, what, Class::Ambiguous);
     let launched: Launched = answer.read().map_err(|why| malformed(&why))?;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::params::put;
 use super::{Ecs, malformed};
-use crate::call::Access;
+use crate::call::CallAccess;
 use crate::wire::{AtMost, Text, or_default};
 
 const ACTION: &str = "DescribeAvailableResource";
@@ -16,8 +16,8 @@ pub(super) async fn offers(ecs: &Ecs, instance_type: &str) -> Result<Vec<Offer>,
     put(&mut params, "IoOptimized", "optimized");
     put(&mut params, "NetworkCategory", "vpc");
     put(&mut params, "InstanceType", instance_type);
-    let answer = ecs.caller.call(ACTION, Access::Read, &params).await?;
-    let answer: Answered = answer.read().map_err(|why| {
+    let answer = ecs.caller.call(ACTION, CallAccess::Read, &params).await?;
+    let answer: StockAnswer = answer.read().map_err(|why| {
         let what = format!("not a list of zones: {why}");
         malformed(ACTION, &what, Class::Transient)
     })?;
@@ -46,7 +46,7 @@ const RESOURCES_MOST: usize = 8;
 const TYPES_MOST: usize = 500;
 
 #[derive(Deserialize)]
-struct Answered {
+struct StockAnswer {
     #[serde(rename = "AvailableZones", default, deserialize_with = "or_default")]
     zones: Zones,
 }
@@ -54,11 +54,11 @@ struct Answered {
 #[derive(Deserialize, Default)]
 struct Zones {
     #[serde(rename = "AvailableZone", default)]
-    list: AtMost<Zone, ZONES_MOST>,
+    list: AtMost<ZoneStock, ZONES_MOST>,
 }
 
 #[derive(Deserialize)]
-struct Zone {
+struct ZoneStock {
     #[serde(rename = "ZoneId", default)]
     zone_id: Text,
     #[serde(rename = "AvailableResources", default, deserialize_with = "or_default")]

@@ -4,7 +4,7 @@ use cloud::{Error, InstanceId, Permit, Tags};
 
 use super::Ecs;
 use super::params::{put, put_list, put_tags};
-use crate::call::Access;
+use crate::call::CallAccess;
 use crate::rpc::Params;
 
 /// TagResources takes 1 to 50 ids.
@@ -18,7 +18,7 @@ pub(super) async fn tag(
 ) -> Result<(), Error> {
     for ids in batches(ids) {
         let params = params(ecs, ids, tags);
-        ecs.caller.call("TagResources", Access::Write(permit), &params).await?;
+        ecs.caller.call("TagResources", CallAccess::Write(permit), &params).await?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::Urgency;
 
 /// The calls of one action that wait: those that somebody acts on first.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct Queue {
     next: u64,
     acting: VecDeque<u64>,
     looking: VecDeque<u64>,
@@ -20,7 +20,7 @@ pub(super) struct Ticket {
     urgency: Urgency,
 }
 
-impl Line {
+impl Queue {
     pub(super) fn join(&mut self, urgency: Urgency) -> Ticket {
         let number = self.next;
         self.next += 1;
@@ -56,13 +56,13 @@ impl Line {
 
 /// A place in the line of an action, given up when the call has passed or is not wanted any more.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct QueuePlace<'a> {
     pub(super) limits: &'a Limits,
     pub(super) action: String,
     pub(super) ticket: Ticket,
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         let mut gates = self.limits.gates.lock().expect("no holder of this lock can panic");
         if let Some(action) = gates.actions.get_mut(&self.action) {

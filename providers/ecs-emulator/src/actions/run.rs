@@ -20,12 +20,12 @@ pub(super) fn run_instances(state: &mut State, call: &mut Call<'_>) -> Outcome {
                 "A dry run takes one instance.",
             ));
         }
-        let launch = Launch::checked(state, call)?;
+        let launch = LaunchRequest::checked(state, call)?;
         launch.available(state, call)?;
         call.dry_run("DryRunOperation")?;
     }
     call.once(state, |state, call| {
-        let launch = Launch::checked(state, call)?;
+        let launch = LaunchRequest::checked(state, call)?;
         state.throttle_instances(launch.amount)?;
         let amount = launch.available(state, call)?;
         call.created = (0..amount).map(|n| launch.create(state, call, n)).collect();
@@ -44,7 +44,7 @@ pub(super) fn run_instances(state: &mut State, call: &mut Call<'_>) -> Outcome {
 }
 
 /// A launch whose parameters are fine.
-struct Launch {
+struct LaunchRequest {
     amount: u32,
     min_amount: u32,
     all_or_nothing: bool,
@@ -59,8 +59,8 @@ struct Launch {
     tags: Vec<(String, String)>,
 }
 
-impl Launch {
-    fn checked(state: &State, call: &Call<'_>) -> Result<Launch, ApiError> {
+impl LaunchRequest {
+    fn checked(state: &State, call: &Call<'_>) -> Result<LaunchRequest, ApiError> {
         let world = &state.world;
         let amount = call.number("Amount", 1..=100, 1)?;
         let min_amount = call.number("MinAmount", 1..=100, amount)?;
@@ -119,7 +119,7 @@ impl Launch {
             return Err(ApiError::new(403, "InvalidChargeType.ValueNotSupported", message));
         }
         user_data(call)?;
-        Ok(Launch {
+        Ok(LaunchRequest {
             amount,
             min_amount,
             all_or_nothing: call.get("MinAmount").is_none(),

@@ -2,26 +2,26 @@
 
 use cloud::{Class, ClientToken, Clock, Launch, Observe, TagFilter, Tags};
 
-use super::{Found, Row, found, places};
+use super::{CheckFinding, CheckRow, found, places};
 use crate::config::FleetConfig;
 use crate::model::{IntentId, tags};
 use crate::plan;
 
 /// Whether an instance of `fleet` may be ended, asked with DryRun.
-pub(super) async fn end(fleet: &FleetConfig, cloud: &dyn Observe) -> Row {
+pub(super) async fn end(fleet: &FleetConfig, cloud: &dyn Observe) -> CheckRow {
     let id = &fleet.fleet.id;
     let what = format!("fleet {id}: end an instance");
     let ours = TagFilter::of((tags::SOURCE, tags::SOURCE_AUTO), (tags::FLEET, &id.0), &[]);
     let instance = match cloud.instances_by_tags(&ours).await {
         Ok(listed) => listed.into_iter().next(),
-        Err(error) => return Row::new(what, found(Err(error), "")),
+        Err(error) => return CheckRow::new(what, found(Err(error), "")),
     };
     let Some(instance) = instance else {
         let why = "not asked, there is none yet".to_owned();
-        return Row::new(what, Found::Skipped(why));
+        return CheckRow::new(what, CheckFinding::Skipped(why));
     };
     let answer = cloud.probe_end(&instance.id, fleet.fleet.terminate).await;
-    Row::new(what, found(answer, "would be accepted (asked with DryRun)"))
+    CheckRow::new(what, found(answer, "would be accepted (asked with DryRun)"))
 }
 
 /// The permissions of the key of `provider` beyond those that are needed. A launch without our tags is asked for
@@ -31,11 +31,13 @@ pub(super) async fn excess(
     cloud: &dyn Observe,
     fleet: Option<&FleetConfig>,
     clock: &dyn Clock,
-) -> Row {
+) -> CheckRow {
     let what = format!("provider {provider}: no permission beyond what is needed");
     let any = match cloud.excess().await {
         Ok(any) => any,
-        Err(error) => return Row::new(what, Found::Skipped(format!("not known: {error}"))),
+        Err(error) => {
+            return CheckRow::new(what, CheckFinding::Skipped(format!("not known: {error}")));
+        }
     };
     let mut more = Vec::new();
     if !any.is_empty() {
@@ -45,14 +47,19 @@ pub(super) async fn excess(
         match cloud.probe_launch(&untagged(fleet, clock)).await {
             Ok(()) => more.push("launch instances without our tags".to_owned()),
             Err(error) if error.class == Class::Auth => {}
-            Err(error) => return Row::new(what, Found::Skipped(format!("not known: {error}"))),
+            Err(error) => {
+                return CheckRow::new(what, CheckFinding::Skipped(format!("not known: {error}")));
+            }
         }
     }
     if more.is_empty() {
-        return Row::new(what, Found::Fine("it has none".to_owned()));
+        return CheckRow::new(what, CheckFinding::Fine("it has none".to_owned()));
     }
     let what = format!("provider {provider}: the key may also {}", more.join(", and "));
-    Row::new(what, Found::More("`fleetscaler ram-policy` writes the policy that it needs".into()))
+    CheckRow::new(
+        what,
+        CheckFinding::More("`fleetscaler ram-policy` writes the policy that it needs".into()),
+    )
 }
 
 /// The launch of one instance at the first place, with no tag.

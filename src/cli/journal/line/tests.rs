@@ -53,7 +53,7 @@ fn settled(n: u128, settlement: Settlement) -> Event {
 
 /// The line for each of `entries`, after all before it.
 fn told(entries: Vec<Entry>) -> Vec<String> {
-    let mut teller = Teller::default();
+    let mut teller = EntryLines::default();
     let lines = entries.iter().map(|entry| teller.tell(entry));
     lines.map(|line| format!("{}: {}", line.whose, line.text)).collect()
 }

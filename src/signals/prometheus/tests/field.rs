@@ -278,7 +278,8 @@ async fn a_peer_that_repeats_the_request_tells_no_secret() {
         Auth::Bearer { token: secret("sesame+open") },
         Auth::Basic { username: "prom".to_owned(), password: secret("sesame+open") },
     ] {
-        let access = Access { auth: Some(auth), headers: headers.clone().into(), ca_file: None };
+        let access =
+            ServerAccess { auth: Some(auth), headers: headers.clone().into(), ca_file: None };
         let gap =
             read(&PrometheusSpec { access, ..spec(&server.uri()) }).await.expect_err("denied");
         let text = gap.to_string();
@@ -301,7 +302,7 @@ async fn a_proxy_is_named_and_never_asked_for_loopback() {
     let clock = shared().1;
     let through = |url: &str| {
         let clock = Arc::new(clock.clone());
-        let shared = Shared::through(clock, Duration::from_secs(7), proxies.clone());
+        let shared = Clients::through(clock, Duration::from_secs(7), proxies.clone());
         Prometheus::new(&spec(url), &Arc::new(shared)).expect("a source")
     };
     let direct = server(body(vector(&["42.5"]))).await;
