@@ -260,7 +260,7 @@ fn call_list(frame: &mut Frame<'_>, area: Rect, story: &Story) {
 mod tests {
     use ratatui::backend::TestBackend;
 
-    use super::super::story::{ChartPoint, Line};
+    use super::super::story::{ChartPoint, DecisionLine};
     use super::*;
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
         }];
         let long = "stays at 4 (recommended 6): cpu was measured with 4 in service and is answered \
                     by the 6 of now";
-        let line = Line { elapsed: story.elapsed, text: long.to_owned(), acts: true };
+        let line = DecisionLine { elapsed: story.elapsed, text: long.to_owned(), acts: true };
         story.decisions.push_back(line);
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a terminal");
         terminal.draw(|frame| render(frame, &story)).expect("drawn");
