@@ -7,7 +7,7 @@
 
 use cloud::{Mutation, Urgency};
 
-use super::{At, FleetInWorld, Seen, SoFar, TickError, World, own_listing, promptly, see};
+use super::{At, FleetInWorld, Seen, TickError, World, own_listing, see, soon};
 use crate::execute::Hands;
 use crate::inventory::{LOOKS_APART, LOOKS_AT_MANY, News};
 use crate::journal::Known;
@@ -36,8 +36,7 @@ pub(super) async fn confirmed(
         world.clock.sleep(LOOKS_APART).await;
         let since = world.clock.now();
         let listing = own_listing(world, member, since).await?;
-        let observed =
-            promptly(member).await.unwrap_or_else(|| SoFar::default().not_awaited(member));
+        let observed = soon(member).await;
         let at = At { entropy: seen.inputs.entropy, now: world.clock.now(), since };
         seen = see(world, member, known, &observed, &listing, Urgency::Act, at).await?;
         if !needs_looks(world, member, known, &seen) {

@@ -24,7 +24,7 @@ use crate::journal::{JournalError, Known, Lease, Standing};
 use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Memories, Plan};
 use crate::{plan, policy};
 
-use self::observed::{Observed, SoFar, beside_listing, observe, promptly};
+use self::observed::{Observed, SoFar, beside_listing, observe, promptly, soon};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, guarded_tick, tend};

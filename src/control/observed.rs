@@ -67,6 +67,13 @@ pub(super) async fn promptly(member: &FleetInWorld) -> Option<Observed> {
     within(&mut std::pin::pin!(observe(member, &so_far))).await
 }
 
+/// What the sources said within a second; the others are gaps.
+pub(super) async fn soon(member: &FleetInWorld) -> Observed {
+    let so_far = SoFar::default();
+    let observed = within(&mut std::pin::pin!(observe(member, &so_far))).await;
+    observed.unwrap_or_else(|| so_far.not_awaited(member))
+}
+
 /// What `observing` leads to while the fleet is listed; `None` when it takes longer than that and
 /// longer than a second.
 pub(super) async fn beside_listing<T>(

@@ -111,8 +111,8 @@ async fn a_refusal_of_the_spec_stops_the_spec_and_no_other_fleet() {
         assert!(!alerts(&reports).contains(&AlertCode::AccountStopped), "{code}");
         at_once(&setup, "second").await;
         assert_eq!(of(&setup, "second"), 1, "{code}: it is not concerned");
-        // The spec is tried again after a minute.
-        setup.ticks(3, 50.0).await;
+        // The spec is tried again after a minute, of which the first looks at the other fleet took 20 s.
+        setup.ticks(2, 50.0).await;
         assert_eq!(of(&setup, "web"), 0, "{code}");
         setup.ticks(2, 50.0).await;
         assert_eq!(of(&setup, "web"), 2, "{code}");
