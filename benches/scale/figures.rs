@@ -16,6 +16,8 @@ use crate::probes::Probes;
 pub(crate) struct Scrape {
     at: Timestamp,
     usage: Usage,
+    /// Fleets that have had a tick which succeeded.
+    pub(crate) have_ticked: usize,
     ticks: f64,
     unsuccessful: f64,
     overruns: f64,
@@ -33,9 +35,11 @@ impl Scrape {
             of.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
         };
         let good = |line: &str| ["acted", "steady"].iter().any(|good| line.contains(good));
+        let ticked = |line: &&str| line.starts_with("fleetscaler_last_tick_timestamp_seconds{");
         Ok(Scrape {
             at,
             usage,
+            have_ticked: text.lines().filter(ticked).count(),
             ticks: sum("fleetscaler_ticks_total", &|_| true),
             unsuccessful: sum("fleetscaler_ticks_total", &|line| !good(line)),
             overruns: sum("fleetscaler_overruns_total", &|_| true),

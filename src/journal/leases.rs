@@ -83,6 +83,8 @@ struct State {
     /// Why the last renewal failed.
     trouble: Option<JournalError>,
     replicas: usize,
+    /// Whether the store ever said to the end which fleets are ours.
+    tended: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -159,6 +161,7 @@ impl Leases {
         match &result {
             Ok(_) => {
                 state.trouble = None;
+                state.tended = true;
             }
             Err(error) => state.trouble = Some(error.clone()),
         }
@@ -317,6 +320,11 @@ impl Leases {
             }
         }
         store.depart(&self.me, now).await
+    }
+
+    /// Whether it is known which fleets are ours: they have been taken, all of them, once at least.
+    pub(super) fn tended(&self) -> bool {
+        self.state().tended
     }
 
     /// Whether the store answered the last time, and if not, why.

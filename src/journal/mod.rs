@@ -343,6 +343,12 @@ impl Journal {
         self.leases.trouble()
     }
 
+    /// Whether it is known which fleets are this replica's.
+    #[must_use]
+    pub fn tended(&self) -> bool {
+        self.leases.tended()
+    }
+
     /// How many fleets this replica holds, and how many replicas live.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {

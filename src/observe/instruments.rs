@@ -242,7 +242,6 @@ impl Instruments {
     #[must_use]
     pub fn health(&self) -> Health {
         let journal = &self.world.journal;
-        let (_, replicas) = journal.counts();
         let mine = journal.mine();
         let intervals = self.world.fleets.iter().map(|member| member.interval.get());
         let now = self.world.clock.now();
@@ -254,7 +253,7 @@ impl Instruments {
             &Alive { now, newest_tick: state.ended, began: self.began, intervals: intervals.min() },
             &Ready {
                 journal: journal.trouble().map(|error| error.to_string()),
-                tended: replicas > 0,
+                tended: journal.tended(),
                 waits_for: waits_for.cloned().collect(),
             },
         )
