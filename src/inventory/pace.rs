@@ -15,6 +15,8 @@ const LISTING_SHARE: f64 = 4.0;
 const BY_ID_SHARE: f64 = 12.0;
 /// A listing that comes within this is waited for; a longer one is read beside the ticks.
 const WAITED_FOR: Duration = Duration::from_secs(2);
+/// What a page takes however high the quota is: one is asked for when the one before it has come.
+const PAGE_TAKES: Duration = Duration::from_millis(100);
 /// Rates below a call in a thousand seconds are as good as none.
 const RATE_LEAST: f64 = 0.001;
 
@@ -37,13 +39,14 @@ fn reading(pages: u32, rate: f64) -> Duration {
 /// Whether a tick waits for such a listing, or goes on with the one before it.
 pub(super) fn is_waited_for(pages: u32, rate: f64) -> bool {
     // As many calls as come in a second are let through at once.
-    f64::from(pages) <= rate.max(1.0) * WAITED_FOR.as_secs_f64()
+    let let_through = f64::from(pages) <= rate.max(1.0) * WAITED_FOR.as_secs_f64();
+    let_through && PAGE_TAKES * pages <= WAITED_FOR
 }
 
 /// How old the newest listing may be where everything is well: as long as it takes until the next one
 /// is read, its reading included.
 pub(super) fn oldest(pages: u32, rate: f64) -> Duration {
-    between_listings(pages, rate) + reading(pages, rate)
+    between_listings(pages, rate) + reading(pages, rate).max(PAGE_TAKES * pages)
 }
 
 #[cfg(test)]
@@ -65,6 +68,7 @@ mod tests {
             assert_eq!(between_listings(pages, rate), Duration::from_secs(secs), "{name}");
         }
         assert!(is_waited_for(1, 0.1) && is_waited_for(10, 5.0) && !is_waited_for(20, 5.0));
+        assert!(!is_waited_for(1_000, 1_000.0), "its pages come one after the other");
     }
 
     proptest! {

@@ -258,7 +258,9 @@ async fn histories_of_fleets_that_another_replica_has_are_given_back() {
 async fn nobody_says_that_a_fleet_is_elsewhere_while_the_store_is_away() {
     let store = Arc::new(Memory::default());
     let (first, _) = journal(Arc::new(store.beside()), "first");
+    assert!(!first.tended(), "nobody knows yet which fleets are its own");
     first.tend(&[web()]).await.expect("tended");
+    assert!(first.tended());
     let api = FleetId("api".to_owned());
     assert!(matches!(first.turn(&api).await, Standing::Elsewhere));
     first.store.close().await;
