@@ -26,6 +26,8 @@ pub mod control;
 
 pub mod observe;
 
+pub mod api;
+
 pub mod demo;
 
 pub mod cli;

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["model", "config", "signals", "inventory", "policy", "plan", "execute", "journal"],
     ),
     ("observe", &["model", "journal", "execute", "control"]),
+    ("api", &["model", "config", "policy", "execute", "journal", "control", "observe"]),
     ("failpoint", &[]),
     ("demo", &["model", "config", "control", "execute", "inventory", "journal", "observe"]),
     (
@@ -37,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "journal",
             "control",
             "observe",
+            "api",
             "demo",
             "backtest",
         ],

@@ -6,8 +6,22 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::since::Since;
-use crate::model::Span;
+use crate::model::{HOLD_TIMES, Span};
 use crate::observe::LogFormat;
+
+/// Where the packages put the configuration.
+pub(super) const CONFIG: &str = "/etc/fleetscaler/config.toml";
+
+/// The flag that names `config`, with a blank before it, where a command needs it to find the same one.
+pub(super) fn config_flag(config: &std::path::Path) -> String {
+    let by_environment = std::env::var_os("FLEETSCALER_CONFIG");
+    let known = by_environment.unwrap_or_else(|| CONFIG.into());
+    if config.as_os_str() == known {
+        String::new()
+    } else {
+        format!(" --config {}", config.display())
+    }
+}
 
 /// Keeps fleets of cloud servers at the right size: signals in, policy decides, signed ECS calls
 /// out.
@@ -25,10 +39,12 @@ First steps:
   fleetscaler run --config config.toml    do it
 
 At 3 a.m.:
-  fleetscaler hold --config config.toml --fleet web --for 2h --reason \"…\"
+  fleetscaler status                      a line a fleet: is it right, and why
+  fleetscaler why web --at 03:00          what was seen, wanted, blocked and done
+  fleetscaler hold web --for 2h --reason \"…\"
                                           keep its size
-  fleetscaler journal --config config.toml --fleet web --since 2h
-                                          what happened, and why
+  fleetscaler journal --fleet web --since 2h
+                                          what happened
 
 Exit codes:
   0  done          1  failed while running    2  wrong command line
@@ -49,6 +65,10 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Write the least RAM policy that a configuration needs
     RamPolicy(RamPolicyArgs),
+    /// Show each fleet in a line: what serves, what it wants, what blocks it
+    Status(StatusArgs),
+    /// Tell why a fleet is as it is, or was at some time
+    Why(WhyArgs),
     /// Show what happened and why, also beside a running daemon
     Journal(JournalArgs),
     /// Decide once more from the recorded inputs, and compare to the last bit
@@ -85,7 +105,7 @@ reads the daemon's journal (holds, cool-downs, samples) and does not write it.
 With --once each fleet ticks once; the exit code is 1 if a tick failed.")]
 pub(super) struct RunArgs {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     /// Change nothing: print what would be done
     #[arg(long)]
@@ -120,7 +140,7 @@ and end instances (DryRun, nothing is changed), may they do more than is needed,
 does each query answer, and how old is its data?")]
 pub(super) struct CheckArgs {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     /// Ask the cloud and the signal sources too
     #[arg(long)]
@@ -134,11 +154,50 @@ The policy is printed as JSON on stdout, what to know of it on stderr:
 Write it again after each change of a fleet's name or launch.")]
 pub(super) struct RamPolicyArgs {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     /// The provider, where there are several
     #[arg(long, value_name = "NAME")]
     pub(super) provider: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The running daemon is asked over its socket; without one, the newest decisions
+of the journal are shown, and it is said that they are. WANTS is the size that
+the fleet goes for, with `!23` behind it where its rules ask for more than max.
+SIGNAL has the newest value, the last few as a picture, and its age.")]
+pub(super) struct StatusArgs {
+    /// The configuration file, for its `api_socket`, its `state` and its fleets
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
+    pub(super) config: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Again every 2 s, until Ctrl-C
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The running daemon is asked over its socket, else the journal is read. A
+decision that only repeats the one before is kept each ten minutes; what it was
+made from, for two days.")]
+pub(super) struct WhyArgs {
+    /// The fleet
+    #[arg(value_name = "FLEET")]
+    pub(super) fleet: String,
+    /// The configuration file, for its `api_socket` and its `state`
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
+    pub(super) config: PathBuf,
+    /// The decision that was in force then: how long ago ("2h"), the time of the
+    /// day in UTC ("03:00"), or "2026-11-25T03:00:00Z"
+    #[arg(long, value_name = "WHEN")]
+    pub(super) at: Option<Since>,
+    /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -150,7 +209,7 @@ Kinds: decision, intent, resent, settlement, tick, lease, alert, hold, stock,
 stop, boot, audit.")]
 pub(super) struct JournalArgs {
     /// The configuration file, for its `state`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     /// Only this fleet, and what people said of it
     #[arg(long, value_name = "FLEET")]
@@ -205,7 +264,7 @@ they do. 1: they do not (the difference is printed), or the decision is not
 known, or its inputs are past their retention of two days.")]
 pub(super) struct ReplayArgs {
     /// The configuration file, for its `state`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     /// The decision's id, or at least its first 4 digits
     #[arg(long, value_name = "ID")]
@@ -217,17 +276,27 @@ pub(super) struct ReplayArgs {
 #[group(required = true, multiple = false)]
 pub(super) struct WhichArgs {
     /// This fleet
+    #[arg(value_name = "FLEET", id = "name")]
+    name: Option<String>,
+    /// The same
     #[arg(long, value_name = "FLEET")]
-    pub(super) fleet: Option<String>,
+    fleet: Option<String>,
     /// All fleets, those that are configured later among them
     #[arg(long)]
     pub(super) all_fleets: bool,
 }
 
+impl WhichArgs {
+    /// The fleet that is named; `None`: all.
+    pub(super) fn fleet(&self) -> Option<&String> {
+        self.name.as_ref().or(self.fleet.as_ref())
+    }
+}
+
 #[derive(Debug, clap::Args)]
 // Clap does not wrap its own.
 #[command(override_usage = "\
-fleetscaler hold --config <FILE> (--fleet <FLEET> | --all-fleets)
+fleetscaler hold [--config <FILE>] (<FLEET> | --all-fleets)
            [--scale-in | --scale-out] --for <DURATION> --reason <TEXT>")]
 #[command(after_help = "\
 The hold is an entry of the journal: it works while the daemon runs and while it
@@ -237,7 +306,7 @@ removed, also where `min`, `max` or a loss asks for it; what is under way goes
 on.")]
 pub(super) struct HoldArgs {
     /// The configuration file, for its `state` and its fleets
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     #[command(flatten)]
     pub(super) which: WhichArgs,
@@ -259,13 +328,13 @@ pub(super) struct HoldArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "\
-fleetscaler resume --config <FILE> (--fleet <FLEET> | --all-fleets)")]
+fleetscaler resume [--config <FILE>] (<FLEET> | --all-fleets)")]
 #[command(after_help = "\
 Each hold that is lifted is printed. --all-fleets lifts every hold; a hold of
 all fleets cannot be lifted for one fleet alone.")]
 pub(super) struct ResumeArgs {
     /// The configuration file, for its `state` and its fleets
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     #[command(flatten)]
     pub(super) which: WhichArgs,
@@ -276,8 +345,11 @@ pub(super) struct ResumeArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct HoldsArgs {
     /// The configuration file, for its `state`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// The speaker.
@@ -295,16 +367,12 @@ strays. Exit code 0: nothing found. 4: something was found. 1: an account could
 not be audited.")]
 pub(super) struct AuditArgs {
     /// The configuration file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     /// One JSON object a line, for each account
     #[arg(long)]
     pub(super) json: bool,
 }
-
-/// Shorter than a minute it would end before it is needed; longer than a month it would be
-/// forgotten: then `min` and `max` are the place.
-const HOLD_TIMES: std::ops::RangeInclusive<Span> = Span::secs(60)..=Span::secs(30 * 24 * 60 * 60);
 
 fn hold_time(text: &str) -> Result<Span, String> {
     let span: Span = text.parse()?;
@@ -385,10 +453,13 @@ mod tests {
             let line = format!("fleetscaler hold --config c.toml {line}");
             Args::try_parse_from(line.split(' ')).map(drop).map_err(|error| error.to_string())
         };
+        assert_eq!(hold("web --for 2h --reason x"), Ok(()));
         assert_eq!(hold("--fleet web --for 2h --reason x"), Ok(()));
         assert_eq!(hold("--all-fleets --scale-in --for 30d --reason x"), Ok(()));
         for (line, said) in [
             ("--for 2h --reason x", "--fleet"),
+            ("web --all-fleets --for 2h --reason x", "cannot be used with"),
+            ("web --fleet web --for 2h --reason x", "cannot be used with"),
             ("--fleet web --all-fleets --for 2h --reason x", "cannot be used with"),
             ("--fleet web --scale-in --scale-out --for 2h --reason x", "cannot be used with"),
             ("--fleet web --reason x", "--for"),

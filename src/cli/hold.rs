@@ -3,13 +3,15 @@
 //! A hold is an entry of the journal and an input to the next tick: it needs no daemon to hear it.
 
 use anyhow::{Context, bail};
+use cloud::text::one_line;
 use cloud::{Clock, SystemClock, Timestamp, clock};
 use uuid::Uuid;
 
-use super::args::{AuthorArgs, HoldArgs, HoldsArgs, ResumeArgs, WhichArgs};
+use super::args::{AuthorArgs, HoldArgs, HoldsArgs, ResumeArgs, WhichArgs, config_flag};
 use super::journal::short;
 use super::output::wrap;
 use super::{Exit, output};
+use crate::api::shape::{HoldView, HoldsView};
 use crate::config::{self, CommandConfig, StateUrl};
 use crate::journal::{Reader, say};
 use crate::model::{Direction, FleetId, Hold, OperatorEvent, Span};
@@ -30,8 +32,9 @@ pub(super) async fn place(args: HoldArgs) -> anyhow::Result<Exit> {
             (_, true) => Some(Direction::Out),
             _ => None,
         },
-        author,
-        reason: args.reason,
+        author: one_line(&author),
+        // Whatever is in it, it cannot look like another line.
+        reason: one_line(&args.reason),
         placed: now,
         until: clock::after(now, args.duration.get()),
     };
@@ -39,12 +42,13 @@ pub(super) async fn place(args: HoldArgs) -> anyhow::Result<Exit> {
     say(&config.daemon.state, &event).await.context("the hold is not recorded")?;
     print(&hold, now);
     let which = match &hold.fleet {
-        Some(fleet) => format!("--fleet {fleet}"),
+        Some(fleet) => fleet.to_string(),
         None => "--all-fleets".to_owned(),
     };
     output::line(&format!("it takes effect with the next tick: {}", soon(&config)));
     output::line("lift it with:");
-    output::line(&format!("  fleetscaler resume --config {} {which}", args.config.display()));
+    let flag = config_flag(&args.config);
+    output::line(&format!("  fleetscaler resume {which}{flag}"));
     Ok(Exit::Ok)
 }
 
@@ -97,6 +101,11 @@ pub(super) async fn list(args: HoldsArgs) -> anyhow::Result<Exit> {
     refuse_memory(&config.daemon.state)?;
     let now = SystemClock.now();
     let holds = in_force(&config.daemon.state, now).await?;
+    if args.json {
+        let view = HoldsView { holds: holds.iter().map(HoldView::from).collect() };
+        output::line(&serde_json::to_string(&view).context("it cannot be written")?);
+        return Ok(Exit::Ok);
+    }
     if holds.is_empty() {
         output::line("nobody holds any fleet");
     }
@@ -111,7 +120,7 @@ fn given(
     command: &str,
 ) -> Result<(CommandConfig, Option<FleetId>), Exit> {
     let config = output::load_for_command(path, command)?;
-    let Some(name) = &which.fleet else { return Ok((config, None)) };
+    let Some(name) = which.fleet() else { return Ok((config, None)) };
     let fleet = FleetId(name.clone());
     if config.fleets.contains(&fleet) {
         return Ok((config, Some(fleet)));

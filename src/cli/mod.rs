@@ -4,16 +4,20 @@ mod args;
 mod audit;
 mod backtest;
 mod check;
+mod daemon;
 mod demo;
 mod emulator;
 mod hold;
 mod journal;
 mod output;
+mod paint;
 mod process;
 mod ram_policy;
 mod replay;
 mod run;
 mod since;
+mod status;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -66,6 +70,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Run(args) => run::run(args).await,
                 Command::Check(args) => check::run(args).await,
                 Command::RamPolicy(args) => ram_policy::run(args).await,
+                Command::Status(args) => status::run(args).await,
+                Command::Why(args) => why::run(args).await,
                 Command::Journal(args) => journal::run(args).await,
                 Command::Replay(args) => replay::run(args).await,
                 Command::Hold(args) => hold::place(args).await,

@@ -59,6 +59,14 @@ pub(super) fn line(text: &str) {
     drop(writeln!(std::io::stdout().lock(), "{}", printable(text)));
 }
 
+/// The width to print for: the terminal's, and 80 where there is none.
+pub(super) fn columns() -> usize {
+    if !is_terminal() {
+        return COLUMNS;
+    }
+    ratatui::crossterm::terminal::size().map_or(COLUMNS, |(columns, _)| columns.into()).max(COLUMNS)
+}
+
 /// Whether a person watches stdout.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()

@@ -4,6 +4,7 @@ mod background;
 mod descriptors;
 mod panics;
 mod reporter;
+mod serve;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::args::RunArgs;
 use super::{Exit, output, process};
 use crate::control::{Beat, Mode, World, beat, wire};
 use crate::model;
-use crate::observe::{self, Instruments, Names, Served};
+use crate::observe::{self, Instruments};
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     observe::init(args.log.log_format, &args.log.log)?;
@@ -35,16 +36,15 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     }
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let pace = if args.once { Beat::Once } else { Beat::Forever };
-    let listen = config.daemon.listen;
-    let names = Names::of_this_machine(&config.daemon.listen_hosts);
+    let doors = serve::Doors::of(&config.daemon);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let world = Arc::new(wire(config, mode, clock.clone(), None).await.context("cannot start")?);
     let instruments = Arc::new(Instruments::new(world.clone()));
     let is_daemon = mode == Mode::Live && pace == Beat::Forever;
     // A dry run and a single tick may run beside the daemon, which has the address.
-    let _served = match listen.filter(|_| is_daemon) {
-        Some(address) => Some(serve(address, names, &instruments, &clock).await?),
-        None => None,
+    let _served = match is_daemon {
+        true => Some(serve::serve(&doors, &world, &instruments).await?),
+        false => None,
     };
 
     let (stop, stopped) = watch::channel(false);
@@ -93,19 +93,6 @@ async fn refuse_reload(mut hangup: Signal) {
             "SIGHUP: restart to read a changed configuration; nothing is changed by this"
         );
     }
-}
-
-async fn serve(
-    address: std::net::SocketAddr,
-    names: Names,
-    instruments: &Arc<Instruments>,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Served> {
-    let pages = observe::pages(instruments.clone());
-    let served = observe::serve(address, names, pages, clock.clone()).await;
-    let served = served.context("cannot start")?;
-    tracing::info!("metrics and health are served on http://{}/", served.address());
-    Ok(served)
 }
 
 fn introduce(world: &World, mode: Mode) {

@@ -1,6 +1,7 @@
 //! How far back to look, as people say it: `2h`, `1w`, `03:00`, `2026-11-25T03:00:00Z`.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::NaiveTime;
 use cloud::{Timestamp, clock};
@@ -32,6 +33,16 @@ impl Since {
                 let today = now.date_naive().and_time(time).and_utc();
                 if today <= now { Some(today) } else { Some(today - chrono::Days::new(1)) }
             }
+        }
+    }
+
+    /// The last moment that may be meant, seen from `now`: `12:04` goes on until 12:05.
+    pub(super) fn last_moment(&self, now: Timestamp) -> Timestamp {
+        let at = self.before(now).unwrap_or(Timestamp::MIN_UTC);
+        let is_minute = self.written.matches(':').count() == 1;
+        match self.when {
+            When::Clock(_) if is_minute => clock::after(at, Duration::from_millis(59_999)).min(now),
+            _ => at,
         }
     }
 
@@ -74,6 +85,21 @@ impl FromStr for Since {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_minute_is_meant_to_its_end() {
+        let now: Timestamp = "2026-11-25T02:00:30Z".parse().expect("a time");
+        for (text, expected) in [
+            ("01:30", "2026-11-25T01:30:59.999Z"),
+            ("01:30:10", "2026-11-25T01:30:10Z"),
+            ("02:00", "2026-11-25T02:00:30Z"),
+            ("2m", "2026-11-25T01:58:30Z"),
+        ] {
+            let since: Since = text.parse().expect(text);
+            let expected: Timestamp = expected.parse().expect("a time");
+            assert_eq!(since.last_moment(now), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_time_to_look_back_to_is_read_as_people_say_it() {

@@ -58,6 +58,8 @@ pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
         keep_mib: table.or("keep_mib", KEEP_MIB, count(1..=KEEP_MIB_MAX)),
         listen: table.optional("listen", listen),
         listen_hosts: table.optional("listen_hosts", listen_hosts).unwrap_or_default(),
+        api_socket: table.optional("api_socket", socket).or_else(|| default_socket(table)),
+        api_tokens: table.optional("api_token_sha256", tokens).unwrap_or_default(),
     };
     state.filter(|_| !lacks_password).map(|_| daemon)
 }
@@ -72,6 +74,8 @@ pub(super) fn default(table: &Table<'_>) -> Daemon {
         keep_mib: KEEP_MIB,
         listen: None,
         listen_hosts: Vec::new(),
+        api_socket: default_socket(table),
+        api_tokens: Vec::new(),
     }
 }
 
@@ -82,6 +86,45 @@ fn default_state(table: &Table<'_>) -> StateUrl {
     StateUrl::Sqlite {
         path: first.map_or(PathBuf::from(STATE), |first| PathBuf::from(first).join("state.db")),
     }
+}
+
+/// In systemd's runtime directory when there is one: elsewhere nobody would look for it.
+fn default_socket(table: &Table<'_>) -> Option<PathBuf> {
+    let directory = table.cx.env.var("RUNTIME_DIRECTORY")?;
+    let first = directory.split(':').next()?;
+    Some(PathBuf::from(first).join("api.sock"))
+}
+
+/// The name of a Unix socket: the kernel takes 107 bytes.
+const SOCKET_BYTES_MAX: usize = 107;
+
+fn socket(value: &Value<'_>) -> Option<PathBuf> {
+    let path = value.cx.resolve(&word(value)?);
+    if path.as_os_str().len() <= SOCKET_BYTES_MAX {
+        return Some(path);
+    }
+    value.problem(
+        format!("`api_socket` is longer than {SOCKET_BYTES_MAX} bytes"),
+        "write a shorter path, such as \"/run/fleetscaler/api.sock\"",
+    )
+}
+
+/// SHA-256 of each token, in hexadecimal digits. The tokens themselves do not stand here.
+fn tokens(value: &Value<'_>) -> Option<Vec<[u8; 32]>> {
+    let token = |item: Value<'_>| {
+        let digits = word(&item)?;
+        let bytes = (0..32).map(|n| u8::from_str_radix(digits.get(2 * n..2 * n + 2)?, 16).ok());
+        let bytes: Option<Vec<u8>> = bytes.collect();
+        match bytes.and_then(|bytes| bytes.try_into().ok()).filter(|_| digits.len() == 64) {
+            Some(hash) => Some(hash),
+            None => item.problem(
+                "an item of `api_token_sha256` is no SHA-256 of 64 hexadecimal digits".to_owned(),
+                "make a token with `openssl rand -hex 32`, and its SHA-256 with `printf %s TOKEN | \
+                 sha256sum`",
+            ),
+        }
+    };
+    Some(value.items("\"9f86d0…\"")?.into_iter().filter_map(token).collect())
 }
 
 fn password(table: &Table<'_>) -> Option<Secret> {

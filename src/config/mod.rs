@@ -75,6 +75,10 @@ pub struct Daemon {
     pub listen: Option<std::net::SocketAddr>,
     /// Host names by which it may be asked there, beside this machine's own.
     pub listen_hosts: Vec<String>,
+    /// The Unix socket on which the API is served.
+    pub api_socket: Option<PathBuf>,
+    /// SHA-256 of the tokens with which the API may be written to at `listen`.
+    pub api_tokens: Vec<[u8; 32]>,
 }
 
 /// Where the journal is kept.

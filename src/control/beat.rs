@@ -143,7 +143,8 @@ async fn one_fleet(
     loop {
         let began = world.clock.now();
         world.pulse.ticks(index, passed(world));
-        let result = guarded_tick(world, member).await;
+        let result = guarded_tick(world, member).await.map(Arc::new);
+        member.shown.ticked(&result, world.clock.now());
         sink.took(&member.fleet.id, cloud::clock::age(world.clock.now(), began));
         let again = matches!(&result, Ok(report) if report.wants_another_tick());
         match &result {

@@ -8,6 +8,8 @@ mod alerts;
 mod audit;
 mod beat;
 mod first_look;
+mod instances;
+mod newest;
 mod observed;
 mod pulse;
 mod recall;
@@ -28,8 +30,10 @@ use self::observed::{Observed, SoFar, beside_listing, observe, promptly, soon};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, guarded_tick, tend};
+pub use instances::{InstanceSeen, Listed};
+pub use newest::{Newest, Shown, Trouble};
 pub use pulse::Pulse;
-pub use report::{Counts, Quantiles, TickReport, boots};
+pub use report::{Counts, Quantiles, Recent, RuleAsked, TickReport, boots};
 pub use wire::{
     LiveCloud, Mode, Sourced, WireError, clouds, roll, settings, sources, wire, wire_over,
 };
@@ -96,7 +100,7 @@ async fn tick_under(
     failpoint!("execute.before");
     let errand = Errand { lease, inputs: &inputs };
     let outcomes = execute::run(&member.hands, errand, &plan.actions, &world.stop).await?;
-    let report = TickReport::new(inputs, decision, plan, alerts);
+    let report = TickReport::new(inputs, decision, &memory, plan, alerts);
     Ok(TickReport { settled, outcomes, ..report })
 }
 
@@ -315,6 +319,6 @@ async fn look_only(
         again_at: None,
     });
     let outcomes = outcomes.collect();
-    let report = TickReport::new(seen.inputs, seen.decision, seen.plan, alerts);
+    let report = TickReport::new(seen.inputs, seen.decision, &seen.memory, seen.plan, alerts);
     Ok(TickReport { outcomes, only_looked: Some(why), ..report })
 }

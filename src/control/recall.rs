@@ -32,7 +32,7 @@ pub(super) async fn recalled(
         fleet: Some(member.fleet.id.clone()),
         since: Some(clock::before(now, RECALLED)),
         kinds: vec!["tick".to_owned()],
-        newest: None,
+        ..Look::default()
     };
     let entries: Vec<Entry> = match journal.reader().look(&look).await {
         Ok(entries) => entries.collect(),

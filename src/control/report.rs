@@ -8,10 +8,11 @@ use std::time::Duration;
 use cloud::{Class, Concerns, Mutation, Timestamp, clock};
 use serde::Serialize;
 
+use super::instances::{InstanceSeen, instances};
 use crate::execute::{Outcome, Settled};
 use crate::model::{
-    Account, AccountId, Alert, Bounds, Decision, FleetId, History, Inputs, Inventory, Ownership,
-    Phase, Plan, Ring, Sample, Settlement, SignalName, Signals,
+    Account, AccountId, Alert, AlertKey, Bounds, Decision, FleetId, History, Inputs, Inventory,
+    Memories, Ownership, Phase, Plan, Ring, RuleName, Sample, Settlement, SignalName, Signals,
 };
 
 /// One tick over one fleet.
@@ -45,6 +46,78 @@ pub struct TickReport {
     /// Learned: how old the samples of each signal are when they are first seen.
     #[serde(skip)]
     pub lags: BTreeMap<SignalName, Quantiles>,
+    /// What each rule asks for, before any limit.
+    #[serde(skip)]
+    pub rules: Vec<RuleAsked>,
+    /// The oldest first.
+    #[serde(skip)]
+    pub instances: Vec<InstanceSeen>,
+    #[serde(skip)]
+    pub recent: Recent,
+}
+
+/// What one rule asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleAsked {
+    pub name: RuleName,
+    /// `None` while it has no opinion.
+    pub wants: Option<u32>,
+    /// Since when it has asked for that.
+    pub since: Timestamp,
+}
+
+impl RuleAsked {
+    /// What the rules of a decision asked for, by what they remember of it.
+    #[must_use]
+    pub fn all(memory: &Memories) -> Vec<RuleAsked> {
+        let asked = memory.iter().map(|(name, memory)| RuleAsked {
+            name: name.clone(),
+            wants: memory.wants,
+            since: memory.since,
+        });
+        asked.collect()
+    }
+}
+
+/// What a person wants to see of the past beside the present.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recent {
+    /// The end of the last action in each direction.
+    pub last_out: Option<Timestamp>,
+    pub last_in: Option<Timestamp>,
+    /// Since when each alert has been on; new ones are not in it.
+    pub alerts: BTreeMap<AlertKey, Timestamp>,
+    /// The newest values of each signal, oldest first; `None` is a gap.
+    pub values: BTreeMap<SignalName, Vec<Option<f64>>>,
+}
+
+/// Of each signal: a line of so many characters shows a course, and ten thousand fleets have room for it.
+const VALUES: usize = 16;
+
+impl Recent {
+    fn of(inputs: &Inputs) -> Recent {
+        let history = &inputs.history;
+        let values = inputs.signals.iter().map(|(name, reading)| {
+            let series = history.signals.get(name).map(|memory| &memory.series);
+            let mut points = series.into_iter().flat_map(|series| series.points().rev()).peekable();
+            let newest = points.peek().map(|point| point.measured_at);
+            // The records end before this tick.
+            let now = match reading {
+                Ok(sample) => (newest != Some(sample.measured_at)).then_some(Some(sample.value)),
+                Err(_) => Some(None),
+            };
+            let mut values: Vec<Option<f64>> =
+                now.into_iter().chain(points.map(|point| point.value)).take(VALUES).collect();
+            values.reverse();
+            (name.clone(), values)
+        });
+        Recent {
+            last_out: history.last_out,
+            last_in: history.last_in,
+            alerts: history.alerts.clone(),
+            values: values.collect(),
+        }
+    }
 }
 
 /// What half and what nearly all measurements stay under, in seconds.
@@ -141,6 +214,7 @@ impl TickReport {
     pub(crate) fn new(
         inputs: Inputs,
         decision: Decision,
+        memory: &Memories,
         plan: Plan,
         alerts: Vec<Alert>,
     ) -> TickReport {
@@ -155,6 +229,9 @@ impl TickReport {
             samples: inputs.signals.iter().filter_map(usable).collect(),
             listing_age: clock::age(inputs.now, inputs.inventory.listed_at),
             lags: lags(&inputs.history),
+            rules: RuleAsked::all(memory),
+            instances: instances(&inputs),
+            recent: Recent::of(&inputs),
             shared: inputs.account,
             account: inputs.fleet.account,
             signals: inputs.signals,

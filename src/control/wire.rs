@@ -7,6 +7,7 @@ use aliyun::credentials::{Chain, KeyFiles};
 use cloud::credentials::{CredentialSource, CredentialsError};
 use cloud::{Clock, Meter, Mutate, Observe, Preview};
 
+use super::Shown;
 use super::pulse::Pulse;
 use super::world::{self, Account, Member, OsRandom, World};
 use crate::config::{AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature};
@@ -130,6 +131,7 @@ pub fn wire_over(
         roll,
         hands: accounts[&fleet.fleet.account].hands.clone(),
         nudge: Arc::default(),
+        shown: Shown::default(),
         fleet: fleet.fleet,
     });
     World {

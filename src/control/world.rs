@@ -8,6 +8,7 @@ use cloud::{Clock, Meter};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::Shown;
 use super::pulse::Pulse;
 use crate::execute::{Hands, Stop};
 use crate::inventory::{Region, Surveyor};
@@ -54,6 +55,8 @@ pub struct Member {
     pub hands: Hands,
     /// Makes the next tick happen now. A nudge carries no data.
     pub nudge: Arc<Notify>,
+    /// What its newest tick saw and did.
+    pub shown: Shown,
 }
 
 /// Draws the randomness of one tick.
@@ -80,6 +83,12 @@ impl World {
     /// Believes a first listing that is empty: for a cloud that is known to be new.
     pub fn trust_first_looks(&mut self) {
         self.surveyor = Surveyor::trusting_first_looks();
+    }
+
+    /// The fleet of that name.
+    #[must_use]
+    pub fn member(&self, fleet: &FleetId) -> Option<&Member> {
+        self.fleets.iter().find(|member| member.fleet.id == *fleet)
     }
 
     /// The ids of all fleets.

@@ -227,6 +227,12 @@ impl Journal {
         self.shared.holds(fleet, self.clock.now())
     }
 
+    /// Records what a person said to this daemon; it is known from now on.
+    pub async fn say(&self, event: &OperatorEvent) -> Result<(), JournalError> {
+        shared::say(&*self.store, event).await?;
+        self.shared.refresh_operator(&*self.store).await
+    }
+
     /// What was last known, without asking the store: for ticks that only look while it is away.
     pub async fn last_known(&self, fleet: &FleetId, account: &AccountId) -> Option<Known> {
         Some(Known {

@@ -25,10 +25,15 @@ pub struct Reader {
 pub struct Look {
     pub fleet: Option<FleetId>,
     pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// At later places of the journal than this one.
+    pub after: Option<Seq>,
     /// Of these kinds only; empty: of all.
     pub kinds: Vec<String>,
     /// Only so many, the newest.
     pub newest: Option<u32>,
+    /// Only so many, the oldest, where `newest` is not given.
+    pub oldest: Option<u32>,
 }
 
 /// One record, read.
@@ -84,6 +89,9 @@ impl Reader {
         let query = Query {
             scope: look.fleet.clone().map(Scope::Fleet),
             since: look.since,
+            until: look.until,
+            after: look.after,
+            oldest: look.oldest,
             kinds: look.kinds.clone(),
             newest: look.newest,
             containing: None,
@@ -118,7 +126,29 @@ impl Reader {
         Ok(Some(Recorded { decided: *decided, inputs }))
     }
 
-    async fn inputs(&self, id: DecisionId) -> Result<Option<Inputs>, JournalError> {
+    /// The newest decisions of `fleet` that were made at `until` or before, oldest first.
+    pub async fn decisions(
+        &self,
+        fleet: &FleetId,
+        until: Option<Timestamp>,
+        newest: u32,
+    ) -> Result<Vec<Decided>, JournalError> {
+        let look = Look {
+            fleet: Some(fleet.clone()),
+            until,
+            kinds: vec!["decision".to_owned()],
+            newest: Some(newest),
+            ..Look::default()
+        };
+        let decided = |entry: Entry| match entry.said {
+            Ok(Said::Fleet(Event::Decided(decided))) => Some(*decided),
+            _ => None,
+        };
+        Ok(self.look(&look).await?.filter_map(decided).collect())
+    }
+
+    /// Everything that the decision was made from; `None`: past their retention.
+    pub async fn inputs(&self, id: DecisionId) -> Result<Option<Inputs>, JournalError> {
         let Some(bytes) = self.store.inputs(id.0).await? else { return Ok(None) };
         let inputs = codec::decode_inputs(&bytes).map_err(|why| JournalError::Unreadable {
             what: format!("the inputs of decision {id}"),
@@ -227,6 +257,10 @@ pub(super) async fn open_for_operator(url: &StateUrl) -> Result<Arc<dyn Store>, 
     Ok(match url {
         StateUrl::Memory => return Err(JournalError::Forgetful),
         StateUrl::Sqlite { path } => {
+            // A person may speak before the daemon ever ran.
+            if !path.exists() {
+                store::Sqlite::make(path, codec::VERSION).await?;
+            }
             Arc::new(store::Sqlite::open_for_operator(path, codec::VERSION).await?)
         }
         StateUrl::Postgres { url, password } => {

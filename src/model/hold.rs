@@ -4,7 +4,7 @@ use cloud::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Direction, FleetId, clock_time};
+use super::{Direction, FleetId, Span, clock_time};
 
 /// What people said. Recorded beside the daemon, an input to its next tick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,11 @@ pub enum OperatorEvent {
         hold: Option<Hold>,
     },
 }
+
+/// Shorter than a minute a hold would end before it is needed; longer than a month it would be
+/// forgotten: then `min` and `max` are the place.
+pub const HOLD_TIMES: std::ops::RangeInclusive<Span> =
+    Span::secs(60)..=Span::secs(30 * 24 * 60 * 60);
 
 /// A fleet keeps its size in a direction until the hold ends or is lifted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

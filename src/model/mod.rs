@@ -49,7 +49,7 @@ pub use fleet::{
 };
 pub(crate) use history::RECOMMENDED_KEPT;
 pub use history::{History, Open, Short, Standing, Tracked};
-pub use hold::{Hold, Holds, OperatorEvent};
+pub use hold::{HOLD_TIMES, Hold, Holds, OperatorEvent};
 pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, RuleName, SignalName};
 pub use inputs::{Amounts, Inputs, Spent};
 pub use inventory::{Inventory, Member, Ownership, Unlisted};

@@ -240,6 +240,12 @@ impl Reason {
         format!("{} {} {direction} {gap}", self.kind(), signal.map_or("", |signal| &signal.0))
     }
 
+    /// The signal that it speaks of, where it speaks of one.
+    #[must_use]
+    pub fn signal(&self) -> Option<&SignalName> {
+        self.about().0
+    }
+
     fn about(&self) -> (Option<&SignalName>, Option<Direction>) {
         match self {
             Reason::Crossed { signal, direction, .. }

@@ -177,6 +177,18 @@ impl Instruments {
         state.board.set(Whose::Account(account.clone()), &findings.alerts())
     }
 
+    /// The newest audit of each account that this replica audits.
+    #[must_use]
+    pub fn audits(&self) -> BTreeMap<AccountId, Findings> {
+        self.state().audits.clone()
+    }
+
+    /// When the daemon began.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
     /// Audits that this replica does not make any more are not told of any more.
     pub fn forget_old_audits(&self) {
         let now = self.world.clock.now();

@@ -23,6 +23,7 @@ use cloud::Clock;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -175,20 +176,51 @@ struct Open {
     task: AbortHandle,
 }
 
-async fn accept(listener: TcpListener, router: Router, clock: Arc<dyn Clock>, limits: Limits) {
+/// Where connections come from.
+pub(super) trait Door: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// The key of `[daemon]` that names it.
+    const KEY: &'static str;
+
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+    const KEY: &'static str = "listen";
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        // A page goes out at once; a socket that cannot be told so still works.
+        drop(stream.set_nodelay(true));
+        Ok(stream)
+    }
+}
+
+/// Serves those who come by `door`, each by any name, until the task is ended.
+pub(super) fn serve_at<D: Door + Sync>(
+    door: D,
+    router: Router,
+    clock: Arc<dyn Clock>,
+) -> AbortHandle {
+    let router = router.layer(middleware::from_fn_with_state(LIMITS.step, whole_body));
+    tokio::spawn(accept(door, router, clock, LIMITS)).abort_handle()
+}
+
+async fn accept<D: Door + Sync>(door: D, router: Router, clock: Arc<dyn Clock>, limits: Limits) {
     // Ends them all when this function ends.
     let mut tasks = JoinSet::new();
     // The oldest first.
     let mut open: Vec<Open> = Vec::new();
     let mut fails = false;
     loop {
-        let accepted = listener.accept().await;
+        let accepted = door.next().await;
         while tasks.try_join_next().is_some() {}
         open.retain(|connection| !connection.task.is_finished());
         match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 if std::mem::take(&mut fails) {
-                    tracing::info!("connections to `listen` are accepted again");
+                    tracing::info!("connections to `{}` are accepted again", D::KEY);
                 }
                 if open.len() >= limits.connections && !make_room(&mut open) {
                     continue;
@@ -199,7 +231,7 @@ async fn accept(listener: TcpListener, router: Router, clock: Arc<dyn Clock>, li
             }
             Err(error) => {
                 if !std::mem::replace(&mut fails, true) {
-                    tracing::error!("no connection to `listen` can be accepted: {error}");
+                    tracing::error!("no connection to `{}` can be accepted: {error}", D::KEY);
                 }
                 clock.sleep(AGAIN).await;
             }
@@ -215,9 +247,12 @@ fn make_room(open: &mut Vec<Open>) -> bool {
     true
 }
 
-async fn answer(stream: TcpStream, router: Router, is_answering: Arc<AtomicBool>, step: Duration) {
-    // A page goes out at once; a socket that cannot be told so still works.
-    drop(stream.set_nodelay(true));
+async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    router: Router,
+    is_answering: Arc<AtomicBool>,
+    step: Duration,
+) {
     let watched = Watched::new(stream, is_answering.clone(), step);
     let asked = Arc::new(AtomicUsize::new(0));
     let service = router.layer(middleware::from_fn_with_state((is_answering, asked), mark));

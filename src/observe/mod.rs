@@ -10,6 +10,7 @@ mod listener;
 mod logs;
 mod metrics;
 mod snapshot;
+mod socket;
 mod watched;
 
 pub use alerts::{Changes, Whose};
@@ -19,3 +20,4 @@ pub use instruments::Instruments;
 pub use listener::{BindError, Names, Served, serve};
 pub use logs::{LogFormat, init};
 pub use metrics::names;
+pub use socket::{ServedSocket, SocketError, serve_socket};

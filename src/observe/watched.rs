@@ -10,12 +10,11 @@ use std::time::Duration;
 use hyper::rt::{Sleep, Timer};
 use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A stream on which each burst of writing, from its first wait to the last byte, ends in time. A
 /// client's socket knows no other time than the real one.
-pub(super) struct Watched {
-    stream: TcpStream,
+pub(super) struct Watched<S> {
+    stream: S,
     /// Whether the daemon works on a request; from the first byte of the answer it does not.
     is_answering: Arc<AtomicBool>,
     step: Duration,
@@ -23,8 +22,8 @@ pub(super) struct Watched {
     waits: Option<Pin<Box<dyn Sleep>>>,
 }
 
-impl Watched {
-    pub(super) fn new(stream: TcpStream, is_answering: Arc<AtomicBool>, step: Duration) -> Watched {
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, is_answering: Arc<AtomicBool>, step: Duration) -> Watched<S> {
         Watched { stream, is_answering, step, waits: None }
     }
 
@@ -44,7 +43,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,7 +53,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

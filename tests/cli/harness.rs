@@ -50,6 +50,11 @@ impl World {
         self.dir.path().join("state.db")
     }
 
+    /// Where a daemon serves its API.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("api.sock")
+    }
+
     /// Writes the configuration with `daemon` in its `[daemon]`, for one fleet called `fleet`.
     pub(crate) fn configure(&self, daemon: &str, fleet: &str) {
         let state = match daemon.contains("state") {
@@ -61,6 +66,7 @@ impl World {
 [daemon]
 interval = "1s"
 {state}
+api_socket = "{socket}"
 {daemon}
 [provider.aliyun]
 region = "cn-hangzhou"
@@ -88,6 +94,7 @@ scale_out = {{ above = 75, samples = 1, by = 1 }}
 scale_in = {{ below = 30, samples = 1, by = 1 }}
 cooldown = {{ out = "1s", in = "1s" }}
 "#,
+            socket = self.socket().display(),
             cloud = self.emulator.url(),
             metrics = self.endpoint.url(),
         );

@@ -61,6 +61,22 @@ async fn a_hold_keeps_the_next_tick_from_acting_until_it_is_lifted() {
 }
 
 #[tokio::test]
+async fn a_hold_is_placed_before_the_daemon_ever_ran_and_counts_at_its_first_tick() {
+    let world = World::new().await;
+    let said = world.run(&["hold", "web", "--for", "2h", "--reason", "not\nyet"]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("not yet"), "it stays one line: {said:?}");
+    let listed = world.run(&["holds", "--json"]).await;
+    let listed: serde_json::Value = serde_json::from_str(&listed.out).expect("JSON");
+    assert_eq!(listed["holds"][0]["fleet"], "web", "{listed}");
+    assert_eq!(listed["holds"][0]["holds"], "both", "{listed}");
+    let report = world.tick(90.0).await;
+    assert_eq!(report["decision"]["blocked_by"]["reason"], "held", "{report}");
+    let lifted = world.run(&["resume", "web"]).await;
+    assert_eq!(lifted.code, Some(0), "{lifted:?}");
+}
+
+#[tokio::test]
 async fn a_hold_says_who_when_nobody_is_named() {
     let world = World::new().await;
     world.tick(50.0).await;

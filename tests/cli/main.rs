@@ -1,6 +1,7 @@
 //! The real binary on a journal of its own, beside an emulator in this process: what an operator
 //! types, and what comes back.
 
+mod api;
 mod audit;
 mod backtest;
 mod beside;
@@ -14,3 +15,4 @@ mod journal;
 mod neighbour;
 mod ram_policy;
 mod secrets;
+mod status;

@@ -314,6 +314,8 @@ impl Store for Memory {
         let asked = |record: &&Record| {
             query.scope.as_ref().is_none_or(|scope| record.scope == *scope)
                 && query.since.is_none_or(|since| record.at >= since)
+                && query.until.is_none_or(|until| record.at <= until)
+                && query.after.is_none_or(|after| record.seq > after)
                 && (query.kinds.is_empty() || query.kinds.contains(&record.kind))
                 && query.containing.as_ref().is_none_or(|text| record.body.contains(text))
         };
@@ -322,6 +324,9 @@ impl Store for Memory {
         found.sort_unstable_by_key(|record| record.seq);
         let newest = query.newest.and_then(|newest| usize::try_from(newest).ok());
         let left_out = newest.map_or(0, |newest| found.len().saturating_sub(newest));
+        if let (None, Some(oldest)) = (query.newest, query.oldest) {
+            found.truncate(usize::try_from(oldest).unwrap_or(usize::MAX));
+        }
         Ok(found.split_off(left_out))
     }
 

@@ -175,12 +175,18 @@ pub struct Query {
     pub scope: Option<Scope>,
     /// At this time or later.
     pub since: Option<Timestamp>,
+    /// At this time or earlier.
+    pub until: Option<Timestamp>,
+    /// At later places than this one.
+    pub after: Option<Seq>,
     /// Only of these kinds; empty: of all.
     pub kinds: Vec<String>,
     /// Only those whose body has this text in it.
     pub containing: Option<String>,
     /// Only the newest so many; they come in the order of their places all the same.
     pub newest: Option<u32>,
+    /// Only the oldest so many, where `newest` is not given.
+    pub oldest: Option<u32>,
 }
 
 /// What is kept.

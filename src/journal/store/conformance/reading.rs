@@ -52,11 +52,14 @@ pub(crate) async fn records_are_found_by_scope_time_and_kind(rig: &mut dyn Rig) 
         // Times of different scopes come in any order.
         (&acme, 0, "tick", "6"),
     ];
+    let mut places = Vec::new();
     for (scope, secs, kind, body) in records {
         let record = NewRecord { at: secs_after_start(secs), kind, ..record(scope, body) };
-        committed(rig, Write { records: vec![record], ..Write::default() }).await;
+        let write = Write { records: vec![record], ..Write::default() };
+        places.extend(committed(rig, write).await);
     }
-    let everything = Query::default();
+    let all = Query::default;
+    let everything = all();
     let of = |scope: &Scope| Query { scope: Some(scope.clone()), ..Query::default() };
     let since = |secs| Query { since: Some(secs_after_start(secs)), ..Query::default() };
     let kinds = |kinds: &[&str]| Query {
@@ -78,6 +81,14 @@ pub(crate) async fn records_are_found_by_scope_time_and_kind(rig: &mut dyn Rig) 
         ("a text", Query { containing: Some("3".to_owned()), ..Query::default() }, "3"),
         ("no newest", newest(0), ""),
         ("more than there are", newest(99), "123456"),
+        ("until, that moment included", Query { until: Some(secs_after_start(1)), ..all() }, "126"),
+        ("after a place", Query { after: Some(places[3]), ..all() }, "56"),
+        ("the oldest two", Query { oldest: Some(2), ..all() }, "12"),
+        (
+            "the oldest after a place",
+            Query { after: Some(places[1]), oldest: Some(1), ..all() },
+            "3",
+        ),
         (
             "all at once",
             Query {

@@ -63,6 +63,12 @@ pub(super) async fn find(
     if let Some(since) = query.since {
         sql.push(" AND at >= ").push_bind(stored(since));
     }
+    if let Some(until) = query.until {
+        sql.push(" AND at <= ").push_bind(stored(until));
+    }
+    if let Some(after) = query.after {
+        sql.push(" AND seq > ").push_bind(after);
+    }
     if !query.kinds.is_empty() {
         sql.push(" AND kind = ANY (").push_bind(query.kinds.clone()).push(")");
     }
@@ -74,6 +80,9 @@ pub(super) async fn find(
         Some(newest) => sql.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(newest)),
         None => sql.push(" ORDER BY seq"),
     };
+    if let (None, Some(oldest)) = (query.newest, query.oldest) {
+        sql.push(" LIMIT ").push_bind(i64::from(oldest));
+    }
     let rows = sql.build().fetch_all(connection).await?;
     let mut records = rows.iter().map(record).collect::<Result<Vec<Record>, sqlx::Error>>()?;
     if query.newest.is_some() {

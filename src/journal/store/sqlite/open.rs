@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{Access, JournalError, Link, Opened, Sqlite, failure, private, versions};
 use crate::journal::Examined;
+use crate::journal::store::Store;
 
 /// Whoever only looks at the lock has it for microseconds: a daemon that starts just then waits.
 const LOOKS: u32 = 5;
@@ -57,6 +58,14 @@ impl Sqlite {
     /// Opens `path` to record what an operator says, and nothing else, also while a daemon has it.
     pub async fn open_for_operator(path: &Path, known_v: i64) -> Result<Sqlite, JournalError> {
         Sqlite::open_beside(path, Access::OperatorsWord, known_v).await
+    }
+
+    /// Makes the file that the daemon's first start would make, for what an operator says before that.
+    /// Made by root, it is the directory's owner's, as if the daemon had made it.
+    pub async fn make(path: &Path, known_v: i64) -> Result<(), JournalError> {
+        let made = Sqlite::open(path, known_v).await?;
+        Store::close(&made).await;
+        private::hand_over(path, directory(path)).map_err(|error| as_daemon(path, &error))
     }
 
     /// Looks whether a daemon can use `path`, or does; makes nothing.

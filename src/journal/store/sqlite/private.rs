@@ -42,6 +42,21 @@ pub(super) fn close(file: &File) -> std::io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
+/// Gives the files of the state at `path` to the owner of `dir`, where root made them.
+pub(super) fn hand_over(path: &Path, dir: &Path) -> std::io::Result<()> {
+    let owner = std::fs::metadata(dir)?;
+    if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
+        return Ok(());
+    }
+    for file in std::iter::once(path.to_owned()).chain(BESIDE.map(|end| beside(path, end))) {
+        match std::os::unix::fs::lchown(&file, Some(owner.uid()), Some(owner.gid())) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Refuses the state at `path` where somebody else could have made or could replace its files.
 pub(super) fn refuse_unsafe(path: &Path, dir: &Path) -> Result<(), JournalError> {
     let Ok(around) = std::fs::metadata(dir) else { return Ok(()) };

@@ -60,6 +60,12 @@ pub(super) async fn find(
     if let Some(since) = query.since {
         sql.push(" AND at >= ").push_bind(since.timestamp_millis());
     }
+    if let Some(until) = query.until {
+        sql.push(" AND at <= ").push_bind(until.timestamp_millis());
+    }
+    if let Some(after) = query.after {
+        sql.push(" AND seq > ").push_bind(after);
+    }
     if !query.kinds.is_empty() {
         let mut kinds = sql.push(" AND kind IN (").separated(", ");
         for kind in &query.kinds {
@@ -75,6 +81,9 @@ pub(super) async fn find(
         Some(newest) => sql.push(" ORDER BY seq DESC LIMIT ").push_bind(newest),
         None => sql.push(" ORDER BY seq"),
     };
+    if let (None, Some(oldest)) = (query.newest, query.oldest) {
+        sql.push(" LIMIT ").push_bind(oldest);
+    }
     let rows = sql.build().fetch_all(connection).await?;
     let mut records = rows.iter().map(record).collect::<Result<Vec<Record>, sqlx::Error>>()?;
     if query.newest.is_some() {

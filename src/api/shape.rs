@@ -1,0 +1,49 @@
+//! The JSON of the API: plain types, each number with its unit in its name, times in RFC 3339.
+//!
+//! What is inside the daemon may change; what stands here is a promise, and `docs/openapi.json` is made
+//! of it. The command line reads the same types back.
+
+mod account;
+mod decision;
+mod event;
+mod fleet;
+mod headline;
+mod hold;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use cloud::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use account::{
+    ActionView, AuditView, AuditsView, BudgetView, BudgetsView, FindingView, OutcomeCountView,
+    PlaceView, PlacesView,
+};
+pub(super) use decision::Followed;
+pub use decision::{
+    ActionTaken, BrakeView, DecisionView, DecisionsView, LimitsView, RuleView, SawView,
+};
+pub use event::EventView;
+pub use fleet::{
+    AlertView, BoundsView, DaemonView, FleetView, FleetsView, InstanceView, InstancesView,
+    SignalView, SignalsView, SizesView, TroubleView, WantsView,
+};
+pub use hold::{HoldView, HoldsView, NewHold};
+
+/// A sentence for people, with one word to select it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReasonView {
+    /// One word, such as `crossed` or `cooling_down`.
+    pub kind: String,
+    pub text: String,
+}
+
+/// A time to the millisecond: what is finer is noise.
+pub(in crate::api) fn at(time: Timestamp) -> DateTime<Utc> {
+    time.trunc_subsecs(3)
+}
+
+/// A value to three decimals, as it is shown.
+pub(super) fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
