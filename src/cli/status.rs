@@ -88,7 +88,11 @@ async fn live(daemon: &Daemon) -> Result<Status, NoAnswer> {
     })
 }
 
-async fn from_journal(config: &CommandConfig, why: String, now: Timestamp) -> anyhow::Result<Status> {
+async fn from_journal(
+    config: &CommandConfig,
+    why: String,
+    now: Timestamp,
+) -> anyhow::Result<Status> {
     let reader = Reader::open(&config.daemon.state).await;
     let reader = reader.context("the journal cannot be read either")?;
     let mut fleets = Vec::new();
