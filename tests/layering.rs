@@ -233,11 +233,11 @@ fn randomness_is_drawn_and_work_is_spawned_in_a_few_places() {
     // The command line and the demo are above the seams, and suites for tests are no daemon.
     let above = ["src/cli/", "src/demo/", "src/journal/store/conformance/"];
     for (needle, homes) in [
-        // The seed of a tick; a replica's name, which the simulation gives by itself.
-        ("new_v4", &["src/control/world.rs", "src/journal/mod.rs"][..]),
+        // The seed of a tick; a replica's name, which the simulation gives by itself; a person's hold.
+        ("new_v4", &["src/api/holds.rs", "src/control/world.rs", "src/journal/mod.rs"][..]),
         ("rand::", &[]),
         // The renewal of leases, which the simulation makes by itself; HTTP.
-        ("tokio::spawn", &["src/control/beat.rs", "src/observe/listener.rs"]),
+        ("tokio::spawn", &["src/api/mod.rs", "src/control/beat.rs", "src/observe/listener.rs"]),
         ("spawn_blocking", &["src/observe/http.rs"]),
         // Where a test pauses the daemon, which compiles to nothing otherwise; the lock of a file, as
         // the daemon starts.

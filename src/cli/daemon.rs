@@ -45,6 +45,12 @@ impl fmt::Display for NoAnswer {
     }
 }
 
+/// What the system says, without its number.
+fn plainly(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 impl Daemon {
     /// The daemon of a configuration.
     pub(super) fn of(daemon: &config::Daemon) -> Daemon {
@@ -90,7 +96,7 @@ impl Daemon {
         page: &str,
         body: String,
     ) -> Result<(StatusCode, axum::body::Bytes), String> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| error.to_string())?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| plainly(&error))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         let driver = tokio::spawn(connection);

@@ -47,7 +47,7 @@ pub(crate) async fn get(socket: &Path, page: &str) -> Value {
 /// Waits until `page` is as `wanted` says.
 pub(crate) async fn until(socket: &Path, page: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut value = Value::Null;
-    for _ in 0..400 {
+    for _ in 0..1_200 {
         value = get(socket, page).await;
         if wanted(&value) {
             return value;
