@@ -137,13 +137,16 @@ impl Policy {
         self.census.capacity = size;
         self.census.live = size;
         self.census.in_service = ready;
-        let measured_at = cloud::clock::before(at, self.lag.get());
         for (reading, (_, meaning)) in self.signals.values_mut().zip(&self.meanings) {
-            let value = match meaning {
-                Meaning::Load => signal,
-                Meaning::Utilisation => 100.0 * signal / (self.capacity * f64::from(ready.max(1))),
+            let (value, age) = match meaning {
+                Meaning::Load => (signal, self.lag),
+                // An earlier load, over the instances that are ready now: it speaks of those.
+                Meaning::Utilisation => {
+                    (100.0 * signal / (self.capacity * f64::from(ready.max(1))), Span::secs(0))
+                }
             };
-            *reading = Ok(Sample { value, measured_at, age: self.lag, reporting: None });
+            let measured_at = cloud::clock::before(at, age.get());
+            *reading = Ok(Sample { value, measured_at, age, reporting: None });
         }
     }
 

@@ -9,7 +9,7 @@ use cloud::Timestamp;
 
 use super::replay::{Meaning, Terms, bare_fleet};
 use super::*;
-use crate::model::{Adaptive, Estimate, Rule, RuleKind, Span};
+use crate::model::{Adaptive, Estimate, Rule, RuleKind, Span, Target, TargetOf, Tolerance};
 
 fn load(values: Vec<f64>, capacity: f64) -> Load {
     Load::of_values(Timestamp::default(), values, capacity).expect("a load")
@@ -90,6 +90,33 @@ fn references_settle_where_their_targets_are() {
         let (_, ready) = *outcome.ready.changes().last().expect("a curve");
         assert_eq!(ready, last, "{name}");
         assert_eq!(outcome.ready.changes()[0], (0, 1), "{name}");
+    }
+}
+
+#[test]
+fn a_target_of_utilisation_settles_however_seldom_it_decides() {
+    let load = load(hours(&[10.0, 100.0, 40.0]), 10.0);
+    for interval in [15, 60, 300] {
+        let rule = RuleKind::Target(Target {
+            signal: "cpu".into(),
+            target: 70.0,
+            of: TargetOf::Average,
+            tolerance: Tolerance { out: 0.1, in_: 0.1 },
+        });
+        let fleet = bare_fleet(vec![Rule { name: rule.default_name(), kind: rule }]);
+        let terms = Terms {
+            start: load.start(),
+            interval: Span::secs(interval),
+            lag: Span::secs(30),
+            capacity: load.capacity(),
+            keeps_notes: false,
+        };
+        let policy = Policy::new(fleet, terms, |_| Meaning::Utilisation);
+        let outcome = run(&load, setup(60), Decider::Policy(Box::new(policy)));
+        let largest = outcome.billed.changes().iter().map(|(_, size)| *size).max();
+        assert!(largest <= Some(20), "every {interval} s: {largest:?}");
+        let (_, last) = *outcome.ready.changes().last().expect("a curve");
+        assert_eq!(last, 6, "every {interval} s");
     }
 }
 

@@ -16,22 +16,15 @@ pub(super) fn opinion(rule: &Target, situation: &Situation<'_>) -> Opinion {
     let Some(measured) = situation.measured(&signal) else { return missing(signal, situation) };
     let current = situation.census.capacity;
     let then = measured.in_service.unwrap_or(current);
-    let (value, total) = match rule.of {
-        TargetOf::Average => (measured.value, measured.value * f64::from(then)),
-        TargetOf::Total => {
-            let total = completed(&signal, &measured, situation);
-            (total / f64::from(then.max(1)), total)
-        }
+    let (size, direction) = match rule.of {
+        TargetOf::Average => of_average(rule, measured.value, then, situation),
+        TargetOf::Total => of_total(rule, completed(&signal, &measured, situation), current),
     };
     let (above, below) = (1.0 + rule.tolerance.out, 1.0 - rule.tolerance.in_);
-    let ratio = value / rule.target;
-    // Without instances in service there is no average to keep.
-    let on_target = then > 0 && (below..=above).contains(&ratio);
-    let size = if on_target { then } else { instances(total / rule.target) };
     let mut opinion = Opinion {
-        pull: match size.cmp(&current) {
-            std::cmp::Ordering::Greater => Pull::Out(size),
-            std::cmp::Ordering::Less if !on_target => Pull::In(size),
+        pull: match direction {
+            Some(Direction::Out) if size > current => Pull::Out(size),
+            Some(Direction::In) if size < current => Pull::In(size),
             _ => Pull::Stay,
         },
         signal: signal.clone(),
@@ -44,14 +37,10 @@ pub(super) fn opinion(rule: &Target, situation: &Situation<'_>) -> Opinion {
         }],
         blocked_by: None,
         counterfactuals: vec![
-            bound(rule, Direction::Out, above * rule.target, then),
-            bound(rule, Direction::In, below * rule.target, then),
+            bound(rule, Direction::Out, above * rule.target, current),
+            bound(rule, Direction::In, below * rule.target, current),
         ],
     };
-    if on_target && size > current {
-        // What was in service then and is not there now is not missed by this rule.
-        opinion.pull = Pull::Stay;
-    }
     if matches!(opinion.pull, Pull::In(_))
         && let Some(reason) = partial(&signal, &measured, situation)
     {
@@ -63,11 +52,51 @@ pub(super) fn opinion(rule: &Target, situation: &Situation<'_>) -> Opinion {
     opinion
 }
 
+/// The size for an average, and the side of the target on which it lies.
+///
+/// How many served when it was measured is known to a tick, and instances come and go between ticks.
+/// So a scale-out is counted from the fewer of then and now, a scale-in from the more: counted from
+/// the wrong side, each error would be answered by a larger one.
+fn of_average(
+    rule: &Target,
+    value: f64,
+    then: u32,
+    situation: &Situation<'_>,
+) -> (u32, Option<Direction>) {
+    let now = situation.census.in_service;
+    let size = |served: u32| instances(value * f64::from(served) / rule.target);
+    match side(rule, value / rule.target) {
+        Some(Direction::Out) => (size(then.min(now)), Some(Direction::Out)),
+        Some(Direction::In) => (size(then.max(now)), Some(Direction::In)),
+        None => (then, None),
+    }
+}
+
+/// The size for a total, and the side of the target on which it lies for `current` instances.
+fn of_total(rule: &Target, total: f64, current: u32) -> (u32, Option<Direction>) {
+    let ratio = total / (rule.target * f64::from(current.max(1)));
+    match side(rule, ratio) {
+        None => (current, None),
+        side => (instances(total / rule.target), side),
+    }
+}
+
+/// On which side of the target a ratio lies, if it is beyond the tolerance.
+fn side(rule: &Target, ratio: f64) -> Option<Direction> {
+    if ratio > 1.0 + rule.tolerance.out {
+        Some(Direction::Out)
+    } else if ratio < 1.0 - rule.tolerance.in_ {
+        Some(Direction::In)
+    } else {
+        None
+    }
+}
+
 /// The value beyond which it would act.
-fn bound(rule: &Target, direction: Direction, average: f64, then: u32) -> Counterfactual {
+fn bound(rule: &Target, direction: Direction, average: f64, current: u32) -> Counterfactual {
     let bound = match rule.of {
         TargetOf::Average => average,
-        TargetOf::Total => average * f64::from(then.max(1)),
+        TargetOf::Total => average * f64::from(current.max(1)),
     };
     Counterfactual::Samples { signal: rule.signal.clone(), direction, bound, more: 1 }
 }

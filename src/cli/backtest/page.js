@@ -149,10 +149,7 @@ function draw() {
     { colour: 'demand', range: demand },
     { colour: 'ready', range: (from, to) => span(curves.ready, from, to) },
   ]);
-  chart('shortage', [{ colour: 'short', fill: true, range: (from, to) => {
-    const missing = peak(data.demand, from, to) - span(curves.ready, from, to)[0];
-    return [0, Math.max(0, missing)];
-  } }]);
+  chart('shortage', [{ colour: 'short', fill: true, range: (from, to) => [0, peak(curves.missing, from, to)] }]);
   chart('load', [{ colour: 'load', range: (from, to) => { const value = peak(data.load, from, to); return [value, value]; } }]);
 }
 

@@ -33,6 +33,8 @@ struct Data<'a> {
 struct Curves<'a> {
     ready: &'a [(usize, u32)],
     billed: &'a [(usize, u32)],
+    /// The largest shortage of each bucket.
+    missing: Vec<u32>,
 }
 
 /// The page as text.
@@ -61,6 +63,7 @@ pub(super) fn render(report: &Report, load: &Load) -> serde_json::Result<String>
             .map(|entry| Curves {
                 ready: shown(&entry.outcome.ready),
                 billed: shown(&entry.outcome.billed),
+                missing: missing(&entry.outcome.ready, load.demand(), bucket),
             })
             .collect(),
         notes: report
@@ -72,6 +75,20 @@ pub(super) fn render(report: &Report, load: &Load) -> serde_json::Result<String>
     // A name or a remark that says `</script>` must not end the script.
     let json = serde_json::to_string(&data)?.replace('<', "\\u003c");
     Ok(PAGE.replace("/*SCRIPT*/", SCRIPT).replace("/*DATA*/", &json))
+}
+
+/// Demand and supply of the same moment: the peaks of both in a bucket need not be.
+fn missing(ready: &Curve, demand: &[u32], bucket: usize) -> Vec<u32> {
+    let mut missing = vec![0; demand.len().div_ceil(bucket)];
+    let changes = ready.changes();
+    let ends = changes.iter().skip(1).map(|(point, _)| *point).chain([demand.len()]);
+    for ((from, ready), until) in changes.iter().zip(ends) {
+        for (point, demand) in (*from..until).zip(&demand[*from..until]) {
+            let shortage = &mut missing[point / bucket];
+            *shortage = demand.saturating_sub(*ready).max(*shortage);
+        }
+    }
+    missing
 }
 
 fn shown(curve: &Curve) -> &[(usize, u32)] {
