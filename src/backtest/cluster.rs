@@ -132,7 +132,7 @@ impl Cluster {
         self.actions
     }
 
-    /// What was ready and what was billed, to the end.
+    /// The instances ready and those billed, to the end.
     #[must_use]
     pub fn into_curves(mut self) -> (Curve, Curve) {
         self.advance(self.points as u64 * GRID_SECS);

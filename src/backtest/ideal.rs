@@ -9,7 +9,7 @@ use super::load::{GRID_SECS, Load};
 /// It acts once a minute.
 const STEP_SECS: u64 = 60;
 
-/// What the ideal costs and holds.
+/// The cost and the sizes of the ideal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ideal {
     pub instance_hours: f64,

@@ -11,7 +11,7 @@ const POINTS_MOST: usize = 64_000_000;
 /// Samples further apart than this are joined by lines: a staircase would have jumps that the real
 /// load never had.
 const HELD_SECS_MOST: f64 = 60.0;
-/// What rounding errors may add to a whole number of instances.
+/// The most that rounding errors may add to a whole number of instances.
 const EPSILON: f64 = 1e-9;
 
 /// Why a trace cannot be run.
@@ -89,7 +89,7 @@ impl Load {
         self.start
     }
 
-    /// What one instance carries.
+    /// The load that one instance carries.
     #[must_use]
     pub fn capacity(&self) -> f64 {
         self.capacity

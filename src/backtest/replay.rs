@@ -24,7 +24,7 @@ pub struct Note {
     pub why: String,
 }
 
-/// What a signal of the policy is.
+/// The meaning of a signal of the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     /// The load in total, in the trace's unit.
@@ -50,13 +50,13 @@ pub struct Policy {
     keeps_notes: bool,
 }
 
-/// What a policy is run with.
+/// The conditions that a policy is run with.
 #[derive(Debug, Clone)]
 pub struct Terms {
     pub start: Timestamp,
     pub interval: Span,
     pub lag: Span,
-    /// What one instance carries.
+    /// The load that one instance carries.
     pub capacity: f64,
     /// Whether changes of size are noted with their reasons.
     pub keeps_notes: bool,

@@ -18,18 +18,18 @@ pub struct Setup {
     pub saturates: bool,
 }
 
-/// What a policy made of a load.
+/// The result of a policy on a load.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub ready: Curve,
     /// Ready and booting.
     pub billed: Curve,
     pub actions: u32,
-    /// What was decided, with its reasons, where it changed something.
+    /// The decisions that changed something, with their reasons.
     pub notes: Vec<Note>,
 }
 
-/// Who decides.
+/// The decider.
 #[derive(Debug, Clone)]
 pub enum Decider {
     /// An algorithm that others use.

@@ -1,6 +1,6 @@
 //! Reading a trace: `timestamp,value`, one moment a line.
 //!
-//! What cannot be read is refused with its line. What can be read and is odd is said: values that
+//! A line that cannot be read is refused with its number. A readable line that is odd is told: values that
 //! are missing become gaps, lines out of order are sorted, and of two with one time stamp that say
 //! the same one is enough. Nothing is ever made up.
 
@@ -103,7 +103,7 @@ impl Trace {
         self.step_secs
     }
 
-    /// What is odd about it, in sentences.
+    /// Oddities of it, in sentences.
     #[must_use]
     pub fn remarks(&self) -> &[String] {
         &self.remarks

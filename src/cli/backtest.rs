@@ -19,7 +19,7 @@ use self::policies::Contender;
 use super::{Exit, output};
 use crate::backtest::{Ideal, Load, Outcome, Score, Setup, Trace, run, score};
 
-/// What is printed and written: everything that was run.
+/// The report that is printed and written: everything that was run.
 #[derive(Debug, Serialize)]
 struct Report {
     trace: String,
@@ -32,7 +32,7 @@ struct Report {
     saturates: bool,
     demand_mean: f64,
     demand_max: u32,
-    /// What is odd about the trace.
+    /// Oddities of the trace.
     remarks: Vec<String>,
     policies: Vec<Entry>,
     /// Settings that were tried with `--sweep`, cheapest first.
@@ -48,7 +48,7 @@ struct Entry {
     reference: bool,
     #[serde(flatten)]
     score: Score,
-    /// What the instance-hours cost, where their price was given.
+    /// The cost of the instance-hours, where their price was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<f64>,
     #[serde(skip)]

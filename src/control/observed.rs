@@ -14,13 +14,13 @@ use crate::model::{Gap, Signals, Span};
 /// than this: a launch costs a minute of booting anyway, and each second of it counts.
 const AWAITED: Duration = Duration::from_secs(1);
 
-/// What was asked of the sources of signals.
+/// The questions to the sources of signals.
 pub(super) struct Observed {
     pub(super) signals: Signals,
     pub(super) heard: Option<Heard>,
 }
 
-/// What has been answered so far.
+/// The answers so far.
 #[derive(Default)]
 pub(super) struct SoFar(Mutex<Signals>);
 
@@ -29,7 +29,7 @@ impl SoFar {
         self.0.lock().expect("no holder of this lock can panic")
     }
 
-    /// What is known when nobody waits any longer.
+    /// The answers when nobody waits any longer.
     pub(super) fn not_awaited(&self, member: &FleetInWorld) -> Observed {
         let mut signals = self.signals().clone();
         for name in member.sources.keys() {
@@ -61,20 +61,20 @@ pub(super) async fn observe(member: &FleetInWorld, so_far: &SoFar) -> Observed {
     Observed { signals: so_far.signals().clone(), heard }
 }
 
-/// What the sources say, where they say it within a second.
+/// The answers of the sources that come within a second.
 pub(super) async fn promptly(member: &FleetInWorld) -> Option<Observed> {
     let so_far = SoFar::default();
     within(&mut std::pin::pin!(observe(member, &so_far))).await
 }
 
-/// What the sources said within a second; the others are gaps.
+/// The answers that come within a second; the others are gaps.
 pub(super) async fn soon(member: &FleetInWorld) -> Observed {
     let so_far = SoFar::default();
     let observed = within(&mut std::pin::pin!(observe(member, &so_far))).await;
     observed.unwrap_or_else(|| so_far.not_awaited(member))
 }
 
-/// What `observing` leads to while the fleet is listed; `None` when it takes longer than that and
+/// The result of `observing` while the fleet is listed; `None` when it takes longer than that and
 /// longer than a second.
 pub(super) async fn beside_listing<T>(
     observing: &mut Pin<&mut impl Future<Output = Observed>>,

@@ -14,7 +14,7 @@ use crate::{journal::Journal, policy};
 /// A day: what the rule knows of the hours before yesterday, it would have forgotten half of.
 const RECALLED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is known, with the memory of rules that have none made from recorded ticks.
+/// The known facts, with the memory of rules that have none made from recorded ticks.
 pub(super) async fn recalled(
     journal: &Journal,
     member: &Member,

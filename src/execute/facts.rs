@@ -1,4 +1,4 @@
-//! What a settled launch says to all fleets of the account. Pure.
+//! The facts that a settled launch tells all fleets of the account. Pure.
 
 use cloud::{Class, Concerns, Launch, Mutation, Timestamp};
 

@@ -20,7 +20,7 @@ pub use dispatch::{Errand, Hands, Live};
 pub use settle::{Look, settle};
 pub use stop::Stop;
 
-/// What became of one action of a plan.
+/// The outcome of one action of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Outcome {
@@ -37,7 +37,7 @@ pub enum Outcome {
     Dry { action: String, calls: Vec<PlannedCall> },
 }
 
-/// What became of an action of an earlier tick, whose outcome was not known.
+/// The outcome, found out now, of an action of an earlier tick.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settled {
     pub action: Action,

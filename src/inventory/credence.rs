@@ -23,7 +23,7 @@ pub(crate) const LOOKS_AT_MANY: u32 = 3;
 /// seconds, and three looks must not fit into it.
 pub(crate) const LOOKS_APART: Duration = Duration::from_secs(10);
 
-/// What surveys must remember from one tick to the next.
+/// The memory of surveys from one tick to the next.
 #[derive(Debug, Default)]
 pub struct Surveyor {
     /// Fleets whose last listing had lost instances.
@@ -44,7 +44,7 @@ struct Suspect {
     looked_at: Timestamp,
 }
 
-/// What is made of a loss.
+/// The verdict on a loss.
 pub(super) enum Verdict {
     /// It is as it looks.
     Believed,

@@ -26,7 +26,7 @@ pub(super) struct Questions {
 
 #[derive(Default)]
 struct State {
-    /// What is asked for next; taken when its call begins.
+    /// The ids to ask for next; taken when its call begins.
     ids: BTreeSet<InstanceId>,
     /// The call that will ask for it.
     next: Option<Call>,

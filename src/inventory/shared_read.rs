@@ -13,14 +13,14 @@ use cloud::{Class, Clock, Error, Kind, Pages, Timestamp, clock};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either, Shared, select};
 
-/// Who waits for somebody else's read takes it for dead when no page has come for so long: longer
+/// A tick that waits for another's read takes it for dead when no page has come for so long: longer
 /// than any one page may take (90 s, with all its attempts).
 const DEAD_AFTER: Duration = Duration::from_secs(100);
 /// A read that failed is not made again within this: ten fleets that tick in the same second learn of
 /// one failure.
 const FAILED_FOR: Duration = Duration::from_secs(5);
 
-/// What was read, and when.
+/// The answer read, and when.
 #[derive(Debug)]
 pub(super) struct Dated<T> {
     /// Just before the cloud was asked: what happened later may be missing.
@@ -48,7 +48,7 @@ pub(super) struct SharedRead<T> {
     under_way: Mutex<Option<UnderWay<T>>>,
 }
 
-/// What the reads so far came to.
+/// The results of the reads so far.
 struct Known<T> {
     newest: Option<Dated<T>>,
     /// Why the last read failed, and when it began; `None` after one that succeeded.
@@ -107,7 +107,7 @@ impl<T: Send + Sync + 'static> SharedRead<T> {
         self.known().failed.as_ref().map(|(_, error)| error.clone())
     }
 
-    /// What was asked for at `since` or later: what is known, a read under way that began then, or a
+    /// The answer to a question asked at `since` or later: one that is known, a read under way that began then, or a
     /// new one. One that began earlier is let end first, so that there are never two.
     pub(super) async fn since(&self, since: Timestamp, begin: Begin<'_, T>) -> Outcome<T> {
         loop {
@@ -177,7 +177,7 @@ impl<T: Send + Sync + 'static> SharedRead<T> {
         (begun, true)
     }
 
-    /// What it came to; `None` when no page has come for long. Who began it waits for as long as it
+    /// Its result; `None` when no page has come for long. The tick that began it waits for as long as it
     /// takes: each of its calls has a deadline.
     async fn wait(&self, read: &UnderWay<T>, is_mine: bool) -> Option<Outcome<T>> {
         if is_mine {

@@ -1,4 +1,4 @@
-//! What can go wrong with the journal, and what to do about it.
+//! The failures of the journal, and the way to mend each.
 
 use std::path::PathBuf;
 

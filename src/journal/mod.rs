@@ -86,7 +86,7 @@ pub struct Journal {
     flushed: Mutex<Result<(), JournalError>>,
     keep: Keep,
     /// Of a dry run: the recorded journal that it goes on from.
-    beside: Option<Arc<store::Beside>>,
+    beside: Option<Arc<store::DryRunStore>>,
     /// Of a dry run: why it goes on from nothing.
     blind: Option<JournalError>,
 }
@@ -139,7 +139,7 @@ impl Journal {
             let store = view::open_to_look(url).await?;
             // A database is not asked before it is used.
             match store.load(&Scope::Operator).await {
-                Ok(_) => Ok(Arc::new(store::Beside::over(store))),
+                Ok(_) => Ok(Arc::new(store::DryRunStore::over(store))),
                 Err(error) => {
                     store.close().await;
                     Err(error)
@@ -406,7 +406,7 @@ async fn open_store(url: &StateUrl) -> Result<Arc<dyn Store>, JournalError> {
         StateUrl::Memory => Arc::new(store::Memory::forgetful()),
         StateUrl::Sqlite { path } => Arc::new(store::Sqlite::open(path, codec::VERSION).await?),
         StateUrl::Postgres { url, password } => {
-            let access = store::Access::Everything;
+            let access = store::StoreAccess::Everything;
             Arc::new(store::Postgres::new(&options(url, password), access, codec::VERSION)?)
         }
     })

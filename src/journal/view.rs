@@ -247,7 +247,7 @@ pub(super) async fn open_to_look(url: &StateUrl) -> Result<Arc<dyn Store>, Journ
             Arc::new(store::Sqlite::open_read_only(path, codec::VERSION).await?)
         }
         StateUrl::Postgres { url, password } => {
-            Arc::new(to_database(url, password, store::Access::Look)?)
+            Arc::new(to_database(url, password, store::StoreAccess::Look)?)
         }
     })
 }
@@ -264,7 +264,7 @@ pub(super) async fn open_for_operator(url: &StateUrl) -> Result<Arc<dyn Store>, 
             Arc::new(store::Sqlite::open_for_operator(path, codec::VERSION).await?)
         }
         StateUrl::Postgres { url, password } => {
-            Arc::new(to_database(url, password, store::Access::OperatorsWord)?)
+            Arc::new(to_database(url, password, store::StoreAccess::OperatorsWord)?)
         }
     })
 }
@@ -272,7 +272,7 @@ pub(super) async fn open_for_operator(url: &StateUrl) -> Result<Arc<dyn Store>, 
 fn to_database(
     url: &str,
     password: &Option<cloud::Secret>,
-    access: store::Access,
+    access: store::StoreAccess,
 ) -> Result<store::Postgres, JournalError> {
     store::Postgres::new(&super::options(url, password), access, codec::VERSION)
 }

@@ -1,4 +1,4 @@
-//! What the adaptive rule remembers: small, of fixed size, and written to the last bit.
+//! The memory of the adaptive rule: small, of fixed size, and written to the last bit.
 //!
 //! Loads are in instances here: the signal divided by what one instance carries. How the numbers
 //! come about is in `policy::adaptive`.
@@ -98,7 +98,7 @@ pub(crate) struct Day {
     pub(crate) bins: Vec<f32>,
     /// Bins that were ever filled.
     pub(crate) filled: u64,
-    /// What the present bin has so far.
+    /// The present bin so far.
     pub(crate) sum: f64,
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct Waiting {
     pub(crate) features: [f32; FORECAST_LANES],
     pub(crate) spread_features: [f32; SPREAD_LANES],
     pub(crate) scale: f32,
-    /// What the regression said …
+    /// The forecasts of the regression …
     pub(crate) model: f32,
     /// … and what was used: the same, or the load of then.
     pub(crate) forecast: f32,
@@ -119,7 +119,7 @@ pub(crate) struct Waiting {
 #[serde(try_from = "packed::Packed", into = "packed::Packed")]
 pub struct AdaptiveState {
     pub(crate) shape: Shape,
-    /// What a missing instance costs; the costs of the experts are counted with it.
+    /// The cost of a missing instance; the costs of the experts are counted with it.
     pub(crate) price: f64,
     /// The moment of the newest step.
     pub(crate) at: Timestamp,
@@ -140,13 +140,13 @@ pub struct AdaptiveState {
     pub(crate) waiting: Vec<Option<Waiting>>,
     /// Forecast and spread of the newest steps, a ring as long as the longest hold.
     pub(crate) outlooks: Vec<(f64, f64)>,
-    /// What each expert wanted, a ring as long as boot and age.
+    /// The sizes that each expert wanted, a ring as long as boot and age.
     pub(crate) wanted: Vec<[f32; EXPERTS]>,
     pub(crate) costs: [f64; EXPERTS],
     /// Steps until it learns again, after a gap.
     pub(crate) gap: u32,
     /// The size that it asked for last.
     pub(crate) want: u32,
-    /// What the experts came to, in instances.
+    /// The experts' result, in instances.
     pub(crate) target: f64,
 }

@@ -19,7 +19,7 @@ pub struct RuleMemory {
     pub wants: Option<u32>,
     /// Since when it has asked for that.
     pub since: Timestamp,
-    /// What the adaptive rule knows of its load. It is large, so it is recorded every ten minutes;
+    /// The adaptive rule's knowledge of its load. It is large, so it is recorded every ten minutes;
     /// the steps since then are made again from the signal's series.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptive: Option<Arc<AdaptiveState>>,

@@ -1,4 +1,4 @@
-//! What the adaptive rule expects of a load, for people.
+//! The outlook of the adaptive rule on a load, for people.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::number;
 use super::{SignalName, Span};
 
-/// What the load is, what it is expected to be when an instance asked for now would serve, and the
+/// The load, the load expected when an instance asked for now would serve, and the
 /// size that this calls for. Loads are in instances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outlook {
@@ -21,7 +21,7 @@ pub struct Outlook {
     pub spread: f64,
     /// How far ahead that minute ends.
     pub ahead: Span,
-    /// What a missing instance costs, in idle ones.
+    /// The cost of a missing instance, in idle ones.
     pub price: f64,
     pub size: u32,
     /// The size is what the load needs now, since the forecast asks for less.

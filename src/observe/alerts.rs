@@ -19,7 +19,7 @@ pub(super) struct Board {
     on: BTreeMap<Whose, BTreeMap<AlertKey, String>>,
 }
 
-/// What was new, and what is over.
+/// The alerts that are new, and those that are over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     pub raised: Vec<Alert>,

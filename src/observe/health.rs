@@ -20,7 +20,7 @@ pub struct Health {
     pub ready: Result<(), String>,
 }
 
-/// What tells whether the loop goes round.
+/// The facts that tell whether the loop goes round.
 #[derive(Debug)]
 pub(super) struct Alive {
     pub(super) now: Timestamp,
@@ -32,7 +32,7 @@ pub(super) struct Alive {
     pub(super) intervals: Option<Duration>,
 }
 
-/// What tells whether it does its job.
+/// The facts that tell whether it does its job.
 #[derive(Debug)]
 pub(super) struct Ready {
     /// Why the journal cannot be used.

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use super::Instruments;
 
-/// What can be asked.
+/// The list of pages.
 const INDEX: &str = "\
 fleetscaler
   /metrics   for Prometheus
@@ -34,7 +34,7 @@ struct Pages {
     metrics: Mutex<Option<(Timestamp, Bytes)>>,
 }
 
-/// What `instruments` show, as pages.
+/// The figures of `instruments`, as pages.
 pub fn pages(instruments: Arc<Instruments>) -> Router {
     let pages = Pages { instruments, metrics: Mutex::default() };
     Router::new()

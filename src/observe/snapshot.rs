@@ -50,7 +50,7 @@ impl Snapshot {
 /// One fleet, and what was counted since the start.
 #[derive(Debug, Clone)]
 pub(super) struct FleetSeen {
-    /// What its newest tick saw; `None` while another replica acts for it.
+    /// The observations of its newest tick; `None` while another replica acts for it.
     pub(super) latest: Option<Latest>,
     pub(super) ticks: BTreeMap<&'static str, u64>,
     pub(super) took: Histogram,
@@ -76,7 +76,7 @@ pub(super) struct Latest {
     pub(super) lags: BTreeMap<SignalName, Quantiles>,
 }
 
-/// What the calls of one account cost, and what was learned of it.
+/// The calls of one account, and the facts learned of it.
 #[derive(Debug, Clone)]
 pub(super) struct AccountSeen {
     pub(super) budget: Vec<ActionBudget>,

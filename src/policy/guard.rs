@@ -60,7 +60,7 @@ pub(super) fn guard(proposal: &mut Proposal, situation: &Situation<'_>) -> u32 {
     room(proposal, situation, target)
 }
 
-/// What exists without being capacity (failed, on its way out, unreachable) still counts against
+/// An instance that exists without being capacity (failed, on its way out, unreachable) still counts against
 /// max: it may be billed, and a fleet that keeps failing to boot must not buy without end.
 fn room(proposal: &mut Proposal, situation: &Situation<'_>, target: u32) -> u32 {
     let (max, current) = (situation.fleet.bounds.max, proposal.current);

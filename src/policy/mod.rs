@@ -25,13 +25,13 @@ use crate::model::{
     Memories, Reason, RuleKind, RuleMemory, RuleName, SampleWindow, SignalName, Situation,
 };
 
-/// What one rule wants.
+/// The opinion of one rule.
 #[derive(Debug, Clone, PartialEq)]
 struct Opinion {
     signal: SignalName,
     pull: Pull,
     reasons: Vec<Reason>,
-    /// What keeps the rule from acting on its pull now.
+    /// The reason that keeps the rule from acting on its pull now.
     blocked_by: Option<Reason>,
     counterfactuals: Vec<Counterfactual>,
 }
@@ -51,7 +51,7 @@ enum Pull {
     Abstain,
 }
 
-/// What the rules want, on its way to a decision. Each stage may change `desired` and says why.
+/// The size that the rules want, on its way to a decision. Each stage may change `desired` and says why.
 #[derive(Debug, Clone, PartialEq)]
 struct Proposal {
     current: u32,
@@ -121,7 +121,7 @@ pub fn learners(fleet: &Fleet) -> impl Iterator<Item = (&RuleName, &Adaptive)> {
     })
 }
 
-/// What `rule` would remember, had it been there while these readings were made: when, the value, and
+/// The memory that `rule` would have, had it been there while these readings were made: when, the value, and
 /// how many instances served; oldest first. `None` where nothing was read.
 pub fn recall(
     rule: &Adaptive,
@@ -130,7 +130,7 @@ pub fn recall(
     adaptive::recall(rule, readings)
 }
 
-/// What a rule without a signal wants.
+/// The opinion of a rule without a signal.
 fn fixed(rule: Fixed, situation: &Situation<'_>) -> Opinion {
     let Fixed { size } = rule;
     Opinion {

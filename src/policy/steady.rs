@@ -1,4 +1,4 @@
-//! What keeps the size from following every swing: the fall-back for a missing signal (which only
+//! Steadiness, so that the size does not follow every swing: the fall-back for a missing signal (which only
 //! ever raises), and the stabilization window (which only ever delays a scale-in).
 
 use cloud::clock;

@@ -10,7 +10,7 @@ use crate::model::{Direction, Reason, Situation, Target, TargetOf};
 use super::coverage::{completed, partial};
 use super::{Counterfactual, Opinion, Pull, missing};
 
-/// What `rule` wants now.
+/// The opinion of `rule` now.
 pub(super) fn opinion(rule: &Target, situation: &Situation<'_>) -> Opinion {
     let signal = rule.signal.clone();
     let Some(measured) = situation.measured(&signal) else { return missing(signal, situation) };

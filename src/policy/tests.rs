@@ -53,7 +53,7 @@ fn seen(values: &[f64]) -> (History, Signals) {
     (history, [(CPU.into(), reading(*newest, 0))].into())
 }
 
-/// What comes of `inputs`, without what the rules remember.
+/// The decision on `inputs`, without the memory of the rules.
 fn decide(inputs: &Inputs) -> Decision {
     super::decide(&inputs.situation(&inputs.census()), inputs.history.memory.clone()).0
 }

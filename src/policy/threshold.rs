@@ -21,7 +21,7 @@ struct Side {
     cooldown: std::time::Duration,
 }
 
-/// What `rule` wants now.
+/// The opinion of `rule` now.
 pub(super) fn opinion(rule: &Threshold, situation: &Situation<'_>) -> Opinion {
     let signal = rule.signal.clone();
     let blank = Opinion {

@@ -26,7 +26,7 @@ pub(crate) struct BacktestArgs {
     /// The trace
     #[arg(long, value_name = "FILE")]
     pub(super) load: PathBuf,
-    /// What one instance carries, in the trace's unit
+    /// Load that one instance carries, in the trace's unit
     #[arg(long, value_name = "C", value_parser = positive)]
     pub(super) capacity: Option<f64>,
     /// From a launch until the instance serves
@@ -53,7 +53,7 @@ pub(crate) struct BacktestArgs {
     /// The signal shows no more than the ready instances carry, as CPU does
     #[arg(long)]
     pub(super) saturates: bool,
-    /// What an instance costs an hour, to show money too
+    /// Price of an instance per hour, to show money too
     #[arg(long, value_name = "PRICE", value_parser = positive)]
     pub(super) hourly_price: Option<f64>,
     /// A configuration whose rules can be run by name

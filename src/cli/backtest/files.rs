@@ -1,4 +1,4 @@
-//! What `--out` writes: a directory per policy with its curves, and the report of all.
+//! The files of `--out`: a directory per policy with its curves, and the report of all.
 
 use std::fs;
 use std::io::Write;

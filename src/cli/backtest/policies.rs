@@ -39,7 +39,7 @@ pub(super) fn fleet<'a>(
     }
 }
 
-/// What one instance carries: as given, or as an adaptive rule of the fleet says.
+/// The load that one instance carries: as given, or as an adaptive rule of the fleet says.
 pub(super) fn capacity(args: &BacktestArgs, fleet: Option<&FleetConfig>) -> anyhow::Result<f64> {
     let of_rule = |rule: &Rule| match &rule.kind {
         RuleKind::Adaptive(rule) => Some(rule.capacity),

@@ -23,7 +23,7 @@ pub(super) async fn watch(world: Arc<World>, reporter: Arc<Reporter>) {
     }
 }
 
-/// What is wrong with so many open ones of so many.
+/// The problem with so many open ones of so many.
 fn trouble(counted: std::io::Result<(u64, u64)>) -> Option<String> {
     match counted {
         Ok((open, limit)) if open < limit.saturating_mul(TOO_MANY) / 100 => None,

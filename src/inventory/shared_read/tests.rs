@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::*;
 
-/// What the read under test does.
+/// The behaviour of the read under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Says {
     Nothing,

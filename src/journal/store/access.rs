@@ -1,13 +1,13 @@
-//! What may be done through a store: a command beside the daemon changes nothing of its.
+//! The rights that a store is opened with: a command beside the daemon changes nothing of its.
 
 use std::fmt::Display;
 
 use super::{Scope, Write};
 use crate::journal::JournalError;
 
-/// What may be done through a store.
+/// The rights that a store is opened with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum StoreAccess {
     /// As the daemon.
     Everything,
     Look,
@@ -15,13 +15,15 @@ pub enum Access {
     OperatorsWord,
 }
 
-impl Access {
+impl StoreAccess {
     /// Refuses what only a daemon does to the store at `place`.
     pub(super) fn as_daemon(self, place: impl Display) -> Result<(), JournalError> {
         match self {
-            Access::Everything => Ok(()),
-            Access::Look => Err(JournalError::LookOnly { place: place.to_string() }),
-            Access::OperatorsWord => Err(JournalError::OperatorOnly { place: place.to_string() }),
+            StoreAccess::Everything => Ok(()),
+            StoreAccess::Look => Err(JournalError::LookOnly { place: place.to_string() }),
+            StoreAccess::OperatorsWord => {
+                Err(JournalError::OperatorOnly { place: place.to_string() })
+            }
         }
     }
 
@@ -36,7 +38,7 @@ impl Access {
             bare && write.records.iter().all(|record| record.scope == Scope::Operator)
         };
         match self {
-            Access::OperatorsWord if writes.iter().all(operators) => Ok(()),
+            StoreAccess::OperatorsWord if writes.iter().all(operators) => Ok(()),
             _ => self.as_daemon(place),
         }
     }

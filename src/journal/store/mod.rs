@@ -9,7 +9,7 @@
 //! kept of a time is exact to the millisecond at least.
 
 mod access;
-mod beside;
+mod dry_run;
 mod memory;
 mod postgres;
 mod sqlite;
@@ -28,8 +28,8 @@ use uuid::Uuid;
 use super::JournalError;
 use crate::model::{AccountId, FleetId, ReplicaId};
 
-pub use access::Access;
-pub use beside::Beside;
+pub use access::StoreAccess;
+pub use dry_run::DryRunStore;
 pub use memory::Memory;
 pub use postgres::{Postgres, PostgresOptions};
 pub use sqlite::Sqlite;

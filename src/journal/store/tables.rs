@@ -1,4 +1,4 @@
-//! What the stores with tables share beside their SQL: what is in the tables means the same in each.
+//! Parts that the stores with tables share beside their SQL: the tables mean the same in each.
 
 use super::{JournalError, Scope, Spent};
 use crate::model::FleetId;
@@ -16,7 +16,7 @@ pub(super) fn scopes(names: Vec<String>) -> Result<Vec<Scope>, sqlx::Error> {
     Ok(scopes)
 }
 
-/// What a fleet spent, by sums as tables have them.
+/// The changes of a fleet, by sums as tables have them.
 pub(super) fn spent(fleet: String, launches: i64, removals: i64) -> Spent {
     let count = |sum: i64| u32::try_from(sum).unwrap_or(u32::MAX);
     Spent { fleet: FleetId(fleet), launches: count(launches), removals: count(removals) }
@@ -30,7 +30,7 @@ pub(super) struct Versions {
 }
 
 impl Versions {
-    /// Of what is newer here than in `known`: what it is, its version, and the known one.
+    /// Of the part that is newer here than in `known`: what it is, its version, and the known one.
     pub(super) fn beyond(self, known: Versions) -> Option<(&'static str, i64, i64)> {
         let both =
             [("tables", self.tables, known.tables), ("records", self.records, known.records)];

@@ -4,7 +4,7 @@ use crate::model::adaptive::{Day, Shape};
 
 /// Beside nothing, a little load is not an infinite growth.
 const FLOOR: f64 = 0.2;
-/// What yesterday says is believed up to a factor of three either way.
+/// Yesterday's load is believed up to a factor of three either way.
 const FACTOR_MOST: f64 = 3.0;
 
 impl Day {

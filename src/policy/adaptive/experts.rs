@@ -17,7 +17,7 @@ pub(super) const COST_HALF_HOURS: f64 = 72.0;
 const STRICTNESS: f64 = 100.0;
 /// Beyond this exponent a weight is nothing.
 const EXPONENT_MOST: f64 = 40.0;
-/// What the first two hours are taken to have cost, so that the first hours do not decide alone.
+/// The cost that the first two hours are taken to have had, so that the first hours do not decide alone.
 const PRIOR_SECS: f64 = 7_200.0;
 /// Away from the best guess of the headroom, ln(price), the prior is 10 % dearer per factor e.
 const PRIOR_SLOPE: f64 = 0.1;
@@ -31,7 +31,7 @@ pub(super) fn first_costs(shape: Shape, price: f64, load: f64) -> [f64; EXPERTS]
     })
 }
 
-/// What each expert wants now: the highest of `forecast + kappa × spread` within its hold.
+/// The size that each expert wants now: the highest of `forecast + kappa × spread` within its hold.
 pub(super) fn wishes(state: &AdaptiveState) -> [f64; EXPERTS] {
     let ring = &state.outlooks;
     let len = ring.len();
@@ -104,7 +104,7 @@ fn decay(y: f64) -> f64 {
 
 /// Whole instances for a load: rounded up, one at least.
 pub(super) fn instances(load: f64) -> f64 {
-    /// What rounding errors may add to a whole number.
+    /// The most that rounding errors may add to a whole number.
     const EPSILON: f64 = 1e-9;
     /// Adding and taking away 2^52 rounds to the nearest whole number, four lanes at a time.
     const ROUND: f64 = 4_503_599_627_370_496.0;

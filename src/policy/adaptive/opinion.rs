@@ -16,7 +16,7 @@ use crate::model::{
 /// After six hours without a tick the load is another one: the rule begins anew.
 const PAUSE_MOST: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// What `rule` wants now. `memory` is what it returned last, and becomes what it returns now.
+/// The opinion of `rule` now. `memory` is what it returned last, and becomes what it returns now.
 pub(in crate::policy) fn opinion(
     rule: &Adaptive,
     situation: &Situation<'_>,
@@ -149,7 +149,7 @@ fn whole_tick(interval: u32) -> u32 {
     }
 }
 
-/// What `rule` would remember, had it been there while these readings were made: when, the value, and
+/// The memory that `rule` would have, had it been there while these readings were made: when, the value, and
 /// how many instances served; oldest first. `None` where there is no value.
 pub(in crate::policy) fn recall(
     rule: &Adaptive,
@@ -224,7 +224,7 @@ fn advance(
 }
 
 impl Series {
-    /// What was known at `at`, and when it was measured: nothing after a gap, nor where the newest
+    /// The value known at `at`, and when it was measured: nothing after a gap, nor where the newest
     /// value was older than `max_age`.
     fn value_at(&self, at: Timestamp, max_age: Option<Duration>) -> Option<(f64, Timestamp)> {
         let point = self.points().rev().find(|point| point.seen <= at)?;

@@ -7,10 +7,10 @@
 
 use crate::model::adaptive::Regression;
 
-/// What does not change while it learns.
+/// The parts that do not change while it learns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schooling {
-    /// What each step leaves of the weight of what was before.
+    /// The share that each step leaves of the weight of earlier ones.
     pub(super) forgetting: f64,
     /// The largest error that counts, in usual errors.
     pub(super) clip: f64,

@@ -71,7 +71,7 @@ impl Mean {
 }
 
 impl AdaptiveState {
-    /// What is known when the first load, `load` instances, is read at `at`.
+    /// The state when the first load, `load` instances, is read at `at`.
     pub(super) fn begin(shape: Shape, price: f64, load: f64, at: Timestamp) -> AdaptiveState {
         // A tenth of the load, and a quarter of an instance.
         let error = 0.1 * load + 0.25;
@@ -232,7 +232,7 @@ impl AdaptiveState {
         self.mase() > ASTRAY
     }
 
-    /// What the forecast is made from.
+    /// The inputs of the forecast.
     fn features(&self, load: f64) -> [f64; FORECAST_LANES] {
         let shape = self.shape;
         let mut features = [0.0; FORECAST_LANES];

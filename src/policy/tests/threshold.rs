@@ -1,4 +1,4 @@
-//! What a rule makes of its signal.
+//! The opinions of a rule on its signal.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What every store must do: one suite, which each of them passes.
+//! The duties of every store: one suite, which each of them passes.
 //!
 //! `conforms!` makes a test of every function of the suite, over one kind of store.
 

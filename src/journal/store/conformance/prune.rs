@@ -1,4 +1,4 @@
-//! What is past its retention.
+//! Records past their retention.
 
 use uuid::Uuid;
 

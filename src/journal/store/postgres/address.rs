@@ -19,7 +19,7 @@ const STATEMENT_MS: &str = "5000";
 const LOCK_MS: &str = "3000";
 /// A replica that is paused or cut off in a transaction holds up the others no longer than this.
 const IDLE_MS: &str = "5000";
-/// What an address may say beside the place; the driver knows these.
+/// Options that an address may have beside the place; the driver knows these.
 const PARAMETERS: [&str; 6] =
     ["application_name", "host", "sslcert", "sslkey", "sslmode", "sslrootcert"];
 

@@ -135,7 +135,7 @@ async fn refused(
     Ok(None)
 }
 
-/// What all but `spend` itself took of what `limit` is about.
+/// The changes of the kind that `limit` limits, without `spend` itself.
 async fn spent_against(
     connection: &mut PgConnection,
     limit: &SpendLimit,

@@ -1,4 +1,4 @@
-//! What an error of the database means for the one who runs the daemon.
+//! The meaning of an error of the database for the one who runs the daemon.
 //!
 //! Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. The server's messages
 //! name users and tables, never a password; what a value was is only in details, which are left out.

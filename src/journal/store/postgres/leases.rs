@@ -1,4 +1,4 @@
-//! Who lives, and who may write for which scope. The clock is the server's.
+//! Replicas that live, and the scopes that each may write for. The clock is the server's.
 
 use std::time::Duration;
 

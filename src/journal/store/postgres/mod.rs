@@ -33,8 +33,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    Access, Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent,
-    Store, Write, Written,
+    Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent, Store,
+    StoreAccess, Write, Written,
 };
 use crate::model::{AccountId, ReplicaId};
 
@@ -56,9 +56,9 @@ const TRIES: u32 = 4;
 /// A journal in a database.
 pub struct Postgres {
     pool: PgPool,
-    /// What errors call it.
+    /// Its name in errors.
     name: String,
-    access: Access,
+    access: StoreAccess,
     known_v: i64,
     /// Filled once the tables are known to be those of this version.
     prepared: OnceCell<()>,
@@ -71,7 +71,7 @@ impl Postgres {
     /// The tables are made, or carried over from an older version, with access to everything only.
     pub fn new(
         options: &PostgresOptions,
-        access: Access,
+        access: StoreAccess,
         known_v: i64,
     ) -> Result<Postgres, JournalError> {
         let (connect, name) = options.parse()?;
@@ -87,8 +87,8 @@ impl Postgres {
         options: &PostgresOptions,
         known_v: i64,
     ) -> Result<Postgres, JournalError> {
-        let store = Postgres::new(options, Access::Everything, known_v)?;
-        store.run(|guest| async move { (guest, Ok(())) }).await?;
+        let store = Postgres::new(options, StoreAccess::Everything, known_v)?;
+        store.run(|connection| async move { (connection, Ok(())) }).await?;
         Ok(store)
     }
 
@@ -96,10 +96,13 @@ impl Postgres {
     ///
     /// A connection whose work failed or ran out of time is thrown away: nobody knows what is still
     /// on its way on it.
-    async fn run<T, F>(&self, work: impl Fn(Guest) -> F + Send + Sync) -> Result<T, JournalError>
+    async fn run<T, F>(
+        &self,
+        work: impl Fn(BorrowedConnection) -> F + Send + Sync,
+    ) -> Result<T, JournalError>
     where
         T: Send,
-        F: Future<Output = (Guest, Result<T, sqlx::Error>)> + Send,
+        F: Future<Output = (BorrowedConnection, Result<T, sqlx::Error>)> + Send,
     {
         let failed = |error: sqlx::Error| failure::of(&self.name, &error);
         let bounded = timeout(BOUND, async {
@@ -107,14 +110,14 @@ impl Postgres {
             let mut tries = 0;
             loop {
                 tries += 1;
-                let guest = self.guest().await.map_err(failed)?;
-                let (guest, result) = work(guest).await;
+                let connection = self.borrow().await.map_err(failed)?;
+                let (connection, result) = work(connection).await;
                 match result {
                     Ok(value) => {
-                        guest.leave();
+                        connection.give_back();
                         return Ok(value);
                     }
-                    Err(error) if failure::lost_a_race(&error) && tries < TRIES => drop(guest),
+                    Err(error) if failure::lost_a_race(&error) && tries < TRIES => drop(connection),
                     Err(error) => return Err(failed(error)),
                 }
             }
@@ -127,8 +130,8 @@ impl Postgres {
         self.access.as_daemon(format_args!("the database {}", self.name))
     }
 
-    async fn guest(&self) -> Result<Guest, sqlx::Error> {
-        Ok(Guest(Some(self.pool.acquire().await?)))
+    async fn borrow(&self) -> Result<BorrowedConnection, sqlx::Error> {
+        Ok(BorrowedConnection(Some(self.pool.acquire().await?)))
     }
 }
 
@@ -139,18 +142,18 @@ impl fmt::Debug for Postgres {
     }
 }
 
-/// A connection of the pool, which is closed unless its guest leaves in good order.
-struct Guest(Option<PoolConnection<Driver>>);
+/// A connection of the pool, which is closed unless it is given back in good order.
+struct BorrowedConnection(Option<PoolConnection<Driver>>);
 
-const STAYS: &str = "it is taken out only when the guest goes";
+const STAYS: &str = "it is taken out only when it is given back or dropped";
 
-impl Guest {
-    fn leave(mut self) {
+impl BorrowedConnection {
+    fn give_back(mut self) {
         drop(self.0.take());
     }
 }
 
-impl Drop for Guest {
+impl Drop for BorrowedConnection {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             // Closed as it is: a farewell could wait for a network that is cut, and the pool would
@@ -160,7 +163,7 @@ impl Drop for Guest {
     }
 }
 
-impl Deref for Guest {
+impl Deref for BorrowedConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -168,7 +171,7 @@ impl Deref for Guest {
     }
 }
 
-impl DerefMut for Guest {
+impl DerefMut for BorrowedConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         self.0.as_mut().expect(STAYS)
     }
@@ -178,9 +181,9 @@ impl DerefMut for Guest {
 macro_rules! run {
     ($store:ident, $work:path $(, $argument:expr)*) => {
         $store
-            .run(|mut guest| async move {
-                let result = $work(&mut guest $(, $argument)*).await;
-                (guest, result)
+            .run(|mut connection| async move {
+                let result = $work(&mut connection $(, $argument)*).await;
+                (connection, result)
             })
             .await
     };

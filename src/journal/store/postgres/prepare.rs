@@ -3,7 +3,7 @@
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 
-use super::{Access, JournalError, Postgres, failure};
+use super::{JournalError, Postgres, StoreAccess, failure};
 use crate::journal::store::tables::{self, Versions};
 
 /// The tables, version by version. Replicas that start at once wait for each other here.
@@ -19,28 +19,28 @@ impl Postgres {
     /// refused.
     pub(super) async fn prepare(&self) -> Result<(), JournalError> {
         let failed = |error: sqlx::Error| failure::of(&self.name, &error);
-        let mut guest = self.guest().await.map_err(failed)?;
-        if self.access != Access::Everything {
-            self.refuse_newer(&mut guest).await?;
-            self.refuse_older(&mut guest).await?;
-            guest.leave();
+        let mut connection = self.borrow().await.map_err(failed)?;
+        if self.access != StoreAccess::Everything {
+            self.refuse_newer(&mut connection).await?;
+            self.refuse_older(&mut connection).await?;
+            connection.give_back();
             return Ok(());
         }
-        make_schema(&mut guest).await.map_err(failed)?;
-        self.refuse_newer(&mut guest).await?;
-        let migrated = MIGRATIONS.run_direct(None, &mut *guest, false).await;
+        make_schema(&mut connection).await.map_err(failed)?;
+        self.refuse_newer(&mut connection).await?;
+        let migrated = MIGRATIONS.run_direct(None, &mut *connection, false).await;
         // Another replica may have made the tables of a newer version while this one waited.
-        self.refuse_newer(&mut guest).await?;
+        self.refuse_newer(&mut connection).await?;
         migrated.map_err(|error| failed(error.into()))?;
         sqlx::query(
             "INSERT INTO meta (key, value) VALUES ('writer', $1)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         )
         .bind(env!("CARGO_PKG_VERSION"))
-        .execute(&mut *guest)
+        .execute(&mut *connection)
         .await
         .map_err(failed)?;
-        guest.leave();
+        connection.give_back();
         Ok(())
     }
 

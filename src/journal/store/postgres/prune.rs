@@ -19,7 +19,7 @@ const INPUTS_PART: i64 = PART / 20;
 /// only be no other lock's.
 const LOCK: i64 = 0x666c_6565_7470_7275;
 
-/// What is to be removed, and how far that has come.
+/// The records to remove, and how far that has come.
 #[derive(Debug, Clone)]
 pub(super) struct Pruning {
     keep: Retention,
@@ -124,7 +124,7 @@ impl Pruning {
     }
 }
 
-/// What the journal takes on the server's disk, with what was removed and is not used again yet.
+/// The space of the journal on the server's disk, with that of removed records which is not used again yet.
 async fn size(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
     let size: i64 = sqlx::query_scalar(
         "SELECT pg_total_relation_size('records') + pg_total_relation_size('inputs')",

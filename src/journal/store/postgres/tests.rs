@@ -127,8 +127,8 @@ async fn a_store_over_a_server_that_is_down_is_usable_once_it_is_up() {
     let server = Server::start();
     let url = server.url();
     server.stop();
-    let store =
-        Postgres::new(&options(&url), Access::Everything, KNOWN_V).expect("nothing is asked yet");
+    let store = Postgres::new(&options(&url), StoreAccess::Everything, KNOWN_V)
+        .expect("nothing is asked yet");
     let error = within_bound(record(&store, "lost")).await.expect_err("down");
     assert!(matches!(error, JournalError::Unreachable { .. }), "{error}");
     server.resume();
@@ -275,7 +275,7 @@ async fn a_replica_that_stalls_in_a_commit_holds_up_the_others_for_a_while_only(
     let url = server.url();
     let (stalled, store) = (open(&url).await.expect("open"), open(&url).await.expect("open"));
     // Its own connection, so that the server's patience with it is what is tested.
-    let mut connection = stalled.guest().await.expect("a connection");
+    let mut connection = stalled.borrow().await.expect("a connection");
     let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('fleetscaler fleet/web', 0))";
     sqlx::raw_sql(lock).execute(&mut *connection).await.expect("a lock");
     let error = within_bound(record(&store, "waits")).await.expect_err("locked");
@@ -313,7 +313,7 @@ async fn a_command_makes_no_tables_and_records_only_what_an_operator_says() {
     let server = Server::shared();
     let url = server.url();
     let as_command = |access| Postgres::new(&options(&url), access, KNOWN_V).expect("a handle");
-    let (look, operator) = (as_command(Access::Look), as_command(Access::OperatorsWord));
+    let (look, operator) = (as_command(StoreAccess::Look), as_command(StoreAccess::OperatorsWord));
     for command in [&look, &operator] {
         let error = command.find(&Query::default()).await.expect_err("nothing is there yet");
         assert!(error.to_string().contains("start the daemon once"), "{error}");
@@ -338,8 +338,9 @@ async fn a_command_makes_no_tables_and_records_only_what_an_operator_says() {
 async fn replicas_that_start_at_once_make_the_tables_once() {
     let server = Server::shared();
     let url = server.url();
-    let handles = [(); 3]
-        .map(|()| Postgres::new(&options(&url), Access::Everything, KNOWN_V).expect("a handle"));
+    let handles = [(); 3].map(|()| {
+        Postgres::new(&options(&url), StoreAccess::Everything, KNOWN_V).expect("a handle")
+    });
     let [a, b, c] = &handles;
     let (one, two, three) = tokio::join!(record(a, "1"), record(b, "2"), record(c, "3"));
     one.and(two).and(three).expect("recorded");

@@ -83,7 +83,7 @@ async fn holds(
     .await
 }
 
-/// What all but `spend` itself took of what `limit` is about.
+/// The changes of the kind that `limit` limits, without `spend` itself.
 async fn spent_against(
     connection: &mut SqliteConnection,
     limit: &SpendLimit,

@@ -1,4 +1,4 @@
-//! What an error of SQLite means for the one who runs the daemon.
+//! The meaning of an error of SQLite for the one who runs the daemon.
 
 use std::path::Path;
 use std::time::Duration;

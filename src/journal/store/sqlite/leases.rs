@@ -1,4 +1,4 @@
-//! Who lives, and who may write for which scope.
+//! Replicas that live, and the scopes that each may write for.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -32,8 +32,8 @@ use uuid::Uuid;
 
 use self::commit::pruning::{self, Pruning};
 use super::{
-    Access, Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent,
-    Store, Write, Written,
+    Durability, Held, JournalError, Query, Record, Retention, Scope, Seq, Snapshot, Spent, Store,
+    StoreAccess, Write, Written,
 };
 use crate::model::{AccountId, ReplicaId};
 
@@ -41,7 +41,7 @@ use crate::model::{AccountId, ReplicaId};
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
-    access: Access,
+    access: StoreAccess,
     /// Which file it is, whatever its name: the device and the number on it.
     file: (u64, u64),
     /// `None` once closed.

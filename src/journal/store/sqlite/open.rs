@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 
-use super::{Access, JournalError, Link, Opened, Sqlite, failure, private, versions};
+use super::{JournalError, Link, Opened, Sqlite, StoreAccess, failure, private, versions};
 use crate::journal::Examined;
 use crate::journal::store::Store;
 
@@ -28,13 +28,13 @@ impl Sqlite {
         let lock = lock(path)?;
         if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
             // Not with the daemon's options, which would change it.
-            let mut connection = connect(path, options(Access::OperatorsWord)).await?;
+            let mut connection = connect(path, options(StoreAccess::OperatorsWord)).await?;
             let refused = versions::refuse_foreign(path, &mut connection).await;
             connection.close().await.map_err(|error| failure::of(path, &error))?;
             refused?;
         }
         for_owner_only(path)?;
-        let mut connection = connect(path, options(Access::Everything)).await?;
+        let mut connection = connect(path, options(StoreAccess::Everything)).await?;
         // Nothing is changed in a file that is refused.
         versions::refuse_damaged(path, &mut connection).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
@@ -47,17 +47,17 @@ impl Sqlite {
         .execute(&mut connection)
         .await
         .map_err(|error| failure::of(path, &error))?;
-        Sqlite::over(path, Access::Everything, connection, Some(lock))
+        Sqlite::over(path, StoreAccess::Everything, connection, Some(lock))
     }
 
     /// Opens `path` to look at it, also while a daemon has it.
     pub async fn open_read_only(path: &Path, known_v: i64) -> Result<Sqlite, JournalError> {
-        Sqlite::open_beside(path, Access::Look, known_v).await
+        Sqlite::open_beside(path, StoreAccess::Look, known_v).await
     }
 
     /// Opens `path` to record what an operator says, and nothing else, also while a daemon has it.
     pub async fn open_for_operator(path: &Path, known_v: i64) -> Result<Sqlite, JournalError> {
-        Sqlite::open_beside(path, Access::OperatorsWord, known_v).await
+        Sqlite::open_beside(path, StoreAccess::OperatorsWord, known_v).await
     }
 
     /// Makes the file that the daemon's first start would make, for what an operator says before that.
@@ -89,13 +89,13 @@ impl Sqlite {
 
     async fn open_beside(
         path: &Path,
-        access: Access,
+        access: StoreAccess,
         known_v: i64,
     ) -> Result<Sqlite, JournalError> {
         refuse_directory(path)?;
         private::refuse_unsafe(path, directory(path))?;
         // SQLite says of any file that it cannot open it; the system says why.
-        let opened = private::options().read(true).write(access != Access::Look).open(path);
+        let opened = private::options().read(true).write(access != StoreAccess::Look).open(path);
         opened.map(drop).map_err(|error| beside(path, &error))?;
         let mut connection = connect(path, options(access)).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
@@ -105,7 +105,7 @@ impl Sqlite {
 
     fn over(
         path: &Path,
-        access: Access,
+        access: StoreAccess,
         connection: SqliteConnection,
         lock: Option<File>,
     ) -> Result<Sqlite, JournalError> {
@@ -117,7 +117,10 @@ impl Sqlite {
 }
 
 /// Opens a file that was open before.
-pub(super) async fn again(path: &Path, access: Access) -> Result<SqliteConnection, JournalError> {
+pub(super) async fn again(
+    path: &Path,
+    access: StoreAccess,
+) -> Result<SqliteConnection, JournalError> {
     connect(path, options(access)).await
 }
 
@@ -137,11 +140,11 @@ fn number(path: &Path) -> Result<(u64, u64), JournalError> {
 }
 
 /// The file is there before it is opened ([`for_owner_only`]), so SQLite makes none.
-fn options(access: Access) -> SqliteConnectOptions {
+fn options(access: StoreAccess) -> SqliteConnectOptions {
     match access {
-        Access::Everything => SqliteConnectOptions::new().journal_mode(SqliteJournalMode::Wal),
-        Access::Look => SqliteConnectOptions::new().read_only(true),
-        Access::OperatorsWord => SqliteConnectOptions::new(),
+        StoreAccess::Everything => SqliteConnectOptions::new().journal_mode(SqliteJournalMode::Wal),
+        StoreAccess::Look => SqliteConnectOptions::new().read_only(true),
+        StoreAccess::OperatorsWord => SqliteConnectOptions::new(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::journal::store::conformance::{
     LONG, Rig, account, append, conforms, fleet, replica, start, texts,
 };
 
-/// What these tests read; as large as the records' versions in them.
+/// The version that these tests read; as large as the records' versions in them.
 const KNOWN_V: i64 = 1;
 
 /// A directory for a file, and the store in it.

@@ -21,7 +21,7 @@ use crate::model::{AccountId, FleetId, ReplicaId};
 
 /// A recorded journal below one of its own.
 #[derive(Debug)]
-pub struct Beside {
+pub struct DryRunStore {
     /// Opened to look.
     recorded: Arc<dyn Store>,
     own: Memory,
@@ -29,11 +29,11 @@ pub struct Beside {
     read: Mutex<BTreeMap<Scope, Seq>>,
 }
 
-impl Beside {
+impl DryRunStore {
     /// `recorded` is never written to.
     #[must_use]
-    pub fn over(recorded: Arc<dyn Store>) -> Beside {
-        Beside { recorded, own: Memory::forgetful(), read: Mutex::default() }
+    pub fn over(recorded: Arc<dyn Store>) -> DryRunStore {
+        DryRunStore { recorded, own: Memory::forgetful(), read: Mutex::default() }
     }
 
     /// Whether more of `fleet` is recorded than was read.
@@ -52,7 +52,7 @@ impl Beside {
 }
 
 #[async_trait]
-impl Store for Beside {
+impl Store for DryRunStore {
     async fn heartbeat(
         &self,
         me: &ReplicaId,
@@ -194,7 +194,7 @@ mod tests {
         let daemon = Memory::default();
         record(&daemon, &scope, "one").await;
         record(&daemon, &Scope::Operator, "hold").await;
-        let dry = Beside::over(Arc::new(daemon.beside()));
+        let dry = DryRunStore::over(Arc::new(daemon.beside()));
         assert_eq!(bodies(&dry, &scope).await, ["one"]);
         assert_eq!(bodies(&dry, &Scope::Operator).await, ["hold"]);
         record(&dry, &scope, "its own").await;
