@@ -43,8 +43,8 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> Result<Json<HoldsView>,
 
 async fn in_force(api: &Api) -> Result<Vec<Hold>, Refusal> {
     let now = api.world.clock.now();
-    let holds = api.world.journal.reader().holds().await?;
-    Ok(holds.0.into_iter().filter(|hold| now < hold.until).collect())
+    let orders = api.world.journal.reader().orders().await?;
+    Ok(orders.holds.into_iter().filter(|hold| now < hold.until).collect())
 }
 
 /// Keeps one fleet from changing its size for a while.

@@ -16,7 +16,7 @@ pub(crate) async fn recorded(
     fleet: &FleetId,
     now: Timestamp,
 ) -> Result<FleetView, JournalError> {
-    let holds = reader.holds().await?.of(fleet, now);
+    let holds = reader.orders().await?.holds_of(fleet, now);
     let Some(decided) = reader.decisions(fleet, None, 1).await?.pop() else {
         return Ok(FleetView::of(fleet, &Newest::default(), None, &holds, now));
     };

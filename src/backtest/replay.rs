@@ -178,6 +178,7 @@ pub fn bare_fleet(rules: Vec<Rule>) -> Fleet {
     let names: Vec<SignalName> = rules.iter().flat_map(Rule::signals).cloned().collect();
     Fleet {
         id: "backtest".into(),
+        owner: crate::model::Owner::default(),
         account: "backtest".into(),
         bounds: Bounds { min: 1, max: INSTANCES_MOST },
         warmup: Span::secs(0),

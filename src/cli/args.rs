@@ -79,6 +79,8 @@ pub(super) enum Command {
     Resume(ResumeArgs),
     /// List the holds that are in force
     Holds(HoldsArgs),
+    /// Take instances over that carry a fleet's tags and are not its own
+    Adopt(AdoptArgs),
     /// Compare what the cloud lists, what the journal knows and what is up
     Audit(AuditArgs),
     /// Run policies over a recorded load and compare what they cost
@@ -350,6 +352,33 @@ pub(super) struct HoldsArgs {
     /// One JSON object
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+fleetscaler adopt --config <FILE> --fleet <FLEET> [--id <ID>]...
+           --reason <TEXT>")]
+#[command(after_help = "\
+Without --id: every instance that carries the fleet's tags (scale-source=auto
+and scale-fleet=NAME) and is not its own, another installation's among them.
+It is an entry of the journal, which the fleet's next tick carries out, within a
+day or not at all. What was taken over counts as the fleet's and may be ended;
+whoever had it before replaces it.")]
+pub(super) struct AdoptArgs {
+    /// The configuration file, for its `state` and its fleets
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Which fleet takes them over
+    #[arg(long)]
+    pub(super) fleet: String,
+    /// Only this instance; may be given several times
+    #[arg(long = "id", value_name = "ID")]
+    pub(super) ids: Vec<String>,
+    /// Why, for whoever reads the journal
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) author: AuthorArgs,
 }
 
 /// The speaker.

@@ -14,7 +14,7 @@ use crate::config::{Config, Provider};
 use crate::control::{AuditError, Audited, Finding, Findings, What, audit, clouds, roll};
 use crate::inventory::Region;
 use crate::journal::Reader;
-use crate::model::{AccountId, plural};
+use crate::model::{AccountId, Owner, plural};
 use crate::signals::Clients;
 
 pub(super) async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
@@ -33,6 +33,8 @@ pub(super) async fn run(args: AuditArgs) -> anyhow::Result<Exit> {
 async fn all(args: &AuditArgs, config: &Config, reader: &Reader) -> anyhow::Result<Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let shared = Arc::new(Clients::new(clock.clone(), config.daemon.interval.get() / 2));
+    let orders = reader.orders().await.context("the journal cannot be read")?;
+    let owner = Owner::of(config.daemon.installation.clone(), orders.journal);
     let (mut failed, mut found) = (false, false);
     for (name, cloud) in clouds(&config.providers, &clock, None)? {
         let account = AccountId(name.clone());
@@ -46,6 +48,7 @@ async fn all(args: &AuditArgs, config: &Config, reader: &Reader) -> anyhow::Resu
             region: &region,
             fleets,
             configured: config.fleets.iter().map(|fleet| fleet.fleet.id.clone()).collect(),
+            owner: owner.clone(),
         };
         match audit(&audited, reader, clock.now()).await {
             Ok(findings) => {
@@ -137,6 +140,16 @@ fn explain(what: &What, deletes_strays: bool) -> (&'static str, &'static str) {
             "the daemon leaves them: perhaps they are another installation's, or its journal was \
              lost",
         ),
+        What::OtherInstallation { .. } => (
+            "another installation's: fleets of the same name, from another journal",
+            "the daemon neither counts nor ends them; if they are yours after all, \
+             `fleetscaler adopt` takes them over",
+        ),
+        What::Stranger => (
+            "strangers: they carry a fleet's tags, and the fleet did not launch them",
+            "the daemon neither counts nor ends them: remove their tags, or take them over with \
+             `fleetscaler adopt`",
+        ),
         What::Ghost { .. } => (
             "ghosts: the journal knows them, the cloud does not",
             "nothing: the next tick of their fleet finds them gone and replaces them, if the daemon \
@@ -163,7 +176,8 @@ fn text(finding: &Finding) -> String {
                 text.push_str(", known as a stray for long enough");
             }
         }
-        What::Elsewhere | What::Foreign => {}
+        What::Elsewhere | What::Foreign | What::Stranger => {}
+        What::OtherInstallation { owner } => text.push_str(&format!(", of `{owner}`")),
         What::Ghost { phase } => text.push_str(&format!(", {phase} by the journal")),
         What::TagDrift { missing } => text.push_str(&format!(", lacks {}", missing.join(", "))),
         What::Silent { since } => {

@@ -121,9 +121,15 @@ fn given(
 ) -> Result<(CommandConfig, Option<FleetId>), Exit> {
     let config = output::load_for_command(path, command)?;
     let Some(name) = which.fleet() else { return Ok((config, None)) };
-    let fleet = FleetId(name.clone());
+    let fleet = fleet_of(&config, name)?;
+    Ok((config, Some(fleet)))
+}
+
+/// The fleet of that name.
+pub(super) fn fleet_of(config: &CommandConfig, name: &str) -> Result<FleetId, Exit> {
+    let fleet = FleetId(name.to_owned());
     if config.fleets.contains(&fleet) {
-        return Ok((config, Some(fleet)));
+        return Ok(fleet);
     }
     let names = config.fleets.iter().map(|fleet| fleet.0.as_str());
     let hint = config::hint(name, names, "there are");
@@ -132,7 +138,7 @@ fn given(
 }
 
 /// The speaker: the person behind `sudo`, rather than root.
-fn author(args: AuthorArgs) -> anyhow::Result<String> {
+pub(super) fn author(args: AuthorArgs) -> anyhow::Result<String> {
     let of = |name| std::env::var(name).ok();
     let author = args.author.or_else(|| of("SUDO_USER")).or_else(|| of("USER"));
     author
@@ -140,11 +146,11 @@ fn author(args: AuthorArgs) -> anyhow::Result<String> {
         .context("nobody is named by $SUDO_USER or $USER: say who you are with --author NAME")
 }
 
-fn refuse_memory(state: &StateUrl) -> anyhow::Result<()> {
+pub(super) fn refuse_memory(state: &StateUrl) -> anyhow::Result<()> {
     if *state == StateUrl::Memory {
         bail!(
-            "`state = \"memory:\"` keeps nothing: the daemon would not hear of a hold, and one \
-             would be forgotten; name a file or a database as [daemon] state"
+            "`state = \"memory:\"` keeps nothing: the daemon would not hear of it, and it would be \
+             forgotten; name a file or a database as [daemon] state"
         );
     }
     Ok(())
@@ -152,13 +158,13 @@ fn refuse_memory(state: &StateUrl) -> anyhow::Result<()> {
 
 async fn in_force(state: &StateUrl, now: Timestamp) -> anyhow::Result<Vec<Hold>> {
     let reader = Reader::open(state).await.context("the journal cannot be read")?;
-    let holds = reader.holds().await;
+    let orders = reader.orders().await;
     reader.close().await;
-    Ok(holds?.0.into_iter().filter(|hold| now < hold.until).collect())
+    Ok(orders?.holds.into_iter().filter(|hold| now < hold.until).collect())
 }
 
 /// When the next tick is.
-fn soon(config: &CommandConfig) -> String {
+pub(super) fn soon(config: &CommandConfig) -> String {
     format!("within {}, if the daemon runs", config.interval)
 }
 

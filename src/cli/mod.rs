@@ -1,5 +1,6 @@
 //! The command line: one file a command; exit codes and output forms here.
 
+mod adopt;
 mod args;
 mod audit;
 mod backtest;
@@ -77,6 +78,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Hold(args) => hold::place(args).await,
                 Command::Resume(args) => hold::lift(args).await,
                 Command::Holds(args) => hold::list(args).await,
+                Command::Adopt(args) => adopt::run(args).await,
                 Command::Audit(args) => audit::run(args).await,
                 Command::Backtest(args) => backtest::run_command(args).await,
                 Command::Demo(args) => demo::run(args).await,

@@ -5,6 +5,20 @@ use super::table::Table;
 use super::value::number;
 use crate::model::Brakes;
 
+/// Half of a fleet an hour, unless the operator says otherwise. A load that really falls seldom falls
+/// by more than half within an hour, and whatever is wrong (a signal, a rule, a bound), half of the
+/// fleet still serves when a person looks. One may always go, so a small fleet shrinks as well.
+const REMOVAL_PERCENT: f64 = 50.0;
+
+/// Of a fleet: a limit on removals is always in force. One that is given takes the place of the default.
+pub(super) fn of_fleet(table: &Table<'_>) -> Brakes {
+    let mut brakes = read(table);
+    if !table.has("max_removals_per_hour") && !table.has("max_removal_percent") {
+        brakes.removal_percent = Some(REMOVAL_PERCENT);
+    }
+    brakes
+}
+
 pub(super) fn read(table: &Table<'_>) -> Brakes {
     Brakes {
         launches_per_hour: table.optional("max_launches_per_hour", instances(0)),

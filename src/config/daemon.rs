@@ -52,6 +52,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
         && (table.has("state_password_file") || table.has("state_password_env"));
     let daemon = Daemon {
         interval,
+        installation: table.optional("installation", installation),
         state: state.clone().unwrap_or(StateUrl::Memory),
         lease: table.or("lease", LEASE, duration(LEASES)),
         keep: table.or("keep", KEEP, duration(KEEPS)),
@@ -68,6 +69,7 @@ pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
 pub(super) fn default(table: &Table<'_>) -> Daemon {
     Daemon {
         interval: INTERVAL,
+        installation: None,
         state: default_state(table),
         lease: LEASE,
         keep: KEEP,
@@ -199,6 +201,25 @@ fn file_of(path: &str) -> &str {
         Some(absolute) if absolute.starts_with('/') => absolute,
         _ => path,
     }
+}
+
+/// The vendor takes 128 characters as a tag's value; half of it is long enough for a name.
+const NAME_CHARS_MAX: usize = 64;
+
+/// A name that stands in a tag of every instance.
+fn installation(value: &Value<'_>) -> Option<String> {
+    let name = word(value)?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(fits) {
+        return value.problem(
+            "`installation` is no name".to_owned(),
+            format!(
+                "write 1 to {NAME_CHARS_MAX} letters, digits, `-`, `_` or `.`, such as \
+                 \"production\""
+            ),
+        );
+    }
+    Some(name)
 }
 
 fn listen(value: &Value<'_>) -> Option<SocketAddr> {

@@ -13,7 +13,7 @@ use super::table::Table;
 use super::value::{count, duration, word};
 use super::{brakes, ids, launch, rule, suggest, tags};
 use crate::model::{
-    AccountId, Base, Bounds, Brakes, Fleet, FleetId, LaunchTemplate, RECOMMENDED_KEPT, Rule,
+    AccountId, Base, Bounds, Brakes, Fleet, FleetId, LaunchTemplate, Owner, RECOMMENDED_KEPT, Rule,
     RuleKind, SignalName, Span, Timeout,
 };
 
@@ -67,7 +67,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let stabilization = table.optional("stabilization", duration(STABILIZATIONS));
     let launch_failures =
         table.or("launch_failures", LAUNCH_FAILURES, count(1..=LAUNCH_FAILURES_MAX));
-    let brakes = brakes::read(table);
+    let brakes = brakes::of_fleet(table);
     let up = table.table("up", |table| signal::up(name, table));
     if table.has("ready_timeout") && !table.has("up") {
         table.problem_at(
@@ -100,6 +100,8 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     Some(FleetConfig {
         fleet: Fleet {
             id: FleetId::from(name),
+            // Known when the journal is.
+            owner: Owner::default(),
             account: AccountId(provider.clone()?),
             bounds: bounds?,
             warmup,

@@ -64,6 +64,8 @@ pub struct Config {
 pub struct Daemon {
     /// From one tick of a fleet to the next, for fleets that do not set their own.
     pub interval: Span,
+    /// Whose the instances of all fleets are; `None`: the journal's.
+    pub installation: Option<String>,
     pub state: StateUrl,
     /// Within this time a fleet whose replica died has another one.
     pub lease: Span,

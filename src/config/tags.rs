@@ -6,8 +6,8 @@ use super::problem::shown;
 use super::value::{Value, pairs};
 use crate::model::tags;
 
-/// The vendor takes 20 tags per instance, and 4 are ours.
-const TAGS_MAX: usize = 16;
+/// The vendor takes 20 tags per instance, and 5 are ours.
+const TAGS_MAX: usize = 15;
 /// The vendor's longest key and value, in characters.
 const CHARS_MAX: usize = 128;
 /// All our keys begin so; those of later versions will, too.
@@ -19,7 +19,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<Tags> {
     if pairs.len() > TAGS_MAX {
         value.problem::<()>(
             format!("`tags` has {} tags", pairs.len()),
-            format!("an instance can carry {TAGS_MAX}, beside the daemon's own 4"),
+            format!("an instance can carry {TAGS_MAX}, beside the daemon's own 5"),
         );
     }
     let mut read = Tags::new();

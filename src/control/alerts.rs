@@ -1,12 +1,14 @@
 //! What a person should know of a fleet just now. Pure: an alert is on as long as its cause is seen,
 //! and `docs/reliability.md` has a page for each.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cloud::{Mutation, Status, clock};
 
 use crate::model::{
-    Alert, AlertCode, Decision, Inputs, Ownership, Phase, Plan, Reason, fingerprint, plural,
+    Alert, AlertCode, Decision, Inputs, Ownership, Phase, Plan, Reason, Stranger, fingerprint,
+    plural,
 };
 
 /// A launch of unknown outcome is settled within seconds as a rule.
@@ -19,6 +21,8 @@ const BOOTS_TIMED_OUT: u32 = 2;
 const BOOTS_SLOW: Duration = Duration::from_secs(30 * 60);
 /// The first refusal to end may be a state that passes.
 const REFUSALS: u32 = 2;
+/// More instances than this are counted, not named, in one alert.
+const NAMED: usize = 4;
 
 pub(super) fn journal_unavailable(why: &str) -> Alert {
     Alert::new(AlertCode::JournalUnavailable, "", why)
@@ -103,6 +107,7 @@ pub(super) fn alerts(inputs: &Inputs, decision: &Decision, plan: &Plan) -> Vec<A
             alerts.push(Alert::new(AlertCode::InstanceStopped, id.0.clone(), message));
         }
     }
+    alerts.extend(strangers(inputs));
     alerts
 }
 
@@ -124,4 +129,35 @@ fn slow_boots(inputs: &Inputs) -> Option<Alert> {
         slow.at_least,
     );
     Some(Alert::new(AlertCode::LaunchFailures, "boot_timeout", message))
+}
+
+/// Instances with the fleet's tags that are not its own, one alert for each owner.
+fn strangers(inputs: &Inputs) -> Vec<Alert> {
+    let mut by_owner: BTreeMap<Option<&String>, Vec<&str>> = BTreeMap::new();
+    for Stranger { id, owner } in &inputs.inventory.strangers {
+        by_owner.entry(owner.as_ref()).or_default().push(&id.0);
+    }
+    let alert = |(owner, ids): (Option<&String>, Vec<&str>)| {
+        let count = plural(u32::try_from(ids.len()).unwrap_or(u32::MAX), "instance");
+        let dots = if ids.len() > NAMED { ", …" } else { "" };
+        let some = ids.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        let fleet = &inputs.fleet.id;
+        match owner {
+            None => {
+                let message = format!(
+                    "{count} with the tags of `{fleet}` that its journal neither launched nor took \
+                     over: {some}{dots}; not counted and left alone (fleetscaler adopt takes over)"
+                );
+                Alert::new(AlertCode::Stranger, "", message)
+            }
+            Some(owner) => {
+                let message = format!(
+                    "{count} with the tags of `{fleet}` of the installation `{owner}`: {some}{dots}; \
+                     not counted and left alone (fleetscaler adopt takes over)"
+                );
+                Alert::new(AlertCode::OtherInstallation, owner.clone(), message)
+            }
+        }
+    };
+    by_owner.into_iter().map(alert).collect()
 }

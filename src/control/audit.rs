@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud::{Observe, Timestamp, clock};
+use cloud::{InstanceId, Observe, Timestamp, clock};
 
 use crate::inventory::{Heard, Region};
 use crate::journal::{JournalError, Reader};
-use crate::model::{AccountEvent, AccountId, Fleet, FleetId, History};
+use crate::model::{AccountEvent, AccountId, Fleet, FleetId, History, Owner};
 use crate::signals::Roll;
 
 use super::World;
@@ -35,6 +35,8 @@ pub struct Audited<'a> {
     pub fleets: Vec<(&'a Fleet, Option<Arc<dyn Roll>>)>,
     /// Every fleet that is configured, whatever its account.
     pub configured: BTreeSet<FleetId>,
+    /// Whose the instances of this installation are.
+    pub owner: Owner,
 }
 
 /// Why an audit could not be made.
@@ -114,6 +116,13 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
             break;
         }
         let now = world.clock.now();
+        let owner = match world.journal.owner_read().await {
+            Ok(owner) => owner,
+            Err(error) => {
+                tracing::warn!("`{id}` cannot be audited: {error}");
+                continue;
+            }
+        };
         let reader = world.journal.reader();
         let audited = Audited {
             account: id.clone(),
@@ -125,6 +134,7 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
                 .map(|member| (&member.fleet, member.roll.clone()))
                 .collect(),
             configured: world.fleet_ids().into_iter().collect(),
+            owner,
         };
         let before = reader.account(id).await;
         if let Ok(before) = &before
@@ -134,7 +144,9 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
         }
         match audit(&audited, &reader, now).await {
             Ok(findings) => {
-                let facts = facts(&findings, &before.unwrap_or_default(), now);
+                let before = before.unwrap_or_default();
+                let facts = facts(&findings, &before, now);
+                let strays = before.strays;
                 if let Err(error) = world.journal.note(id, &facts).await {
                     tracing::warn!("the audit of `{id}` was not recorded: {error}");
                 }
@@ -142,15 +154,38 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
                     // What a person should see to is an alert, and said as one.
                     tracing::debug!(account.id = %id, "audit of `{id}`: {finding}");
                 }
-                if account.deletes_strays {
-                    strays::delete(world, id, account, &findings, now).await;
-                }
+                let findings = match account.deletes_strays {
+                    true => delete(world, &audited, account, findings, &strays, now).await,
+                    false => findings,
+                };
                 found.insert(id.clone(), findings);
             }
             Err(error) => tracing::warn!("`{id}` cannot be audited: {error}"),
         }
     }
     found
+}
+
+/// Deletes the strays that may be deleted; returns what was found before.
+async fn delete(
+    world: &World,
+    audited: &Audited<'_>,
+    account: &super::world::Account,
+    findings: Findings,
+    strays: &BTreeMap<InstanceId, Timestamp>,
+    now: Timestamp,
+) -> Findings {
+    let reader = world.journal.reader();
+    let left_open = match strays::left_open(&reader, &audited.configured, strays).await {
+        Ok(fleets) => fleets,
+        Err(error) => {
+            tracing::warn!("what is open of fleets that are no more cannot be read: {error}");
+            return findings;
+        }
+    };
+    let found = strays::Found { findings, left_open, now };
+    strays::delete(world, audited, account, &found).await;
+    found.findings
 }
 
 /// What the account should remember of an audit.

@@ -15,6 +15,7 @@ mod pulse;
 mod recall;
 mod record;
 mod report;
+mod steps;
 mod wire;
 mod world;
 
@@ -23,7 +24,7 @@ use cloud::{Timestamp, Urgency, clock};
 use crate::execute::{self, Errand, Hands, Look, Outcome, Settled};
 use crate::inventory::{self, FleetListing, News, Survey, View};
 use crate::journal::{JournalError, Known, Lease, Standing};
-use crate::model::{Decision, DecisionId, Entropy, History, Inputs, Memories, Plan};
+use crate::model::{Decision, DecisionId, Entropy, Event, Fleet, History, Inputs, Memories, Plan};
 use crate::{plan, policy};
 
 use self::observed::{Observed, SoFar, beside_listing, observe, promptly, soon};
@@ -34,6 +35,7 @@ pub use instances::{InstanceSeen, Listed};
 pub use newest::{Newest, Shown, Trouble};
 pub use pulse::Pulse;
 pub use report::{Counts, Quantiles, Recent, RuleAsked, TickReport, boots};
+pub use steps::Steps;
 pub use wire::{
     LiveCloud, Mode, Sourced, WireError, clouds, roll, settings, sources, wire, wire_over,
 };
@@ -63,15 +65,37 @@ pub enum TickError {
 /// One pass over one fleet: settle, survey, observe, decide, plan, review, record, execute.
 pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, TickError> {
     let now = world.clock.now();
+    let elapsed = world.clock.elapsed();
     let lease = match world.journal.turn(&member.fleet.id).await {
         Standing::Mine(lease) => lease,
         Standing::Elsewhere => return Err(TickError::Elsewhere),
         Standing::Unknown(error) => return look_only(world, member, error, now).await,
     };
+    if let Some(millis) = world.steps.noticed(&lease, now, elapsed)
+        && let Err(error) = stepped(world, &lease, now, millis).await
+    {
+        return look_only(world, member, error, now).await;
+    }
     match world.journal.known(&lease, &member.fleet.account).await {
         Ok(known) => tick_under(world, member, &lease, known, now).await,
         Err(error) => look_only(world, member, error, now).await,
     }
+}
+
+/// The host's clock was set: what was recorded before is as old as it was.
+async fn stepped(
+    world: &World,
+    lease: &Lease,
+    at: Timestamp,
+    millis: i64,
+) -> Result<(), JournalError> {
+    let id = &lease.fleet;
+    tracing::warn!(
+        fleet.id = %id, millis,
+        "fleet `{id}`: the host's clock was set by {} s: the ages of its instances are kept",
+        millis / 1_000,
+    );
+    world.journal.append(lease, vec![Event::Stepped { at, millis }], None).await
 }
 
 /// A tick under the fleet's lease.
@@ -213,11 +237,12 @@ async fn see(
     urgency: Urgency,
     at: At,
 ) -> Result<Seen, TickError> {
-    let Known { history, account, holds, spent } = known;
+    let Known { history, account, holds, spent, owner, adoptions } = known;
     let At { entropy, now, since } = at;
-    let fleet = member.fleet.tuned(account, history);
+    let fleet = Fleet { owner: owner.clone(), ..member.fleet.tuned(account, history) };
     let region = world.region(&member.fleet.account);
-    let view = View { listing, heard: observed.heard.as_ref(), urgency, since };
+    let heard = observed.heard.as_ref();
+    let view = View { listing, heard, adoptions, urgency, since };
     let survey = world.surveyor.survey(region, view, &fleet, history, now).await;
     let Survey { inventory, news } = survey.map_err(TickError::Survey)?;
     let inputs = Inputs {
@@ -226,7 +251,11 @@ async fn see(
         fleet,
         inventory,
         signals: observed.signals.clone(),
-        history: History::clone(history).seeing(&news.phases, &news.up, now),
+        history: History::clone(history).taking_over(&news.takeovers, now).seeing(
+            &news.phases,
+            &news.up,
+            now,
+        ),
         account: account.clone(),
         holds: holds.clone(),
         spent: *spent,
@@ -281,9 +310,10 @@ async fn settle(
         Ok((listing, base.map_err(TickError::Survey)?))
     };
     let (listing, base) = unless_stopped(world, reads).await?;
-    let Known { history, account, holds, spent } = known;
+    let Known { history, account, holds, spent, owner, .. } = known;
     let history = History::clone(&history);
-    let inputs = Inputs::to_settle(now, &member.fleet, history, account, holds, spent);
+    let fleet = Fleet { owner, ..member.fleet.clone() };
+    let inputs = Inputs::to_settle(now, &fleet, history, account, holds, spent);
     let listed = listing.instances();
     let look = Look { listed, base: &base, cloud: region.cloud() };
     let errand = Errand { lease, inputs: &inputs };

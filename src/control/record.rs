@@ -25,12 +25,16 @@ pub(super) fn events(
     plan: &Plan,
     alerts: &[Alert],
 ) -> (Vec<Event>, bool) {
-    let mut events = vec![Event::Ticked(Box::new(ticked(inputs, news, decision, memory)))];
+    let at = inputs.now;
+    let takeovers = news.takeovers.iter().cloned();
+    let mut events: Vec<Event> =
+        takeovers.map(|takeover| Event::Adopted { at, takeover }).collect();
+    events.push(Event::Ticked(Box::new(ticked(inputs, news, decision, memory))));
     let decided = is_worth_keeping(inputs, decision, plan);
     if decided {
         events.push(Event::Decided(Box::new(Decided {
             id: DecisionId(inputs.entropy.uuid(0)),
-            at: inputs.now,
+            at,
             decision: decision.clone(),
             plan: plan.clone(),
         })));
@@ -57,6 +61,7 @@ fn ticked(inputs: &Inputs, news: &News, decision: &Decision, memory: &Memories) 
         gaps,
         phases: news.phases.clone(),
         up: news.up.clone(),
+        before_first_listing: history.is_new() && !inventory.doubts.is_empty(),
         current: decision.current,
         in_service: believed.map_or(inventory.in_service(), |(_, count)| *count),
         recommended: decision.recommended,

@@ -7,9 +7,9 @@ use aliyun::credentials::{Chain, KeyFiles};
 use cloud::credentials::{CredentialSource, CredentialsError};
 use cloud::{Clock, Meter, Mutate, Observe, Preview};
 
-use super::Shown;
 use super::pulse::Pulse;
 use super::world::{self, Account, Member, OsRandom, World};
+use super::{Shown, Steps};
 use crate::config::{AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature};
 use crate::execute::{Hands, Live, Stop};
 use crate::inventory::{Region, Surveyor};
@@ -54,6 +54,7 @@ pub async fn wire(
         // It can run beside the daemon, and what it does not do must not become history.
         Mode::DryRun => Journal::dry(state, clock.clone(), lease, keep).await,
     };
+    let journal = journal.owned_by(config.daemon.installation.clone());
     // Half an interval: a fleet never gets the answer of its own previous tick, and fleets that
     // tick at different moments of one interval still share one.
     let window = config.daemon.interval.get() / 2;
@@ -139,6 +140,7 @@ pub fn wire_over(
         clock,
         journal,
         surveyor: Surveyor::default(),
+        steps: Steps::default(),
         accounts,
         entropy: Arc::new(OsRandom) as Arc<dyn world::Draw>,
         stop: Stop::default(),

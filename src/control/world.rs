@@ -8,8 +8,8 @@ use cloud::{Clock, Meter};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::Shown;
 use super::pulse::Pulse;
+use super::{Shown, Steps};
 use crate::execute::{Hands, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::Journal;
@@ -22,6 +22,8 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     pub journal: Arc<Journal>,
     pub surveyor: Surveyor,
+    /// Notices when the host's clock is set.
+    pub steps: Steps,
     pub accounts: BTreeMap<AccountId, Account>,
     pub fleets: Vec<Member>,
     /// Where the randomness of ticks comes from.

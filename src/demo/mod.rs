@@ -157,6 +157,7 @@ endpoint = "{cloud}"
 provider = "aliyun"
 min = 2
 max = 10
+max_removal_percent = 100
 warmup = "1s"
 stabilization = "4s"
 

@@ -219,7 +219,13 @@ async fn apply(
             match result {
                 Ok(()) => done.push(id),
                 Err(error) => {
-                    let refusal = Refusal { class: error.class, message: error.to_string() };
+                    // Not the instance's fault: our time was over.
+                    let not_sent = matches!(error.kind, Kind::NotSent { .. });
+                    let class = match error.class {
+                        Class::Permanent if not_sent => Class::Transient,
+                        class => class,
+                    };
+                    let refusal = Refusal { class, message: error.to_string() };
                     failed.insert(id, refusal);
                 }
             }

@@ -174,7 +174,9 @@ fn others(open: &Open, inputs: &Inputs, look: Look<'_>) -> u32 {
     let of_it = |instance: &&cloud::Instance| {
         instance.tags.get(tags::INTENT).is_some_and(|tag| *tag == id.to_string())
     };
-    let listed = look.listed.iter().filter(|instance| !of_it(instance)).count() + look.base.len();
+    // What is not the fleet's does not count.
+    let ours = |instance: &&cloud::Instance| inputs.history.instances.contains_key(&instance.id);
+    let listed = look.listed.iter().filter(|i| ours(i) && !of_it(i)).count() + look.base.len();
     let unlisted = inputs.history.instances.iter().filter(|(id, tracked)| {
         tracked.phase.is_capacity() && look.listed.iter().all(|instance| instance.id != **id)
     });
@@ -262,13 +264,16 @@ fn may_end_again<'a>(
     let young = open.intent.at <= now && clock::age(now, open.intent.at) < VISIBILITY_GRACE;
     let held = inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, now));
     let may_end = left.all(|instance| {
-        let ours = look.listed.iter().any(|listed| listed.id == instance.id);
-        ours && !tags::protect(instance)
+        let listed = look.listed.iter().any(|listed| listed.id == instance.id);
+        listed && inputs.history.instances.contains_key(&instance.id) && !tags::protect(instance)
     });
+    // What certainly serves, by the records and by the listing.
     let others = look.listed.iter().filter(|instance| {
-        let on = matches!(instance.status, Status::Pending | Status::Starting | Status::Running);
-        on && !ids.contains(&instance.id)
+        let tracked = inputs.history.instances.get(&instance.id);
+        let serves = tracked.is_some_and(|tracked| tracked.phase == Phase::InService);
+        serves && instance.status == Status::Running && !ids.contains(&instance.id)
     });
-    let enough = others.count() >= fleet.bounds.min as usize;
+    let base = look.base.iter().filter(|instance| instance.status == Status::Running);
+    let enough = others.count() + base.count() >= fleet.bounds.min as usize;
     open.repeat && young && !held && may_end && enough
 }

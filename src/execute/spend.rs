@@ -62,7 +62,7 @@ fn limits(inputs: &Inputs, launches: u32, removals: u32) -> Vec<SpendLimit> {
     let Inputs { fleet, spent, inventory, .. } = inputs;
     let mut limits = Vec::new();
     for (whose, brakes, used, size) in [
-        (Whose::Fleet, fleet.brakes, spent.fleet, inventory.capacity()),
+        (Whose::Fleet, fleet.brakes, spent.fleet, inventory.certain()),
         (Whose::Account, fleet.account_brakes, spent.account, inventory.account_size),
     ] {
         let mut limit = |what, most: Option<u32>| {

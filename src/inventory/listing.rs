@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloud::{Instance, Timestamp, clock};
 
-use crate::model::{FleetId, History, tags};
+use crate::model::{FleetId, History, Owner, tags};
 
 /// How old a listing may be that is acted on: fleets that act in the same seconds share one.
 pub(crate) const FRESH: Duration = Duration::from_secs(5);
@@ -18,21 +18,58 @@ const STEADY_LONGEST: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct AccountListing {
     by_fleet: BTreeMap<String, Vec<Instance>>,
-    /// How many instances there are in all.
+    pub(super) sizes: Arc<Sizes>,
+}
+
+/// How many instances an account has.
+#[derive(Debug, Default)]
+pub struct Sizes {
     pub total: u32,
+    /// Of each installation that a tag names.
+    by_owner: BTreeMap<String, u32>,
+}
+
+impl Sizes {
+    /// Counts `instances`, those with the tag of a fleet.
+    pub(super) fn of(instances: &[Instance]) -> Sizes {
+        let mut sizes = Sizes::default();
+        for instance in instances.iter().filter(|i| i.tags.contains_key(tags::FLEET)) {
+            sizes.total = sizes.total.saturating_add(1);
+            if let Some(owner) = instance.tags.get(tags::OWNER) {
+                *sizes.by_owner.entry(owner.clone()).or_default() += 1;
+            }
+        }
+        sizes
+    }
+
+    /// How many belong to `owner`: anybody can add to those that belong to nobody.
+    #[must_use]
+    pub fn owned(&self, owner: &Owner) -> u32 {
+        if owner.name.is_none() {
+            return self.total;
+        }
+        let ours = self.by_owner.iter().filter(|(name, _)| owner.is(name));
+        ours.map(|(_, count)| *count).sum()
+    }
 }
 
 impl AccountListing {
     /// Divides `instances` by the fleet that their tag names.
     pub(super) fn of(instances: Vec<Instance>) -> AccountListing {
         let mut by_fleet: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
+        let sizes = Arc::new(Sizes::of(&instances));
         for instance in instances {
             if let Some(fleet) = instance.tags.get(tags::FLEET) {
                 by_fleet.entry(fleet.clone()).or_default().push(instance);
             }
         }
-        let total = by_fleet.values().map(Vec::len).sum::<usize>();
-        AccountListing { by_fleet, total: u32::try_from(total).unwrap_or(u32::MAX) }
+        AccountListing { by_fleet, sizes }
+    }
+
+    /// How many instances there are in all.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.sizes.total
     }
 
     /// The instances that carry the tag of `fleet`.
@@ -52,8 +89,8 @@ impl AccountListing {
 pub struct FleetListing {
     /// Just before the cloud was asked: what happened later may be missing.
     pub asked_at: Timestamp,
-    /// Managed instances of the whole account, by its newest listing.
-    pub account_size: u32,
+    /// Of the whole account, by its newest listing.
+    pub account: Arc<Sizes>,
     found: Found,
 }
 
@@ -70,9 +107,9 @@ impl FleetListing {
     pub(super) fn own(
         asked_at: Timestamp,
         instances: Arc<Vec<Instance>>,
-        account_size: u32,
+        account: Arc<Sizes>,
     ) -> FleetListing {
-        FleetListing { asked_at, account_size, found: Found::Own(instances) }
+        FleetListing { asked_at, account, found: Found::Own(instances) }
     }
 
     /// The part of `fleet` in an account's listing.
@@ -81,8 +118,8 @@ impl FleetListing {
         asked_at: Timestamp,
         fleet: &FleetId,
     ) -> FleetListing {
-        let account_size = account.total;
-        FleetListing { asked_at, account_size, found: Found::Account(account, fleet.clone()) }
+        let sizes = account.sizes.clone();
+        FleetListing { asked_at, account: sizes, found: Found::Account(account, fleet.clone()) }
     }
 
     #[must_use]

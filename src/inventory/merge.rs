@@ -6,10 +6,11 @@ use std::time::Duration;
 use cloud::{Instance, InstanceId, Status, Tags, Timestamp, clock};
 
 use crate::model::{
-    self, AccountEvent, Fleet, History, IntentId, Inventory, Limits, Member, Ownership, Phase,
-    Tracked, Unlisted, VISIBILITY_GRACE, rfc3339, tags,
+    self, AccountEvent, Adoption, Fleet, History, IntentId, Inventory, Limits, Member, Ownership,
+    Phase, Tracked, Unlisted, VISIBILITY_GRACE, rfc3339, tags,
 };
 
+use super::belongs::{self, Sorted};
 use super::{Heard, News, Survey};
 
 /// A zone is lost when all its instances have been silent for 2 minutes: eight scrapes at 15 s, so
@@ -25,6 +26,7 @@ pub(super) struct Seen<'a> {
     pub(super) by_id: &'a [Instance],
     pub(super) base: &'a [Instance],
     pub(super) heard: Option<&'a Heard>,
+    pub(super) adoptions: &'a [Adoption],
 }
 
 /// Instances that must be asked for by id: those that we know of and `listed` does not show, and,
@@ -85,12 +87,15 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
         boot_timeout: fleet.boot_timeout.span.get(),
         ready_timeout: fleet.ready_timeout.map(model::Span::get),
     };
+    let adoptions = seen.adoptions;
     let current = current(seen, history);
-    let heard = useful(seen.heard, &current);
+    let Sorted { ours, taken, strangers } = belongs::sort(current, fleet, history, adoptions, now);
+    let heard = useful(seen.heard, &ours);
 
     let mut members: BTreeMap<InstanceId, Member> = BTreeMap::new();
     let mut survey = Survey { inventory: empty(now, history), news: News::default() };
-    for instance in current {
+    let mut taken_in = BTreeMap::new();
+    for instance in ours {
         let up = heard.map(|heard| heard.hears(instance));
         let of_type = fleet.boot_timeouts.get(&instance.instance_type);
         let limits = Limits {
@@ -99,7 +104,10 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
         };
         let phase = phase_of(instance, up, history, limits, now);
         let tracked = history.instances.get(&instance.id);
-        if tracked.map(|tracked| tracked.phase) != Some(phase) {
+        let is_taken = taken.contains_key(&instance.id);
+        if is_taken {
+            taken_in.insert(instance.id.clone(), phase);
+        } else if tracked.map(|tracked| tracked.phase) != Some(phase) {
             survey.news.phases.insert(instance.id.clone(), phase);
             survey.news.facts.extend(booted(instance, tracked, phase, now));
             survey.news.facts.extend(timed_out(instance, tracked, phase, now));
@@ -112,7 +120,7 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
             instance: instance.clone(),
             ownership: Ownership::Managed,
             phase,
-            missing_tags: missing_tags(fleet, instance, history),
+            missing_tags: missing_tags(fleet, instance, tracked),
             up,
         };
         members.insert(instance.id.clone(), member);
@@ -127,6 +135,10 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
             up: heard.map(|heard| heard.hears(instance)),
         });
     }
+    survey.news.takeovers = belongs::takeovers(taken, &taken_in, history, adoptions);
+    // What an operator's selector finds is counted, whoever tagged it.
+    let strangers = strangers.into_iter().filter(|stranger| !members.contains_key(&stranger.id));
+    survey.inventory.strangers = strangers.collect();
     for (id, tracked) in history.instances.iter().filter(|(id, _)| !members.contains_key(id)) {
         let phase = match tracked.phase {
             // Listings may not show it yet, and one answer to a question by id is not enough.
@@ -180,6 +192,7 @@ fn empty(now: Timestamp, history: &History) -> Inventory {
         in_doubt: history.launches_in_doubt(),
         doubts: Vec::new(),
         lost_zones: BTreeSet::new(),
+        strangers: Vec::new(),
         listed_at: now,
         account_size: 0,
     }
@@ -204,6 +217,8 @@ fn phase_of(
     }
     // Not in our records (they were lost, or another host launched it): its own tag says when.
     let launched = instance.tags.get(tags::TIMESTAMP).and_then(|at| at.parse().ok());
+    // A time to come is a mistake of whoever wrote it.
+    let launched = launched.filter(|at: &Timestamp| *at <= now);
     let age = clock::age(now, launched.unwrap_or(instance.created_at));
     if instance.status == Status::Running && age >= limits.warmup {
         return Phase::InService;
@@ -283,19 +298,16 @@ fn lost_zones(inventory: &Inventory, history: &History, now: Timestamp) -> BTree
 
 /// The tags of ours that an instance of ours does not show.
 ///
-/// Only an instance that we launched (its id is in the answer to our call) is repaired: to tag
-/// anything else would be to take possession of it.
-fn missing_tags(fleet: &Fleet, instance: &Instance, history: &History) -> Tags {
-    let tracked = history.instances.get(&instance.id);
-    let Some(tracked) = tracked.filter(|tracked| tracked.launched_by.is_some()) else {
-        return Tags::new();
-    };
-    let intent: Option<IntentId> = tracked.launched_by;
+/// One that was taken over, or launched by a version that set no owner, gets its owner here.
+fn missing_tags(fleet: &Fleet, instance: &Instance, tracked: Option<&Tracked>) -> Tags {
+    let intent: Option<IntentId> = tracked.and_then(|tracked| tracked.launched_by);
     let wanted = [
         (tags::SOURCE, Some(tags::SOURCE_AUTO.to_owned())),
         (tags::FLEET, Some(fleet.id.0.clone())),
         (tags::INTENT, intent.map(|id| id.to_string())),
-        (tags::TIMESTAMP, Some(rfc3339(instance.created_at))),
+        (tags::OWNER, fleet.owner.name.clone()),
+        // One that was taken over needs none: the journal knows since when it has been the fleet's.
+        (tags::TIMESTAMP, intent.map(|_| rfc3339(instance.created_at))),
     ];
     let missing = |key: &str, value: &String| match key {
         // Any time stamp will do; the provider's creation time replaces a lost one.
@@ -316,7 +328,7 @@ mod tests {
     use crate::model::fixtures::{ago, fleet, member, now, tracked};
 
     fn empty_handed<'a>() -> Seen<'a> {
-        Seen { listed: &[], asked: &[], by_id: &[], base: &[], heard: None }
+        Seen { listed: &[], asked: &[], by_id: &[], base: &[], heard: None, adoptions: &[] }
     }
 
     /// What is lost by an empty listing, of instances in these phases for so many seconds.

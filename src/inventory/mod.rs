@@ -6,6 +6,7 @@
 //! most of a fleet is not believed at first (`credence.rs`): an account without permission gets an
 //! empty list, not an error.
 
+mod belongs;
 mod credence;
 mod heard;
 mod listing;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::{Error, Instance, InstanceId, Timestamp, Urgency};
 
-use crate::model::{AccountEvent, Fleet, History, Inventory, Phase};
+use crate::model::{AccountEvent, Adoption, Fleet, History, Inventory, Phase, Takeover};
 
 pub use credence::Surveyor;
 pub(crate) use credence::{LOOKS_APART, LOOKS_AT_MANY};
@@ -45,6 +46,8 @@ pub struct News {
     pub phases: BTreeMap<InstanceId, Phase>,
     /// Instances that began (`false`) or ceased (`true`) to be silent.
     pub up: BTreeMap<InstanceId, bool>,
+    /// Instances that are the fleet's from now on.
+    pub takeovers: Vec<Takeover>,
     /// What all fleets of the account should know: boot times, capacity that was missing after all.
     pub facts: Vec<AccountEvent>,
 }
@@ -55,6 +58,8 @@ pub struct View<'a> {
     pub listing: &'a FleetListing,
     /// Who says which instances are up.
     pub heard: Option<&'a Heard>,
+    /// Who asked for which of them to be taken over.
+    pub adoptions: &'a [Adoption],
     /// Whether something is to be done on it.
     pub urgency: Urgency,
     /// A listing that was asked for then or later shows how things are now.
@@ -72,17 +77,24 @@ impl Surveyor {
         history: &History,
         now: Timestamp,
     ) -> Result<Survey, Error> {
-        let View { listing, heard, urgency, since } = view;
+        let View { listing, heard, adoptions, urgency, since } = view;
         let mut ids = merge::to_be_asked(listing.instances(), history, listing.asked_at >= since);
         let doubtful = doubtful(listing, history);
         ids.extend(doubtful.iter().cloned());
         let by_id = region.by_ids(&ids, urgency).await?;
         let base = region.base(fleet, listing.asked_at).await?;
         let listed = without_ended(listing.instances(), &doubtful, &by_id);
-        let seen = merge::Seen { listed: &listed, asked: &ids, by_id: &by_id, base: &base, heard };
+        let seen = merge::Seen {
+            listed: &listed,
+            asked: &ids,
+            by_id: &by_id,
+            base: &base,
+            heard,
+            adoptions,
+        };
         let mut survey = merge::merge(fleet, &seen, history, now);
         survey.inventory.listed_at = listing.asked_at;
-        survey.inventory.account_size = listing.account_size;
+        survey.inventory.account_size = listing.account.owned(&fleet.owner);
         match self.verdict(region, fleet, history, &survey, listing.asked_at).await {
             Verdict::Believed => self.remember_base(fleet, &survey.inventory),
             Verdict::NotYet(ids) => {

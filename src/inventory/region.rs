@@ -16,7 +16,7 @@ use cloud::{
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::listing::{AccountListing, FRESH, FleetListing};
+use super::listing::{AccountListing, FRESH, FleetListing, Sizes};
 use super::pace;
 use super::questions::Questions;
 use super::shared_read::{Dated, SharedRead};
@@ -145,9 +145,12 @@ impl Region {
         }
         let begin = |pages| self.begin_own(fleet, pages);
         let found = own.since(since, &begin).await?;
-        let size = newest.map_or(0, |newest| newest.value.total);
-        let size = size.max(u32::try_from(found.value.len()).unwrap_or(u32::MAX));
-        Ok(FleetListing::own(found.asked_at, found.value, size))
+        let whole = newest.filter(|newest| newest.value.total() as usize >= found.value.len());
+        let sizes = match whole {
+            Some(newest) => newest.value.sizes.clone(),
+            None => Arc::new(Sizes::of(&found.value)),
+        };
+        Ok(FleetListing::own(found.asked_at, found.value, sizes))
     }
 
     /// Asks whether listing is permitted: an account without the permission gets an empty list, not an

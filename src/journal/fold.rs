@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::JournalError;
 use super::codec::{self, Unreadable};
 use super::store::{Record, Scope, Seq, Snapshot, Store};
-use crate::model::{Account, FleetId, History, Holds};
+use crate::model::{Account, FleetId, History, Orders};
 
 /// A snapshot of a fold is written every so many records: who reads it next folds fewer. Where a
 /// test kills the daemon while it writes one, seconds must be enough to come to it.
@@ -41,8 +41,8 @@ impl Fold for Account {
     }
 }
 
-impl Fold for Holds {
-    fn restore(v: i64, body: &str) -> Result<Holds, Unreadable> {
+impl Fold for Orders {
+    fn restore(v: i64, body: &str) -> Result<Orders, Unreadable> {
         codec::fold(v, body)
     }
 

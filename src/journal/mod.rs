@@ -26,8 +26,8 @@ use cloud::{Clock, clock};
 
 use crate::config::{Daemon, StateUrl};
 use crate::model::{
-    Account, AccountEvent, AccountId, DecisionId, Event, FleetId, History, Hold, Inputs, Intent,
-    IntentId, OperatorEvent, ReplicaId, Settlement, Spent,
+    Account, AccountEvent, AccountId, Adoption, DecisionId, Event, FleetId, History, Hold, Inputs,
+    Intent, IntentId, OperatorEvent, Owner, ReplicaId, Settlement, Spent,
 };
 
 pub use error::JournalError;
@@ -54,6 +54,16 @@ impl From<&Daemon> for Keep {
 /// Ticks, and the inputs of decisions, are kept for two days: for "what was it last night?".
 const TICKS_KEPT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
+/// Under which name the instances of a journal are owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Named {
+    /// The configuration's `installation`.
+    As(String),
+    /// The journal's id.
+    ByJournal,
+    Nothing,
+}
+
 /// Whether an intent may be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intended {
@@ -72,6 +82,10 @@ pub struct Known {
     pub account: Arc<Account>,
     pub holds: Vec<Hold>,
     pub spent: Spent,
+    /// Whose the fleet's instances are.
+    pub owner: Owner,
+    /// Wishes to take instances over that are still to be carried out.
+    pub adoptions: Vec<Adoption>,
 }
 
 /// The journal, as one replica uses it.
@@ -85,6 +99,7 @@ pub struct Journal {
     /// How the last writing of what had gathered went.
     flushed: Mutex<Result<(), JournalError>>,
     keep: Keep,
+    named: Named,
     /// Of a dry run: the recorded journal that it goes on from.
     beside: Option<Arc<store::DryRunStore>>,
     /// Of a dry run: why it goes on from nothing.
@@ -101,7 +116,21 @@ impl Journal {
         keep: Keep,
     ) -> Result<Journal, JournalError> {
         let store = open_store(url).await?;
-        Ok(Journal::over(store, clock, new_replica(), lease, keep))
+        let journal = Journal::over(store, clock, new_replica(), lease, keep);
+        Ok(match url {
+            // An id that is forgotten with the process would make its instances a stranger's.
+            StateUrl::Memory => Journal { named: Named::Nothing, ..journal },
+            StateUrl::Sqlite { .. } | StateUrl::Postgres { .. } => journal,
+        })
+    }
+
+    /// This journal, its instances owned under `installation` where that is given.
+    #[must_use]
+    pub fn owned_by(self, installation: Option<String>) -> Journal {
+        match installation {
+            Some(name) => Journal { named: Named::As(name), ..self },
+            None => self,
+        }
     }
 
     /// A journal over `store`, for the replica `me`.
@@ -121,6 +150,7 @@ impl Journal {
             store,
             clock,
             keep,
+            named: Named::ByJournal,
             beside: None,
             blind: None,
         }
@@ -149,7 +179,11 @@ impl Journal {
         let over = |store| Journal::over(store, clock, new_replica(), lease, keep);
         match recorded.await {
             Ok(beside) => Journal { beside: Some(beside.clone()), ..over(beside) },
-            Err(why) => Journal { blind: Some(why), ..over(Arc::new(store::Memory::forgetful())) },
+            Err(why) => Journal {
+                blind: Some(why),
+                named: Named::Nothing,
+                ..over(Arc::new(store::Memory::forgetful()))
+            },
         }
     }
 
@@ -186,6 +220,10 @@ impl Journal {
         }
         self.fleets.keep_only(&self.leases.held());
         self.shared.refresh_operator(&*self.store).await?;
+        if self.named == Named::ByJournal && self.beside.is_none() {
+            let now = self.clock.now();
+            self.shared.name_journal(&*self.store, self.me(), now).await?;
+        }
         Ok(taken.into_iter().map(|(fleet, _)| fleet).collect())
     }
 
@@ -214,12 +252,39 @@ impl Journal {
         {
             self.fleets.stale(&lease.fleet).await;
         }
+        let history = self.fleets.history(&*self.store, lease, now).await?;
+        let asked = self.shared.orders(|orders| orders.adoptions_of(&lease.fleet))?;
         Ok(Known {
-            history: self.fleets.history(&*self.store, lease, now).await?,
+            owner: self.owner()?,
+            adoptions: history.still_asked(&asked, now),
+            history,
             account: self.shared.account(&*self.store, account, now).await?,
             holds: self.shared.holds(&lease.fleet, now)?,
             spent: self.shared.spent(&*self.store, account, &lease.fleet, now).await?,
         })
+    }
+
+    /// Whose instances this journal's are, read from the store where that was not done yet: for what
+    /// runs before the first [`Journal::tend`].
+    pub async fn owner_read(&self) -> Result<Owner, JournalError> {
+        if self.owner().is_err() {
+            self.shared.refresh_operator(&*self.store).await?;
+        }
+        self.owner()
+    }
+
+    /// Whose instances this journal's are.
+    pub fn owner(&self) -> Result<Owner, JournalError> {
+        let journal = self.shared.orders(|orders| orders.journal)?;
+        let owner = match &self.named {
+            Named::As(name) => Owner::of(Some(name.clone()), journal),
+            Named::ByJournal => Owner::of(None, journal),
+            Named::Nothing => Owner::default(),
+        };
+        // Only a dry run has no name although it should: the daemon that it looks at has one, or will
+        // have.
+        let is_dry = self.blind.is_some() || self.beside.is_some();
+        Ok(Owner { unknown: owner.name.is_none() && is_dry, ..owner })
     }
 
     /// The holds of `fleet` as they are now, without asking the store.
@@ -240,6 +305,8 @@ impl Journal {
             account: self.shared.last_known(account),
             holds: self.shared.holds(fleet, self.clock.now()).unwrap_or_default(),
             spent: Spent::default(),
+            owner: self.owner().ok()?,
+            adoptions: Vec::new(),
         })
     }
 

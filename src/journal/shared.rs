@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloud::{Timestamp, clock};
+use sha1::{Digest, Sha1};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::fold::{Fold, Folded};
 use super::store::{self, Durability, Scope, Store, Write};
 use super::{JournalError, codec};
 use crate::model::{
-    Account, AccountEvent, AccountId, Amounts, FleetId, Hold, Holds, OperatorEvent, ReplicaId,
+    Account, AccountEvent, AccountId, Amounts, FleetId, Hold, OperatorEvent, Orders, ReplicaId,
     Spent,
 };
 
@@ -25,10 +26,10 @@ pub(crate) const BRAKE_WINDOW: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Held by who reads what people said; `None` before the first time.
-    operator: AsyncMutex<Option<Folded<Holds>>>,
+    operator: AsyncMutex<Option<Folded<Orders>>>,
     /// As it was last read, if the last reading worked: who does not know what people said may not
     /// act.
-    holds: Mutex<Option<Result<Holds, JournalError>>>,
+    orders: Mutex<Option<Result<Orders, JournalError>>>,
     accounts: Mutex<BTreeMap<AccountId, Arc<Shelf>>>,
 }
 
@@ -83,8 +84,8 @@ impl Tally {
 }
 
 impl Shared {
-    fn last_holds(&self) -> std::sync::MutexGuard<'_, Option<Result<Holds, JournalError>>> {
-        self.holds.lock().expect("no holder of this lock can panic")
+    fn last_orders(&self) -> std::sync::MutexGuard<'_, Option<Result<Orders, JournalError>>> {
+        self.orders.lock().expect("no holder of this lock can panic")
     }
 
     fn shelf(&self, account: &AccountId) -> Arc<Shelf> {
@@ -96,21 +97,48 @@ impl Shared {
     pub(super) async fn refresh_operator(&self, store: &dyn Store) -> Result<(), JournalError> {
         let mut operator = self.operator.lock().await;
         let read = read(&mut operator, store, &Scope::Operator).await;
-        let holds = read.map(|folded| folded.value.clone());
-        *self.last_holds() = Some(holds.clone());
-        holds.map(drop)
+        let orders = read.map(|folded| folded.value.clone());
+        *self.last_orders() = Some(orders.clone());
+        orders.map(drop)
     }
 
-    /// The holds of `fleet`; an error while it is not known what people said.
-    pub(super) fn holds(&self, fleet: &FleetId, now: Timestamp) -> Result<Vec<Hold>, JournalError> {
-        match &*self.last_holds() {
-            Some(Ok(holds)) => Ok(holds.of(fleet, now)),
+    /// Gives the journal an id, if it was read and has none yet: replicas that do so at once agree on
+    /// the one that is recorded first.
+    pub(super) async fn name_journal(
+        &self,
+        store: &dyn Store,
+        me: &ReplicaId,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        let is_nameless =
+            matches!(&*self.last_orders(), Some(Ok(orders)) if orders.journal.is_none());
+        if !is_nameless {
+            return Ok(());
+        }
+        // No other replica has or had this name, and the same one leads to the same id.
+        let hash = Sha1::digest(me.0.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        say(store, &OperatorEvent::Opened { at: now, id }).await?;
+        self.refresh_operator(store).await
+    }
+
+    /// What `look` takes out of what people said; an error while that is not known.
+    pub(super) fn orders<T>(&self, look: impl FnOnce(&Orders) -> T) -> Result<T, JournalError> {
+        match &*self.last_orders() {
+            Some(Ok(orders)) => Ok(look(orders)),
             Some(Err(error)) => Err(error.clone()),
             None => Err(JournalError::Unreadable {
                 what: "what operators said".to_owned(),
                 why: "it was not read yet".to_owned(),
             }),
         }
+    }
+
+    /// The holds of `fleet`; an error while it is not known what people said.
+    pub(super) fn holds(&self, fleet: &FleetId, now: Timestamp) -> Result<Vec<Hold>, JournalError> {
+        self.orders(|orders| orders.holds_of(fleet, now))
     }
 
     pub(super) async fn account(

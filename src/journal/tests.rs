@@ -46,6 +46,7 @@ fn ticked(at: Timestamp, phases: &[(&str, Phase)]) -> Event {
         gaps: BTreeMap::new(),
         phases: phases.iter().map(|(id, phase)| ((*id).into(), *phase)).collect(),
         up: BTreeMap::new(),
+        before_first_listing: false,
         current: 2,
         in_service: 2,
         recommended: 2,

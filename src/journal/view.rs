@@ -10,8 +10,8 @@ use super::store::{self, Query, Record, Scope, Seq, Store};
 use super::{JournalError, codec};
 use crate::config::StateUrl;
 use crate::model::{
-    Account, AccountEvent, AccountId, Decided, DecisionId, Event, FleetId, History, Holds, Inputs,
-    OperatorEvent,
+    Account, AccountEvent, AccountId, Decided, DecisionId, Event, FleetId, History, Inputs,
+    OperatorEvent, Orders,
 };
 
 /// Reads what is recorded.
@@ -169,8 +169,8 @@ impl Reader {
         Folded::load(&*self.store, &scope).await.map(|folded| folded.value)
     }
 
-    /// The holds that were placed and not lifted, ended ones among them.
-    pub async fn holds(&self) -> Result<Holds, JournalError> {
+    /// What people said: holds that were placed and not lifted, ended ones among them, and more.
+    pub async fn orders(&self) -> Result<Orders, JournalError> {
         Folded::load(&*self.store, &Scope::Operator).await.map(|folded| folded.value)
     }
 

@@ -1,5 +1,11 @@
-//! Records from the future: they were made while the clock was ahead. Taken at their word, they would
-//! hold the fleet up until their time comes, hours later; so they count as made just now.
+//! Times that a clock which was set has made wrong.
+//!
+//! A step that is noticed while the process runs is taken out of what was recorded before: an instance
+//! that has booted for a minute has booted for a minute after the host's clock went an hour ahead.
+//!
+//! Records from the future were made while the clock was ahead, by a process that is no more. Taken at
+//! their word, they would hold the fleet up until their time comes, hours later; so they count as made
+//! just now.
 
 use std::time::Duration;
 
@@ -10,6 +16,12 @@ use super::{Account, History};
 
 /// Clocks of several replicas differ by less.
 const SKEW: Duration = Duration::from_secs(5);
+
+/// `at` on a clock that was set by `millis`.
+fn moved(at: &mut Timestamp, millis: i64) {
+    let delta = chrono::TimeDelta::try_milliseconds(millis).unwrap_or_default();
+    *at = at.checked_add_signed(delta).unwrap_or(*at);
+}
 
 fn back(at: &mut Timestamp, now: Timestamp) {
     *at = (*at).min(now);
@@ -28,7 +40,8 @@ impl History {
         for tracked in self.instances.values_mut() {
             back(&mut tracked.since, now);
             tracked.launched_at.iter_mut().for_each(|at| back(at, now));
-            tracked.silent_since.iter_mut().for_each(|at| back(at, now));
+            let times = [&mut tracked.silent_since, &mut tracked.owned_at, &mut tracked.adopted_at];
+            times.into_iter().flatten().for_each(|at| back(at, now));
         }
         self.open.values_mut().for_each(|open| back(&mut open.sent_at, now));
         self.standing.iter_mut().for_each(|standing| back(&mut standing.since, now));
@@ -47,6 +60,45 @@ impl History {
         }
         self.decided.iter_mut().for_each(|(at, _)| back(at, now));
         self.memory.values_mut().for_each(|memory| back(&mut memory.since, now));
+        self.adoptions.values_mut().for_each(|at| back(at, now));
+        self.past_launches.values_mut().for_each(|launch| back(&mut launch.at, now));
+    }
+
+    /// The host's clock was set by so much, forward if positive: what was recorded moves with it, so
+    /// that it is as old as it was. When intents were decided stays as it is: a token of which nobody
+    /// knows the age is an old one. Samples keep the times of their own source.
+    pub(crate) fn shift(&mut self, millis: i64) {
+        let moved = |at: &mut Timestamp| moved(at, millis);
+        for at in [&mut self.began, &mut self.last_out, &mut self.last_in, &mut self.last_change] {
+            at.iter_mut().for_each(moved);
+        }
+        for tracked in self.instances.values_mut() {
+            moved(&mut tracked.since);
+            for at in [
+                &mut tracked.launched_at,
+                &mut tracked.silent_since,
+                &mut tracked.owned_at,
+                &mut tracked.adopted_at,
+            ] {
+                at.iter_mut().for_each(moved);
+            }
+        }
+        self.open.values_mut().for_each(|open| moved(&mut open.sent_at));
+        self.standing.iter_mut().for_each(|standing| moved(&mut standing.since));
+        for (at, _) in self.in_service.iter_mut().chain(&mut self.recommended) {
+            moved(at);
+        }
+        self.failures.iter_mut().for_each(|failures| moved(&mut failures.last));
+        self.refused.values_mut().for_each(|refused| moved(&mut refused.until));
+        self.alerts.values_mut().for_each(moved);
+        for memory in self.signals.values_mut() {
+            memory.missing_since.iter_mut().for_each(moved);
+            memory.full_at.iter_mut().for_each(moved);
+        }
+        self.decided.iter_mut().for_each(|(at, _)| moved(at));
+        self.memory.values_mut().for_each(|memory| moved(&mut memory.since));
+        self.adoptions.values_mut().for_each(moved);
+        self.past_launches.values_mut().for_each(|launch| moved(&mut launch.at));
     }
 
     /// Whether something in it is of the future.

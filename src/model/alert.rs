@@ -39,6 +39,10 @@ pub enum AlertCode {
     SignalMissing,
     /// A managed instance was stopped by somebody.
     InstanceStopped,
+    /// Instances carry the fleet's tags that its journal neither launched nor took over.
+    Stranger,
+    /// Instances carry the fleet's tags that belong to another installation.
+    OtherInstallation,
     /// An instance of ours that no fleet wants.
     Stray,
     /// An instance that the records know and the cloud does not.
@@ -67,6 +71,8 @@ impl AlertCode {
         AlertCode::ZoneLost,
         AlertCode::SignalMissing,
         AlertCode::InstanceStopped,
+        AlertCode::Stranger,
+        AlertCode::OtherInstallation,
         AlertCode::Stray,
         AlertCode::Ghost,
         AlertCode::TagDrift,
@@ -92,6 +98,8 @@ impl AlertCode {
             AlertCode::ZoneLost => "zone_lost",
             AlertCode::SignalMissing => "signal_missing",
             AlertCode::InstanceStopped => "instance_stopped",
+            AlertCode::Stranger => "stranger",
+            AlertCode::OtherInstallation => "other_installation",
             AlertCode::Stray => "stray",
             AlertCode::Ghost => "ghost",
             AlertCode::TagDrift => "tag_drift",

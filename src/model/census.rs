@@ -42,6 +42,12 @@ pub struct Census {
 }
 
 impl Census {
+    /// The size without what may not exist: limits on removals are shares of it.
+    #[must_use]
+    pub fn certain(&self) -> u32 {
+        self.capacity.saturating_sub(self.in_doubt)
+    }
+
     /// Counts what `inventory` and `history` hold at `now`.
     #[must_use]
     pub fn of(inventory: &Inventory, history: &History, now: Timestamp) -> Census {
@@ -66,7 +72,7 @@ impl Census {
                 .collect(),
             doubt: inventory.doubts.first().cloned(),
             account_size: inventory.account_size,
-            last_launch: last_launch(inventory, now),
+            last_launch: last_launch(inventory, history, now),
         }
     }
 }
@@ -87,12 +93,20 @@ fn is_unproven(tracked: &Tracked) -> bool {
     tracked.launched_by.is_some() && !tracked.served && tracked.phase.is_capacity()
 }
 
-/// From the `scale-timestamp` tags: they outlive a lost journal, and other replicas write them too.
-fn last_launch(inventory: &Inventory, now: Timestamp) -> Option<Timestamp> {
+/// The newest launch of which only a tag tells: what the journal knows of launches counts already.
+///
+/// A time to come counts from when it was first seen. Whoever wrote it, it must not hold the fleet for
+/// longer than one cool-down.
+fn last_launch(inventory: &Inventory, history: &History, now: Timestamp) -> Option<Timestamp> {
     let tagged = inventory.members.iter().filter_map(|member| {
         let text = member.instance.tags.get(tags::TIMESTAMP)?;
-        // A time stamp ahead of our clock must not stretch a cool-down without end.
-        text.parse::<Timestamp>().ok().map(|at| at.min(now))
+        let at = text.parse::<Timestamp>().ok()?;
+        let tracked = history.instances.get(&member.instance.id);
+        if tracked.is_some_and(|tracked| tracked.launched_at.is_some()) {
+            return None;
+        }
+        let first_seen = tracked.map_or(now, |t| t.adopted_at.unwrap_or(t.since));
+        Some(at.min(first_seen).min(now))
     });
     tagged.max()
 }

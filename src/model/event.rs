@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Alert, AlertKey, Decision, DecisionId, IntentId, MemoryChanges, Phase, Plan, ReplicaId,
-    Sample, SignalName,
+    Sample, SignalName, Takeover,
 };
 
 /// One entry of a fleet's journal.
@@ -25,6 +25,11 @@ pub enum Event {
     Resent { at: Timestamp, intent: IntentId },
     /// What became of an intent.
     Settled { at: Timestamp, intent: IntentId, settlement: Settlement },
+    /// The fleet took instances over.
+    Adopted { at: Timestamp, takeover: Takeover },
+    /// The host's clock was set while the process ran: by so much, forward if positive. What was
+    /// recorded before is as old as it was.
+    Stepped { at: Timestamp, millis: i64 },
     /// A replica took the fleet over.
     Leased { at: Timestamp, replica: ReplicaId, fence: i64 },
     /// Something that a person should know began.
@@ -48,6 +53,9 @@ pub struct Ticked {
     /// Instances that began (`false`) or ceased (`true`) to be silent, by the fleet's `up` query.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub up: BTreeMap<InstanceId, bool>,
+    /// No listing of the fleet has been believed yet: whatever the first one shows is the fleet's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub before_first_listing: bool,
     pub current: u32,
     pub in_service: u32,
     pub recommended: u32,
@@ -99,6 +107,11 @@ pub enum Settlement {
     },
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn yes() -> bool {
     true
 }
@@ -128,6 +141,8 @@ impl Event {
             Event::Intended(_) => "intent",
             Event::Resent { .. } => "resent",
             Event::Settled { .. } => "settlement",
+            Event::Adopted { .. } => "adoption",
+            Event::Stepped { .. } => "clock",
             Event::Leased { .. } => "lease",
             Event::Alerted { .. } | Event::Cleared { .. } => "alert",
         }
@@ -142,6 +157,8 @@ impl Event {
             Event::Intended(intent) => intent.at,
             Event::Resent { at, .. }
             | Event::Settled { at, .. }
+            | Event::Adopted { at, .. }
+            | Event::Stepped { at, .. }
             | Event::Leased { at, .. }
             | Event::Alerted { at, .. }
             | Event::Cleared { at, .. } => *at,

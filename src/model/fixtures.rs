@@ -38,6 +38,7 @@ pub(crate) fn spec() -> LaunchSpec {
 pub(crate) fn fleet(min: u32, max: u32) -> Fleet {
     Fleet {
         id: "web".into(),
+        owner: Owner::default(),
         account: "aliyun".into(),
         bounds: Bounds { min, max },
         warmup: Span::secs(60),
@@ -106,6 +107,7 @@ pub(crate) fn inventory(members: Vec<Member>) -> Inventory {
         in_doubt: 0,
         doubts: Vec::new(),
         lost_zones: [].into(),
+        strangers: Vec::new(),
         listed_at: now(),
     }
 }
@@ -126,11 +128,19 @@ pub(crate) fn tracked(phase: Phase, place: (&str, &str)) -> Tracked {
         spec: Some(fingerprint(&spec())),
         served: phase == Phase::InService,
         silent_since: None,
+        owner: None,
+        owned_at: None,
+        adopted_at: None,
     }
 }
 
-/// A fleet that has nothing special about it.
-pub(crate) fn inputs(fleet: Fleet, inventory: Inventory, history: History) -> Inputs {
+/// A fleet that has nothing special about it. Whatever managed instances it has, it knows.
+pub(crate) fn inputs(fleet: Fleet, inventory: Inventory, mut history: History) -> Inputs {
+    for member in inventory.members.iter().filter(|m| m.ownership == Ownership::Managed) {
+        let found =
+            || Tracked { adopted_at: Some(now()), ..Tracked::found(member.phase, ago(3_600)) };
+        history.instances.entry(member.instance.id.clone()).or_insert_with(found);
+    }
     Inputs {
         now: now(),
         entropy: Entropy(uuid::Uuid::from_u128(7)),

@@ -8,12 +8,15 @@ use std::fmt;
 use cloud::{InstanceId, LaunchSpec, Tags, Terminate};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Amounts, FleetId, RuleName, SignalName, Span};
+use super::{AccountId, Amounts, FleetId, Owner, RuleName, SignalName, Span};
 
 /// A named set of interchangeable instances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fleet {
     pub id: FleetId,
+    /// Whose its instances are; filled in when the journal is known.
+    #[serde(default)]
+    pub owner: Owner,
     /// The account and region that its instances are in.
     pub account: AccountId,
     pub bounds: Bounds,

@@ -8,16 +8,21 @@ mod fold;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use cloud::{InstanceId, Mutation, Timestamp};
+use cloud::{InstanceId, Mutation, Timestamp, clock};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
-    AlertKey, Failures, Intent, IntentId, Memories, Phase, Place, RefusedEnd, SignalMemory,
-    SignalName,
+    Adoption, AlertKey, Failures, Intent, IntentId, Memories, Phase, Place, RefusedEnd,
+    SignalMemory, SignalName, VISIBILITY_GRACE,
 };
 
 /// The longest window of recommendations that the configuration takes.
 pub(crate) const RECOMMENDED_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// A wish to take instances over is carried out within a day or not at all: after a daemon was down
+/// for longer, the instances that it was about may be others.
+const ASKED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The fold of a fleet's events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -29,10 +34,17 @@ pub struct History {
     /// The end of the last action in each direction.
     pub last_out: Option<Timestamp>,
     pub last_in: Option<Timestamp>,
-    /// Instances that we launched or have seen, until they are gone.
+    /// No listing of the fleet has been believed yet.
+    pub awaits_first_listing: bool,
+    /// Instances that the fleet launched or took over, until they are gone: no others are ended.
     pub instances: BTreeMap<InstanceId, Tracked>,
     /// Intents whose outcome is not known.
     pub open: BTreeMap<IntentId, Open>,
+    /// Launches whose outcome is recorded, of the last day: what turns up late and carries one of
+    /// these intents is the fleet's.
+    pub past_launches: BTreeMap<IntentId, PastLaunch>,
+    /// Wishes to take instances over that were carried out, and when.
+    pub adoptions: BTreeMap<Uuid, Timestamp>,
     /// What the newest decision wanted.
     pub last_desired: u32,
     /// A size that was decided and is not reached through no decision of ours.
@@ -86,6 +98,15 @@ pub struct Open {
     pub repeat: bool,
 }
 
+/// A launch of which something may still turn up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastLaunch {
+    pub at: Timestamp,
+    pub place: Place,
+    /// The fingerprint of its spec.
+    pub spec: String,
+}
+
 /// One instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracked {
@@ -109,9 +130,49 @@ pub struct Tracked {
     /// Since when it has not been heard of, where the fleet has a query for that.
     #[serde(default)]
     pub silent_since: Option<Timestamp>,
+    /// What its `scale-owner` tag was last set to, or said when it was taken over.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// When that tag was set: a listing may show the one before for a while.
+    #[serde(default)]
+    pub owned_at: Option<Timestamp>,
+    /// When it was taken over, if it was.
+    #[serde(default)]
+    pub adopted_at: Option<Timestamp>,
+}
+
+impl Tracked {
+    /// Whether it may carry this `scale-owner` tag and be the fleet's all the same.
+    #[must_use]
+    pub fn explains(&self, owner: &str, now: Timestamp) -> bool {
+        let is_new = |at| clock::age(now, at) < VISIBILITY_GRACE;
+        self.owner.as_deref() == Some(owner) || self.owned_at.is_some_and(is_new)
+    }
 }
 
 impl History {
+    /// Whether whatever the next listing shows is the fleet's: nothing was ever known of it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.began.is_none() || self.awaits_first_listing
+    }
+
+    /// Whether `intent` is a launch of this fleet's, open or not long past.
+    #[must_use]
+    pub fn knows_launch(&self, intent: &IntentId) -> bool {
+        let is_launch = |open: &Open| matches!(open.intent.action.mutation, Mutation::Launch(_));
+        self.past_launches.contains_key(intent) || self.open.get(intent).is_some_and(is_launch)
+    }
+
+    /// Those of `asked` that are still to be carried out at `now`.
+    #[must_use]
+    pub fn still_asked(&self, asked: &[Adoption], now: Timestamp) -> Vec<Adoption> {
+        let is_due = |wish: &&Adoption| {
+            !self.adoptions.contains_key(&wish.id) && clock::age(now, wish.asked) < ASKED_FOR
+        };
+        asked.iter().filter(is_due).cloned().collect()
+    }
+
     /// Instances of launches whose outcome is open.
     #[must_use]
     pub fn launches_in_doubt(&self) -> u32 {

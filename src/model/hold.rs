@@ -1,10 +1,11 @@
-//! Holds: an operator's temporary stop of a fleet, with author, reason and expiry.
+//! Holds: an operator's temporary stop of a fleet, with author, reason and expiry; and what else people
+//! say beside the daemon.
 
 use cloud::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Direction, FleetId, Span, clock_time};
+use super::{Adoption, Direction, FleetId, Span, clock_time};
 
 /// What people said. Recorded beside the daemon, an input to its next tick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,16 @@ pub enum OperatorEvent {
         /// What was lifted; absent in records of earlier versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hold: Option<Hold>,
+    },
+    /// The journal was opened for the first time. The id keeps its instances apart from another
+    /// journal's; the first one that is recorded counts.
+    Opened {
+        at: Timestamp,
+        id: Uuid,
+    },
+    /// A fleet is to take instances over.
+    Asked {
+        adoption: Adoption,
     },
 }
 
@@ -63,28 +74,66 @@ impl std::fmt::Display for Hold {
     }
 }
 
-/// The fold of what people said.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Holds(pub Vec<Hold>);
+/// How many wishes to take instances over are kept: more than anybody has at once.
+const ADOPTIONS_KEPT: usize = 100;
 
-impl Holds {
+/// The fold of what people said, and of the journal's own beginning.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct Orders {
+    pub holds: Vec<Hold>,
+    /// The journal's id, once it was opened by a daemon.
+    pub journal: Option<Uuid>,
+    pub adoptions: Vec<Adoption>,
+}
+
+/// A snapshot of what people said: earlier versions kept a list of holds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Holds(Vec<Hold>),
+    Orders { holds: Vec<Hold>, journal: Option<Uuid>, adoptions: Vec<Adoption> },
+}
+
+impl From<Written> for Orders {
+    fn from(written: Written) -> Orders {
+        match written {
+            Written::Holds(holds) => Orders { holds, ..Orders::default() },
+            Written::Orders { holds, journal, adoptions } => Orders { holds, journal, adoptions },
+        }
+    }
+}
+
+impl Orders {
     pub fn apply(&mut self, event: &OperatorEvent) {
         match event {
             OperatorEvent::Held { at, hold } => {
                 // What has ended is of no use to anybody.
-                self.0.retain(|held| held.id != hold.id && *at < held.until);
-                self.0.push(hold.clone());
+                self.holds.retain(|held| held.id != hold.id && *at < held.until);
+                self.holds.push(hold.clone());
             }
-            OperatorEvent::Lifted { id, .. } => self.0.retain(|held| held.id != *id),
+            OperatorEvent::Lifted { id, .. } => self.holds.retain(|held| held.id != *id),
+            OperatorEvent::Opened { id, .. } => drop(self.journal.get_or_insert(*id)),
+            OperatorEvent::Asked { adoption } => {
+                self.adoptions.push(adoption.clone());
+                let surplus = self.adoptions.len().saturating_sub(ADOPTIONS_KEPT);
+                self.adoptions.drain(..surplus);
+            }
         }
     }
 
-    /// Those that concern `fleet` and have not ended.
+    /// The holds that concern `fleet` and have not ended.
     #[must_use]
-    pub fn of(&self, fleet: &FleetId, now: Timestamp) -> Vec<Hold> {
+    pub fn holds_of(&self, fleet: &FleetId, now: Timestamp) -> Vec<Hold> {
         let concerns =
             |hold: &&Hold| hold.fleet.as_ref().is_none_or(|f| f == fleet) && now < hold.until;
-        self.0.iter().filter(concerns).cloned().collect()
+        self.holds.iter().filter(concerns).cloned().collect()
+    }
+
+    /// The wishes that `fleet` takes instances over.
+    #[must_use]
+    pub fn adoptions_of(&self, fleet: &FleetId) -> Vec<Adoption> {
+        self.adoptions.iter().filter(|adoption| adoption.fleet == *fleet).cloned().collect()
     }
 }
 
@@ -92,13 +141,20 @@ impl OperatorEvent {
     /// One word, to select records by.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        "hold"
+        match self {
+            OperatorEvent::Held { .. } | OperatorEvent::Lifted { .. } => "hold",
+            OperatorEvent::Opened { .. } => "journal",
+            OperatorEvent::Asked { .. } => "adoption",
+        }
     }
 
     #[must_use]
     pub fn at(&self) -> Timestamp {
         match self {
-            OperatorEvent::Held { at, .. } | OperatorEvent::Lifted { at, .. } => *at,
+            OperatorEvent::Held { at, .. }
+            | OperatorEvent::Lifted { at, .. }
+            | OperatorEvent::Opened { at, .. } => *at,
+            OperatorEvent::Asked { adoption } => adoption.asked,
         }
     }
 }

@@ -60,6 +60,7 @@ impl Inputs {
             doubts: Vec::new(),
             lost_zones: std::collections::BTreeSet::new(),
             listed_at: now,
+            strangers: Vec::new(),
             account_size: 0,
         };
         let entropy = Entropy(uuid::Uuid::nil());

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use cloud::{Instance, InstanceId, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Phase;
+use super::{Phase, Stranger};
 
 /// Who an instance belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ownership {
-    /// We launched it, it carries our tags for this fleet.
+    /// The fleet launched it or took it over, and it carries our tags.
     Managed,
     /// The operator's: counted, never changed.
     Base,
@@ -55,6 +55,9 @@ pub struct Inventory {
     pub lost_zones: BTreeSet<String>,
     /// When the cloud was asked for the listing under it.
     pub listed_at: Timestamp,
+    /// Instances that carry the fleet's tags and are not its own. They count for nothing.
+    #[serde(default)]
+    pub strangers: Vec<Stranger>,
     /// Managed instances of the whole account, this fleet's included.
     pub account_size: u32,
 }
@@ -64,6 +67,12 @@ impl Inventory {
     #[must_use]
     pub fn capacity(&self) -> u32 {
         (self.count(Phase::is_capacity) - self.unreachable()).saturating_add(self.in_doubt)
+    }
+
+    /// The size without what may not exist: what limits on removals are shares of.
+    #[must_use]
+    pub fn certain(&self) -> u32 {
+        self.capacity().saturating_sub(self.in_doubt)
     }
 
     /// How many instances serve by their phase, but are in a lost zone. What is launched there may

@@ -22,6 +22,7 @@ mod inventory;
 mod learned;
 mod memory;
 mod outlook;
+mod ownership;
 mod phase;
 mod plan;
 mod reason;
@@ -48,13 +49,14 @@ pub use fleet::{
     Threshold, Timeout, Tolerance,
 };
 pub(crate) use history::RECOMMENDED_KEPT;
-pub use history::{History, Open, Short, Standing, Tracked};
-pub use hold::{HOLD_TIMES, Hold, Holds, OperatorEvent};
+pub use history::{History, Open, PastLaunch, Short, Standing, Tracked};
+pub use hold::{HOLD_TIMES, Hold, OperatorEvent, Orders};
 pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, RuleName, SignalName};
 pub use inputs::{Amounts, Inputs, Spent};
 pub use inventory::{Inventory, Member, Ownership, Unlisted};
 pub use memory::{Memories, MemoryChanges, RuleMemory, memory_changes};
 pub use outlook::Outlook;
+pub use ownership::{Adopted, Adoption, Owner, Stranger, TakenBecause, Takeover};
 pub(crate) use phase::{Limits, Seen};
 pub use phase::{Phase, VISIBILITY_GRACE};
 pub use plan::{Action, Place, Plan, Skipped};
@@ -82,6 +84,8 @@ pub mod tags {
     pub const FLEET: &str = "scale-fleet";
     /// The id of the intent that launched it.
     pub const INTENT: &str = "scale-intent";
+    /// The installation that the instance belongs to: a name, or a journal's id.
+    pub const OWNER: &str = "scale-owner";
     /// Present (with any value but `false`): never a candidate for removal.
     pub const PROTECT: &str = "scale-protect";
 

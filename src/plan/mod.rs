@@ -34,7 +34,7 @@ pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
     let mut drafts = repairs(inputs);
     retire::drained(inputs, &mut drafts);
     retire::failed(inputs, &mut drafts);
-    retire::surplus(inputs, decision.remove, &mut drafts, &mut plan);
+    retire::surplus(inputs, decision, &mut drafts, &mut plan);
     let mut ids = Ids { entropy: inputs.entropy, drawn: 0 };
     plan.actions = drafts.into_iter().map(|mutation| ids.action(mutation)).collect();
     let room = fleet.bounds.max.saturating_sub(inventory.live());
@@ -115,6 +115,7 @@ pub fn launch_of(
     ];
     let mut tags = fleet.launch.spec.tags.clone();
     tags.extend(ours.map(|(key, value)| (key.to_owned(), value)));
+    tags.extend(fleet.owner.name.iter().map(|name| (tags::OWNER.to_owned(), name.clone())));
     Launch {
         token,
         spec: fleet.launch.spec.clone(),

@@ -12,10 +12,14 @@ use crate::model::{Direction, Fleet, Inputs, Member, Phase, Plan, tags};
 pub enum Objection {
     #[error("the plan launches {launches} beside {live} existing instances, above max = {max}")]
     AboveMax { launches: u32, live: u32, max: u32 },
-    #[error("the plan leaves {left} serving instances, below min = {min}")]
+    #[error("the plan leaves {left} instances, below min = {min}")]
     BelowMin { left: u32, min: u32 },
+    #[error("the plan leaves {left} instances that certainly serve, below min = {min}")]
+    TooFewServe { left: u32, min: u32 },
     #[error("the plan ends `{id}`, which does not carry {tag} for this fleet")]
     NotOurs { id: InstanceId, tag: &'static str },
+    #[error("the plan ends `{id}`, which the journal neither launched nor took over")]
+    NotKnown { id: InstanceId },
     #[error("the plan ends `{id}`, which is protected")]
     Protected { id: InstanceId },
     #[error("the plan ends `{id}`, which is not in the listing")]
@@ -87,23 +91,39 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
         return Err(Objection::AboveMax { launches, live, max: fleet.bounds.max });
     }
     let mut seen = BTreeSet::new();
-    let mut lost = 0;
+    let (mut lost, mut serving_lost) = (0, 0);
     for (id, wanted) in ended {
         if !seen.insert(id) {
             return Err(Objection::Twice { id: id.clone() });
         }
-        if may_end(id, members.get(id).copied(), wanted, fleet)? {
-            lost += 1;
-        }
+        let member = may_end(id, members.get(id).copied(), wanted, inputs)?;
+        lost += u32::from(member.phase.is_capacity());
+        serving_lost += u32::from(certainly_serves(member, inputs));
     }
     if lost > 0 && launches > 0 {
         return Err(Objection::BothWays);
     }
-    let left = inventory.capacity().saturating_sub(lost);
-    if lost > 0 && left < fleet.bounds.min {
-        return Err(Objection::BelowMin { left, min: fleet.bounds.min });
+    let min = fleet.bounds.min;
+    // What is in doubt may not exist.
+    let left = inventory.capacity().saturating_sub(inventory.in_doubt).saturating_sub(lost);
+    if lost > 0 && left < min {
+        return Err(Objection::BelowMin { left, min });
+    }
+    let serving = inventory.members.iter().filter(|member| certainly_serves(member, inputs));
+    let serving = u32::try_from(serving.count()).unwrap_or(u32::MAX);
+    let left = serving.saturating_sub(serving_lost);
+    if serving_lost > 0 && left < min {
+        return Err(Objection::TooFewServe { left, min });
     }
     Ok(())
+}
+
+/// Whether it carries load, as far as the listing can tell: it is shown, Running, warm, and its zone is
+/// not lost.
+fn certainly_serves(member: &Member, inputs: &Inputs) -> bool {
+    member.phase == Phase::InService
+        && member.instance.status == Status::Running
+        && !inputs.inventory.lost_zones.contains(&member.instance.zone)
 }
 
 /// Whether it never came up, as the records say, or, where they were lost, its status.
@@ -129,13 +149,14 @@ fn held(inputs: &Inputs, out: bool, in_: bool) -> Result<(), Objection> {
     Ok(())
 }
 
-/// Whether ending `id` costs capacity; an objection when it must not be ended at all.
-fn may_end(
+/// The member `id`; an objection when it must not be ended.
+fn may_end<'a>(
     id: &InstanceId,
-    member: Option<&Member>,
+    member: Option<&'a Member>,
     wanted: Status,
-    fleet: &Fleet,
-) -> Result<bool, Objection> {
+    inputs: &Inputs,
+) -> Result<&'a Member, Objection> {
+    let Inputs { fleet, history, .. } = inputs;
     let Some(member) = member else {
         return Err(Objection::NotListed { id: id.clone() });
     };
@@ -147,6 +168,12 @@ fn may_end(
     if !has(tags::FLEET, &fleet.id.0) {
         return Err(Objection::NotOurs { id: id.clone(), tag: tags::FLEET });
     }
+    if fleet.owner.name.as_ref() != instance.tags.get(tags::OWNER) && !fleet.owner.unknown {
+        return Err(Objection::NotOurs { id: id.clone(), tag: tags::OWNER });
+    }
+    if !history.instances.contains_key(id) {
+        return Err(Objection::NotKnown { id: id.clone() });
+    }
     let kept = instance.tags.get(tags::PROTECT).is_some_and(|value| value != "false");
     if kept || instance.deletion_protection {
         return Err(Objection::Protected { id: id.clone() });
@@ -154,7 +181,7 @@ fn may_end(
     if instance.status != wanted {
         return Err(Objection::NotRunning { id: id.clone(), status: instance.status });
     }
-    Ok(member.phase.is_capacity())
+    Ok(member)
 }
 
 fn fully_tagged(launch: &cloud::Tags, fleet: &Fleet) -> Result<(), Objection> {
@@ -162,6 +189,9 @@ fn fully_tagged(launch: &cloud::Tags, fleet: &Fleet) -> Result<(), Objection> {
         if !launch.contains_key(tag) {
             return Err(Objection::Untagged { tag });
         }
+    }
+    if launch.get(tags::OWNER) != fleet.owner.name.as_ref() {
+        return Err(Objection::Untagged { tag: tags::OWNER });
     }
     if launch.get(tags::FLEET) != Some(&fleet.id.0) {
         return Err(Objection::Untagged { tag: tags::FLEET });

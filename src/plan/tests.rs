@@ -155,7 +155,9 @@ fn the_oldest_eligible_go_first_by_creation_time_and_then_id() {
     ]);
     let capacity = inventory.capacity();
     let plan = planned(&fleet(1, 20), &inventory, &History::default(), capacity - 4);
-    assert_eq!(victims(&plan), ["i-1-unprotected", "i-c", "i-a", "i-b"]);
+    assert_eq!(victims(&plan), ["i-1-unprotected", "i-c", "i-a"]);
+    let waits = "4 to remove, 1 of them only once others serve";
+    assert!(plan.shortfalls[0].starts_with(waits), "one boots: {:?}", plan.shortfalls);
     let plan = planned(&fleet(1, 20), &inventory, &History::default(), 1);
     assert_eq!(victims(&plan).len(), 5);
     assert!(plan.shortfalls[0].contains("only 5 eligible"), "{:?}", plan.shortfalls);
@@ -220,7 +222,13 @@ fn the_review_refuses_what_must_never_happen() {
     bare.instance.tags.clear();
     let mut kept = member("i-kept", 5);
     kept.instance.tags.insert(tags::PROTECT.into(), "1".into());
-    let inventory = inventory(vec![member("i-1", 9), member("i-2", 8), foreign, bare, kept]);
+    let mut theirs = member("i-theirs", 5);
+    theirs.instance.tags.insert(tags::OWNER.into(), "test".into());
+    // Beside the fleet: what none of the five is.
+    let more = [theirs, member("i-stranger", 5)]
+        .map(|member| Member { phase: Phase::Terminating, ..member });
+    let members = vec![member("i-1", 9), member("i-2", 8), foreign, bare, kept];
+    let inventory = inventory(members.into_iter().chain(more).collect());
     let fleet = fleet(4, 5);
     let decision = wanting(&inventory, 5);
     let launch = {
@@ -237,13 +245,65 @@ fn the_review_refuses_what_must_never_happen() {
         ("an unknown one", vec![delete("i-9")], "not in the listing"),
         ("one twice", vec![delete("i-1"), delete("i-1")], "twice"),
         ("below min", vec![delete("i-1"), delete("i-2")], "below min = 4"),
+        ("another installation's", vec![delete("i-theirs")], "does not carry scale-owner"),
+        ("a stranger's", vec![delete("i-stranger")], "neither launched nor took over"),
         ("above max", launch, "above max = 5"),
     ] {
         let plan = Plan { actions, ..Plan::default() };
-        let inputs = inputs(fleet.clone(), inventory.clone(), History::default());
+        let mut inputs = inputs(fleet.clone(), inventory.clone(), History::default());
+        inputs.history.instances.remove(&"i-stranger".into());
         let error: Objection = review(&plan, &inputs).expect_err(name);
         assert!(error.to_string().contains(objection), "{name}: {error}");
     }
+}
+
+/// `serving` in service, `booting` that boot and `warming` that run, created later.
+fn mixed(serving: i64, booting: i64, warming: i64) -> Inventory {
+    let of = |kind: &str, n: i64, age: i64, phase, status| {
+        let mut member = member(&format!("i-{kind}-{n}"), age);
+        member.phase = phase;
+        member.instance.status = status;
+        member
+    };
+    let serving = (0..serving).map(|n| of("a", n, 100 - n, Phase::InService, Status::Running));
+    let booting = (0..booting).map(|n| of("b", n, 1, Phase::Booting, Status::Starting));
+    let warming = (0..warming).map(|n| of("c", n, 2, Phase::Warming, Status::Running));
+    inventory(serving.chain(booting).chain(warming).collect())
+}
+
+#[test]
+fn nothing_that_serves_is_given_up_for_something_that_does_not() {
+    for (name, inventory, in_doubt, (min, max), desired, gone) in [
+        ("6 serve and 20 boot", mixed(6, 20, 0), 0, (2, 6), 6, vec![]),
+        ("those that run go first", mixed(2, 0, 3), 0, (2, 6), 3, vec!["i-c-0", "i-c-1"]),
+        ("3 in doubt, lowered to 5", mixed(7, 0, 0), 3, (5, 5), 5, vec!["i-a-0", "i-a-1"]),
+        ("3 in doubt, lowered to 7", mixed(7, 0, 0), 3, (5, 7), 7, vec![]),
+        ("one boots", mixed(6, 1, 0), 0, (2, 9), 5, vec!["i-a-0"]),
+        ("all serve", mixed(6, 0, 0), 0, (2, 9), 5, vec!["i-a-0"]),
+    ] {
+        let inventory = Inventory { in_doubt, ..inventory };
+        let plan = planned(&fleet(min, max), &inventory, &History::default(), desired);
+        assert_eq!(victims(&plan), gone, "{name}");
+        let waits = gone.len() < (inventory.capacity() - desired) as usize;
+        assert_eq!(!plan.shortfalls.is_empty(), waits, "{name}: {:?}", plan.shortfalls);
+    }
+}
+
+#[test]
+fn the_review_counts_only_what_certainly_serves() {
+    let ends = |inventory: Inventory, id: &str| {
+        let mutation = Mutation::Delete { ids: vec![id.into()], how: Terminate::Graceful };
+        let action = Action { intent: IntentId(uuid::Uuid::nil()), mutation };
+        let plan = Plan { actions: vec![action], ..Plan::default() };
+        review(&plan, &inputs(fleet(5, 20), inventory, History::default()))
+    };
+    assert_eq!(ends(mixed(6, 0, 0), "i-a-0"), Ok(()));
+    let too_few = Err(Objection::TooFewServe { left: 4, min: 5 });
+    assert_eq!(ends(mixed(5, 9, 9), "i-a-0"), too_few, "what boots does not count");
+    assert_eq!(ends(Inventory { in_doubt: 9, ..mixed(6, 0, 0) }, "i-a-0"), Ok(()));
+    let doubtful = Inventory { in_doubt: 9, ..mixed(4, 0, 1) };
+    let below = Err(Objection::BelowMin { left: 4, min: 5 });
+    assert_eq!(ends(doubtful, "i-c-0"), below, "what is in doubt does not count");
 }
 
 proptest! {

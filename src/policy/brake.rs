@@ -101,7 +101,7 @@ fn removals(proposal: &mut Proposal, situation: &Situation<'_>, wanted: u32) -> 
     let mut allowed = wanted;
     for (scope, brakes, used) in scopes(situation) {
         let size = match scope {
-            BrakeScope::Fleet => situation.census.capacity,
+            BrakeScope::Fleet => situation.census.certain(),
             BrakeScope::Account => situation.census.account_size,
         };
         let Some(limit) = brakes.removals_allowed(size, used) else { continue };

@@ -233,6 +233,7 @@ endpoint = "{cloud}"
 provider = "aliyun"
 min = 1
 max = 3
+max_removal_percent = 100
 warmup = "0s"
 stabilization = "0s"
 terminate = "{terminate}"

@@ -33,7 +33,8 @@ async fn an_account_that_may_not_list_buys_nothing() {
 #[tokio::test]
 async fn a_lost_journal_and_a_listing_that_is_empty_for_a_moment_buy_no_second_fleet() {
     for answers in [1, 2, 3] {
-        let mut setup = Setup::settled(Wish::default()).await;
+        let daemon = "installation = \"shop\"";
+        let mut setup = Setup::settled(Wish { daemon, ..Wish::default() }).await;
         setup.lose_state().await;
         setup
             .emulator

@@ -14,6 +14,8 @@ use ecs_emulator::{Emulator, InstanceView, World as Cloud};
 use fleetscaler::config::{self, Env, StateUrl};
 use fleetscaler::control::{self, Finding, Mode, TickError, TickReport, World};
 use fleetscaler::demo::prometheus::{self, Endpoint, Metrics};
+use fleetscaler::journal::{Look, Said};
+use fleetscaler::model::Event;
 
 pub(crate) struct Setup {
     pub(crate) clock: ManualClock,
@@ -25,6 +27,8 @@ pub(crate) struct Setup {
     /// `None` while the daemon is down.
     world: Option<World>,
     dir: tempfile::TempDir,
+    /// The name of the journal's file.
+    journal: &'static str,
     wish: Wish,
 }
 
@@ -40,6 +44,10 @@ pub(crate) struct Other {
 #[derive(Default)]
 pub(crate) struct Wish {
     pub(crate) cloud: Cloud,
+    /// Lines for `[daemon]`.
+    pub(crate) daemon: &'static str,
+    /// `min` and `max` of the fleet, if not 2 and 8.
+    pub(crate) bounds: Option<(u32, u32)>,
     /// Lines for `[fleet.web]`.
     pub(crate) fleet: &'static str,
     /// Lines for `[fleet.web.launch]`.
@@ -66,7 +74,17 @@ impl Setup {
         let endpoint = prometheus::serve(metrics.clone()).await.expect("an endpoint");
         let other = Other::new(&clock).await;
         let dir = tempfile::tempdir().expect("a directory");
-        let mut setup = Setup { clock, emulator, metrics, endpoint, other, world: None, dir, wish };
+        let mut setup = Setup {
+            clock,
+            emulator,
+            metrics,
+            endpoint,
+            other,
+            world: None,
+            dir,
+            journal: "state.db",
+            wish,
+        };
         setup.cpu(50.0);
         setup.start().await;
         setup
@@ -89,11 +107,22 @@ impl Setup {
         self.start().await;
     }
 
+    /// The daemon with the journal of that name runs from now on, the other one stands still.
+    pub(crate) async fn turn_to(&mut self, journal: &'static str) {
+        self.world = None;
+        self.journal = journal;
+        self.start().await;
+    }
+
     /// The state is lost and another process starts.
     pub(crate) async fn lose_state(&mut self) {
         self.world = None;
         for file in std::fs::read_dir(self.dir.path()).expect("a directory") {
-            std::fs::remove_file(file.expect("an entry").path()).expect("removed");
+            // The store that was given up may be removing its own.
+            match std::fs::remove_file(file.expect("an entry").path()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+                _ => {}
+            }
         }
         self.start().await;
     }
@@ -106,20 +135,22 @@ impl Setup {
     }
 
     fn text(&self) -> String {
+        let (min, max) = self.wish.bounds.unwrap_or((2, 8));
         format!(
             r#"
 [daemon]
 interval = "15s"
 lease = "5m"
 state = "sqlite:{state}"
+{daemon}
 [provider.aliyun]
 region = "cn-hangzhou"
 endpoint = "{cloud}"
 {provider}
 [fleet.web]
 provider = "aliyun"
-min = 2
-max = 8
+min = {min}
+max = {max}
 warmup = "30s"
 stabilization = "0s"
 {fleet}
@@ -143,8 +174,9 @@ scale_in = {{ below = 30, samples = 3, by = {fewer_by} }}
 cooldown = {{ out = "1m", in = "1m" }}
 {more}
 "#,
-            state = self.dir.path().join("state.db").display(),
+            state = self.dir.path().join(self.journal).display(),
             cloud = self.emulator.url(),
+            daemon = self.wish.daemon,
             provider = self.wish.provider,
             launch = self.wish.launch,
             more = self.wish.more,
@@ -238,9 +270,22 @@ cooldown = {{ out = "1m", in = "1m" }}
         control::tend(world).await.expect("the journal can be used");
     }
 
+    /// Everything that is recorded of the fleet.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        self.tend().await;
+        let world = self.world.as_ref().expect("the daemon is up");
+        let look = Look { fleet: Some("web".into()), ..Look::default() };
+        let entries = world.journal.reader().entries(&look).await.expect("it can be read");
+        let events = entries.into_iter().filter_map(|entry| match entry.said {
+            Ok(Said::Fleet(event)) => Some(event),
+            _ => None,
+        });
+        events.collect()
+    }
+
     /// Where the journal is.
     pub(crate) fn state(&self) -> StateUrl {
-        StateUrl::Sqlite { path: self.dir.path().join("state.db") }
+        StateUrl::Sqlite { path: self.dir.path().join(self.journal) }
     }
 
     pub(crate) async fn tick(&self) -> TickReport {

@@ -2,6 +2,7 @@
 
 mod audits;
 mod calls;
+mod clocks;
 mod credence;
 mod doubts;
 mod embedded;
@@ -9,7 +10,9 @@ mod faults;
 mod fleets;
 mod hanging;
 mod harness;
+mod ownership;
 mod provider;
 mod refusals;
 mod scenarios;
+mod serving;
 mod session;

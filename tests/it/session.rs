@@ -7,9 +7,13 @@ use fleetscaler::model::{Gap, Reason};
 
 use crate::harness::{Setup, Wish};
 
+/// A name that outlives the journal.
+const NAMED: &str = "installation = \"shop\"";
+
 #[tokio::test]
 async fn the_fleet_follows_the_load_between_its_bounds_and_the_oldest_go_first() {
-    let setup = Setup::settled(Wish::default()).await;
+    let fleet = "max_removal_percent = 100";
+    let setup = Setup::settled(Wish { fleet, ..Wish::default() }).await;
     let foreign = setup.emulator.place(&[("owner", "somebody")]);
     setup.ticks(40, 90.0).await;
     assert_eq!(setup.fleet().len(), 8, "max is reached and not passed");
@@ -84,7 +88,7 @@ async fn each_way_to_end_an_instance_ends_it() {
 
 #[tokio::test]
 async fn protected_and_base_instances_are_never_ended() {
-    let base = "base = { tags = { role = \"web\", tier = \"base\" } }";
+    let base = "base = { tags = { role = \"web\", tier = \"base\" } }\nmax_removal_percent = 100";
     let setup = Setup::new(Wish { fleet: base, ..Wish::default() }).await;
     let ours = setup.emulator.place(&[("role", "web"), ("tier", "base")]);
     setup.ticks(40, 90.0).await;
@@ -113,7 +117,7 @@ async fn a_restart_forgets_neither_cool_down_nor_samples() {
 
 #[tokio::test]
 async fn without_its_state_the_daemon_knows_its_instances_and_the_cool_down_by_their_tags() {
-    let mut setup = Setup::settled(Wish::default()).await;
+    let mut setup = Setup::settled(Wish { daemon: NAMED, ..Wish::default() }).await;
     setup.ticks(2, 90.0).await;
     assert_eq!(setup.fleet().len(), 4);
     setup.lose_state().await;
@@ -127,7 +131,7 @@ async fn without_its_state_the_daemon_knows_its_instances_and_the_cool_down_by_t
 
 #[tokio::test]
 async fn without_its_state_the_first_scale_in_waits_a_cool_down() {
-    let mut setup = Setup::settled(Wish::default()).await;
+    let mut setup = Setup::settled(Wish { daemon: NAMED, ..Wish::default() }).await;
     setup.ticks(2, 90.0).await;
     setup.ticks(6, 50.0).await;
     setup.lose_state().await;
@@ -184,9 +188,9 @@ async fn a_dry_run_shows_every_call_and_changes_nothing() {
 
 #[tokio::test]
 async fn what_a_dry_run_shows_is_what_is_sent() {
-    let dry = Setup::new(Wish { dry_run: true, ..Wish::default() }).await;
+    let dry = Setup::new(Wish { daemon: NAMED, dry_run: true, ..Wish::default() }).await;
     let shown = dry.ticks(1, 50.0).await.remove(0);
-    let live = Setup::new(Wish::default()).await;
+    let live = Setup::new(Wish { daemon: NAMED, ..Wish::default() }).await;
     live.ticks(1, 50.0).await;
     let sent = live.emulator.transcript().into_iter().find(|e| e.action == "RunInstances");
     let sent = sent.expect("a launch").parameters;
@@ -195,7 +199,7 @@ async fn what_a_dry_run_shows_is_what_is_sent() {
     for (name, value) in &calls[0].form {
         // What differs from run to run, and what is not shown. A new fleet is looked at for a while
         // before its first launch, and a dry run is not: the time in its tag differs.
-        if ["ClientToken", "UserData", "Tag.2.Value", "Tag.4.Value"].contains(&name.as_str()) {
+        if ["ClientToken", "UserData", "Tag.2.Value", "Tag.5.Value"].contains(&name.as_str()) {
             assert!(sent.contains_key(name), "{name}");
         } else {
             assert_eq!(sent.get(name), Some(value), "{name}");

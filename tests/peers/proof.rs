@@ -147,6 +147,7 @@ endpoint = "{cloud}"
 provider = "aliyun"
 min = 1
 max = 4
+max_removal_percent = 100
 warmup = "1s"
 stabilization = "5s"
 [fleet.web.launch]

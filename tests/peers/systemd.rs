@@ -168,6 +168,7 @@ endpoint = "{cloud}"
 provider = "aliyun"
 min = 2
 max = 4
+max_removal_percent = 100
 [fleet.web.launch]
 image_id = "m-bp1example"
 instance_types = ["ecs.c7.large"]

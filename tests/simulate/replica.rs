@@ -104,7 +104,7 @@ pub(crate) fn config(shape: &Shape, cloud: &str) -> Config {
         let brakes = if fleet.brakes {
             "max_launches_per_hour = 30\nmax_removals_per_hour = 30\nmax_removal_percent = 80"
         } else {
-            ""
+            "max_removal_percent = 100"
         };
         let on_missing = if fleet.fallback { "{ fallback = 2 }" } else { "\"hold\"" };
         let base = if n == 0 && shape.base {

@@ -210,6 +210,11 @@ impl Emulator {
         self.shared.state().untag(id, keys);
     }
 
+    /// Sets tags of an instance, as somebody else may do.
+    pub fn retag(&self, id: &str, tags: &[(&str, &str)]) {
+        self.shared.state().retag(id, tags);
+    }
+
     /// Serves until the process ends. An embedded emulator has nothing to serve and returns.
     pub async fn run(mut self) {
         if let Some(server) = &mut self.server {

@@ -297,6 +297,12 @@ impl State {
             self.instances.untag(id, |key| keys.contains(&key));
         }
     }
+
+    pub(crate) fn retag(&mut self, id: &str, tags: &[(&str, &str)]) {
+        if self.existing(id).is_some() {
+            tags.iter().for_each(|(key, value)| self.instances.tag(id, key, value));
+        }
+    }
 }
 
 pub(crate) fn throttled() -> ApiError {

@@ -81,6 +81,8 @@ fn every_kind_is_explained_and_fits_80_columns() {
     let all = [
         What::Stray { age: Span::secs(7200), since: Some(at), ripe: true },
         What::Foreign,
+        What::OtherInstallation { owner: "0a1b2c3d-0000-4000-8000-000000000000".to_owned() },
+        What::Stranger,
         What::Ghost { phase },
         What::TagDrift { missing: vec!["scale-fleet".to_owned(), "scale-intent".to_owned()] },
         What::Silent { since: Some(at) },
@@ -94,5 +96,5 @@ fn every_kind_is_explained_and_fits_80_columns() {
     let json = as_json("aliyun", &findings(all.to_vec()));
     assert_eq!(json["account"], "aliyun");
     assert_eq!(json["findings"][0]["what"]["finding"], "stray");
-    assert_eq!(json["cost_per_hour"]["CNY"], 7.5);
+    assert_eq!(json["cost_per_hour"]["CNY"], 10.5);
 }

@@ -15,8 +15,8 @@ use crate::execute::Outcome;
 use crate::journal::store::Scope;
 use crate::journal::{Entry, Said};
 use crate::model::{
-    AccountEvent, Action, Alert, Decided, Event, FleetId, Hold, IntentId, OperatorEvent, Phase,
-    Settlement, Ticked, clock_time, number, plural,
+    AccountEvent, Action, Adoption, Alert, Decided, Event, FleetId, Hold, IntentId, OperatorEvent,
+    Phase, Settlement, TakenBecause, Takeover, Ticked, clock_time, number, plural,
 };
 
 /// Digits of an id that a person can tell apart, and type.
@@ -63,6 +63,8 @@ impl EntryLines {
                 format!("resent {}: {} (same token)", short(intent), self.action(*intent))
             }
             Event::Settled { intent, settlement, .. } => self.settled(fleet, *intent, settlement),
+            Event::Adopted { takeover, .. } => self.takeover(fleet, takeover),
+            Event::Stepped { millis, .. } => stepped(*millis),
             Event::Leased { replica, fence, .. } => {
                 // Host and process; the rest only makes the name the only one of its kind.
                 let name = replica.0.rsplit_once('-').map_or(replica.0.as_str(), |(name, _)| name);
@@ -125,6 +127,21 @@ impl EntryLines {
         self.intents.get(&intent).map_or_else(|| "an earlier intent".to_owned(), Action::to_string)
     }
 
+    fn takeover(&mut self, fleet: &FleetId, takeover: &Takeover) -> String {
+        for (id, adopted) in &takeover.adopted {
+            self.phases.insert((fleet.clone(), id.clone()), adopted.phase);
+        }
+        let ids: Vec<&InstanceId> = takeover.adopted.keys().collect();
+        let what = if ids.is_empty() { "nothing".to_owned() } else { named(&ids) };
+        match &takeover.why {
+            TakenBecause::FirstListing => format!("takes over {what}: its first listing"),
+            TakenBecause::Intent => format!("takes over {what}: launched by an intent of ours"),
+            TakenBecause::Asked { author, reason, .. } => {
+                format!("takes over {what}: asked by {author}: {reason}")
+            }
+        }
+    }
+
     fn operator(&mut self, event: &OperatorEvent) -> (String, String) {
         match event {
             OperatorEvent::Held { hold, .. } => {
@@ -136,6 +153,18 @@ impl EntryLines {
                 let of = hold.map(|hold| format!(": {}", held(hold))).unwrap_or_default();
                 let whose = hold.map_or_else(|| "operator".to_owned(), whose);
                 (whose, format!("hold {} lifted by {author}{of}", short(id)))
+            }
+            OperatorEvent::Opened { id, .. } => {
+                ("journal".to_owned(), format!("opened for the first time as {id}"))
+            }
+            OperatorEvent::Asked { adoption } => {
+                let ids: Vec<&InstanceId> = adoption.ids.iter().collect();
+                let what = match ids.as_slice() {
+                    [] => "all instances with its tags".to_owned(),
+                    ids => named(ids),
+                };
+                let Adoption { fleet, author, reason, .. } = adoption;
+                (fleet.to_string(), format!("{author} asks to take over {what}: {reason}"))
             }
         }
     }
@@ -230,3 +259,10 @@ pub(in crate::cli) fn short(id: impl Display) -> String {
 
 #[cfg(test)]
 mod tests;
+
+/// The host's clock was set while the daemon ran.
+fn stepped(millis: i64) -> String {
+    let secs = millis.unsigned_abs() / 1_000;
+    let direction = if millis < 0 { "back" } else { "ahead" };
+    format!("the host's clock went {secs} s {direction}: what was recorded before moves with it")
+}

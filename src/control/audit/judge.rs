@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Audited, Histories};
 use crate::inventory::{AccountListing, Heard};
 use crate::model::{
-    Account, Alert, AlertCode, FleetId, History, Phase, Span, VISIBILITY_GRACE, tags,
+    Account, Alert, AlertCode, FleetId, History, IntentId, Phase, Span, VISIBILITY_GRACE, tags,
 };
 
 /// Nothing younger than this is ever deleted as a stray, and nothing that has been known as one for
@@ -50,9 +50,13 @@ pub enum What {
         /// It is old enough, and known for long enough, to be deleted.
         ripe: bool,
     },
-    /// It carries our tags for a fleet that is neither configured nor known: perhaps another
-    /// installation's.
+    /// It carries our tags for a fleet that is neither configured nor known.
     Foreign,
+    /// It carries the tags of a fleet of ours, and belongs to another installation.
+    OtherInstallation { owner: String },
+    /// It carries the tags of a fleet that is configured, and the fleet neither launched it nor took it
+    /// over.
+    Stranger,
     /// It carries our tags for a fleet that is configured, for another account: nobody looks after
     /// it.
     Elsewhere,
@@ -66,7 +70,16 @@ pub enum What {
 
 impl What {
     /// The kinds of findings, in the order in which they are reported.
-    pub const KINDS: [&str; 6] = ["stray", "elsewhere", "foreign", "ghost", "tag_drift", "silent"];
+    pub const KINDS: [&str; 8] = [
+        "stray",
+        "elsewhere",
+        "foreign",
+        "ghost",
+        "tag_drift",
+        "silent",
+        "other_installation",
+        "stranger",
+    ];
 
     /// Its kind, as JSON and metrics name it.
     #[must_use]
@@ -82,6 +95,8 @@ impl What {
             What::Ghost { .. } => 3,
             What::TagDrift { .. } => 4,
             What::Silent { .. } => 5,
+            What::OtherInstallation { .. } => 6,
+            What::Stranger => 7,
         }
     }
 }
@@ -127,13 +142,15 @@ pub(super) fn judge(
         if audited.is_elsewhere(&fleet) {
             findings.extend(left_behind(&fleet, instances, history));
         } else if !audited.configured.contains(&fleet) {
-            findings.extend(unwanted(&fleet, instances, history, known.account, now));
+            findings.extend(unwanted(audited, &fleet, instances, history, known.account, now));
+        } else if let Some(history) = history.filter(|history| !history.is_new()) {
+            findings.extend(strangers(audited, &fleet, instances, history, now));
         }
     }
     for (fleet, _) in &audited.fleets {
         if let Some(history) = known.histories.get(&fleet.id) {
             let listed = seen.listing.of_fleet(&fleet.id);
-            findings.extend(drifted(&fleet.id, listed.iter().chain(seen.by_id), history));
+            findings.extend(drifted(audited, &fleet.id, listed.iter().chain(seen.by_id), history));
             if let Some(heard) = seen.heard.get(&fleet.id) {
                 findings.extend(silent(&fleet.id, listed, history, heard));
             }
@@ -142,7 +159,7 @@ pub(super) fn judge(
     findings.extend(ghosts(audited, seen, known.histories, now));
     let rank = |finding: &Finding| finding.what.rank();
     findings.sort_by(|a, b| (rank(a), &a.fleet, &a.id).cmp(&(rank(b), &b.fleet, &b.id)));
-    Findings { at: now, listed: seen.listing.total, findings }
+    Findings { at: now, listed: seen.listing.total(), findings }
 }
 
 fn finding(fleet: &FleetId, instance: &Instance, what: What) -> Finding {
@@ -157,6 +174,7 @@ fn finding(fleet: &FleetId, instance: &Instance, what: What) -> Finding {
 
 /// Instances of a fleet that is not configured: ours if the journal says so.
 fn unwanted(
+    audited: &Audited<'_>,
     fleet: &FleetId,
     instances: &[Instance],
     history: Option<&History>,
@@ -170,6 +188,9 @@ fn unwanted(
                 // Its answer was lost, and the fleet that would have settled it is no more.
                 || history.open.keys().any(|open| intent == Some(&open.to_string()))
         });
+        if let Some(owner) = other(audited, instance) {
+            return finding(fleet, instance, What::OtherInstallation { owner });
+        }
         if !ours {
             return finding(fleet, instance, What::Foreign);
         }
@@ -178,6 +199,37 @@ fn unwanted(
         let ripe = age >= STRAY_GRACE && since.is_some_and(|s| clock::age(now, s) >= STRAY_GRACE);
         let age = Span::secs(age.as_secs());
         finding(fleet, instance, What::Stray { age, since, ripe })
+    });
+    judged.collect()
+}
+
+/// The installation that `instance` belongs to, if that is another one.
+fn other(audited: &Audited<'_>, instance: &Instance) -> Option<String> {
+    instance.tags.get(tags::OWNER).filter(|owner| !audited.owner.is(owner)).cloned()
+}
+
+/// Instances with the tags of a fleet that is configured, and that are not its own.
+fn strangers(
+    audited: &Audited<'_>,
+    fleet: &FleetId,
+    instances: &[Instance],
+    history: &History,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let judged = instances.iter().filter_map(|instance| {
+        let tracked = history.instances.get(&instance.id);
+        let what = match (other(audited, instance), tracked) {
+            (Some(owner), Some(tracked)) if tracked.explains(&owner, now) => return None,
+            (Some(owner), _) => What::OtherInstallation { owner },
+            (None, None) => {
+                let intent = instance.tags.get(tags::INTENT).and_then(|tag| tag.parse().ok());
+                let launched = intent.is_some_and(|id| history.knows_launch(&IntentId(id)));
+                // The fleet's next tick takes it over.
+                (!launched).then_some(What::Stranger)?
+            }
+            (None, Some(_)) => return None,
+        };
+        Some(finding(fleet, instance, what))
     });
     judged.collect()
 }
@@ -191,6 +243,7 @@ fn left_behind(fleet: &FleetId, instances: &[Instance], history: Option<&History
 }
 
 fn drifted<'a>(
+    audited: &Audited<'_>,
     fleet: &FleetId,
     instances: impl Iterator<Item = &'a Instance>,
     history: &History,
@@ -204,12 +257,13 @@ fn drifted<'a>(
             (tags::INTENT, Some(intent.as_str())),
             (tags::TIMESTAMP, None),
         ];
+        let owner = audited.owner.name.as_deref().map(|name| (tags::OWNER, Some(name)));
+        let wanted = wanted.into_iter().chain(owner);
         let wrong = |(key, value): &(&str, Option<&str>)| match instance.tags.get(*key) {
             None => true,
             Some(got) => value.is_some_and(|value| value != got),
         };
-        let missing: Vec<String> =
-            wanted.into_iter().filter(wrong).map(|(key, _)| key.to_owned()).collect();
+        let missing: Vec<String> = wanted.filter(wrong).map(|(key, _)| key.to_owned()).collect();
         (!missing.is_empty()).then(|| finding(fleet, instance, What::TagDrift { missing }))
     };
     instances.filter_map(drift).collect()
@@ -275,7 +329,8 @@ impl Findings {
                 What::Ghost { .. } => AlertCode::Ghost,
                 What::TagDrift { .. } => AlertCode::TagDrift,
                 What::Silent { .. } => AlertCode::Silent,
-                What::Foreign => return None,
+                // A fleet that is configured says it itself.
+                What::Foreign | What::Stranger | What::OtherInstallation { .. } => return None,
             };
             Some(Alert::new(code, finding.id.0.clone(), finding.to_string()))
         };
@@ -300,6 +355,15 @@ impl fmt::Display for Finding {
                 f,
                 "foreign: {id} carries our tags for `{fleet}`, and nobody whom this journal knows \
                  launched it: perhaps another installation's"
+            )?,
+            What::OtherInstallation { owner } => write!(
+                f,
+                "other installation: {id} carries our tags for `{fleet}` and belongs to `{owner}`"
+            )?,
+            What::Stranger => write!(
+                f,
+                "stranger: {id} carries our tags for `{fleet}`, which neither launched it nor took \
+                 it over"
             )?,
             What::Ghost { phase } => {
                 write!(f, "ghost: {id} of `{fleet}` is {phase} by the journal, and gone")?;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use cloud::{Class, Concerns, InstanceId, Mutation, Timestamp, clock};
 
-use super::{History, Open, RECOMMENDED_KEPT, Short, Standing, Tracked};
+use super::{History, Open, PastLaunch, RECOMMENDED_KEPT, Short, Standing, Tracked};
 use crate::model::{
     Direction, Event, Failures, IntentId, Measured, Phase, Place, Refusal, RefusedEnd, Sample,
-    Settlement, SignalName, Ticked, fingerprint,
+    Settlement, SignalName, TakenBecause, Takeover, Ticked, fingerprint, tags,
 };
 
 /// The remainder of a scale-out is looked for elsewhere for 5 minutes; after that the signals
@@ -19,9 +19,18 @@ const LOSS_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
 /// How far back it is known how many instances served: longer than any sample may be old and still
 /// lead to an action.
 const IN_SERVICE_KEPT: Duration = Duration::from_secs(2 * 60 * 60);
+/// What turns up a day after its launch was given up is a person's to judge.
+const LAUNCH_FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+/// No more than this many past launches are kept: one each quarter of an hour for a day.
+const LAUNCHES_KEPT: usize = 96;
+/// A wish that was carried out is remembered for longer than a wish is valid.
+const ADOPTION_FORGOTTEN: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+
 impl History {
     /// The history after one more event.
     pub fn apply(&mut self, event: &Event) {
+        // Until a tick says that a listing was believed.
+        self.awaits_first_listing |= self.began.is_none();
         self.began.get_or_insert(event.at());
         match event {
             Event::Ticked(ticked) => self.ticked(ticked),
@@ -39,6 +48,8 @@ impl History {
                 }
             }
             Event::Settled { at, intent, settlement } => self.settled(*at, *intent, settlement),
+            Event::Adopted { at, takeover } => self.take_over(takeover, *at),
+            Event::Stepped { millis, .. } => self.shift(*millis),
             Event::Leased { .. } => {}
             Event::Alerted { at, alert } => {
                 self.alerts.entry(alert.key.clone()).or_insert(*at);
@@ -57,6 +68,13 @@ impl History {
         at: Timestamp,
     ) -> History {
         self.look(phases, up, at);
+        self
+    }
+
+    /// The history with what is taken over just now.
+    #[must_use]
+    pub fn taking_over(mut self, takeovers: &[Takeover], at: Timestamp) -> History {
+        takeovers.iter().for_each(|takeover| self.take_over(takeover, at));
         self
     }
 
@@ -85,6 +103,7 @@ impl History {
             self.signals.entry(signal.clone()).or_default().missed(at);
         }
         self.look(&ticked.phases, &ticked.up, at);
+        self.awaits_first_listing = ticked.before_first_listing;
         for (rule, memory) in &ticked.memory {
             match memory {
                 Some(memory) => drop(self.memory.insert(rule.clone(), memory.clone())),
@@ -195,6 +214,7 @@ impl History {
         let Some(open) = self.open.remove(&id) else {
             return;
         };
+        self.remember(id, &open);
         match (settlement, open.intent.action.mutation) {
             (Settlement::Launched { ids }, Mutation::Launch(launch)) => {
                 self.acted(Direction::Out, at);
@@ -207,6 +227,7 @@ impl History {
                         launched_at: Some(at),
                         place: Some(Place::of(&launch)),
                         spec: Some(fingerprint(&launch.spec)),
+                        owner: launch.tags.get(tags::OWNER).cloned(),
                         ..Tracked::found(Phase::Requested, at)
                     };
                     let known = self.instances.entry(instance.clone()).or_insert(launched.clone());
@@ -216,6 +237,7 @@ impl History {
                             phase: known.phase,
                             since: known.since,
                             served: known.served,
+                            adopted_at: known.adopted_at,
                             ..launched
                         };
                     }
@@ -231,6 +253,9 @@ impl History {
                     }
                     _ => {}
                 }
+            }
+            (Settlement::Done { done, .. }, Mutation::Tag { tags, .. }) => {
+                self.tagged(done, tags.get(tags::OWNER), at);
             }
             (Settlement::Done { done, failed }, Mutation::Stop { .. }) => {
                 self.removed(done, Phase::Draining, at);
@@ -294,16 +319,86 @@ impl History {
 
     /// A part of a scale-out is still to be had elsewhere.
     fn remainder(&mut self, at: Timestamp) {
-        self.standing.get_or_insert(Standing {
-            target: self.last_desired,
-            since: at,
-            why: Short::Remainder,
-        });
+        // What was decided last counts, whatever smaller size is remembered.
+        if self.standing.is_none_or(|standing| standing.target < self.last_desired) {
+            let target = self.last_desired;
+            self.standing = Some(Standing { target, since: at, why: Short::Remainder });
+        }
+    }
+
+    /// Instances are the fleet's from now on.
+    pub fn take_over(&mut self, takeover: &Takeover, at: Timestamp) {
+        if let TakenBecause::Asked { request, .. } = &takeover.why {
+            self.adoptions.retain(|_, done| clock::age(at, *done) < ADOPTION_FORGOTTEN);
+            self.adoptions.insert(*request, at);
+        }
+        if !takeover.adopted.is_empty() {
+            self.last_change = Some(at);
+        }
+        for (id, adopted) in &takeover.adopted {
+            if let Some(known) = self.instances.get_mut(id) {
+                known.owner.clone_from(&adopted.owner);
+                known.adopted_at = Some(at);
+                continue;
+            }
+            let launch = adopted.intent.and_then(|intent| self.launch_of(intent));
+            let mut tracked = Tracked {
+                owner: adopted.owner.clone(),
+                adopted_at: Some(at),
+                ..Tracked::found(adopted.phase, at)
+            };
+            if let Some(launch) = launch {
+                tracked.launched_by = adopted.intent;
+                tracked.launched_at = Some(launch.at);
+                tracked.place = Some(launch.place);
+                tracked.spec = Some(launch.spec);
+            }
+            self.instances.insert(id.clone(), tracked);
+        }
+    }
+
+    /// A launch of this fleet's, open or past.
+    fn launch_of(&self, intent: IntentId) -> Option<PastLaunch> {
+        let past = self.past_launches.get(&intent).cloned();
+        past.or_else(|| PastLaunch::of(self.open.get(&intent)?))
+    }
+
+    /// Something of a launch may turn up after its outcome was recorded.
+    fn remember(&mut self, id: IntentId, open: &Open) {
+        let Some(launch) = PastLaunch::of(open) else { return };
+        let at = launch.at;
+        self.past_launches.retain(|_, past| clock::age(at, past.at) < LAUNCH_FORGOTTEN);
+        self.past_launches.insert(id, launch);
+        while self.past_launches.len() > LAUNCHES_KEPT {
+            let oldest = self.past_launches.iter().min_by_key(|(_, past)| past.at);
+            let Some(oldest) = oldest.map(|(id, _)| *id) else { break };
+            self.past_launches.remove(&oldest);
+        }
+    }
+
+    fn tagged(&mut self, ids: &[InstanceId], owner: Option<&String>, at: Timestamp) {
+        let Some(owner) = owner else { return };
+        for id in ids {
+            if let Some(tracked) = self.instances.get_mut(id) {
+                tracked.owner = Some(owner.clone());
+                tracked.owned_at = Some(at);
+            }
+        }
+    }
+}
+
+impl PastLaunch {
+    /// `None`: it is no launch.
+    fn of(open: &Open) -> Option<PastLaunch> {
+        let Mutation::Launch(launch) = &open.intent.action.mutation else { return None };
+        let (place, spec) = (Place::of(launch), fingerprint(&launch.spec));
+        Some(PastLaunch { at: open.intent.at, place, spec })
     }
 }
 
 impl Tracked {
-    fn found(phase: Phase, at: Timestamp) -> Tracked {
+    /// One of which nothing but its phase is known.
+    pub(crate) fn found(phase: Phase, at: Timestamp) -> Tracked {
         Tracked {
             phase,
             since: at,
@@ -313,6 +408,9 @@ impl Tracked {
             spec: None,
             served: phase == Phase::InService,
             silent_since: None,
+            owner: None,
+            owned_at: None,
+            adopted_at: None,
         }
     }
 }

@@ -39,6 +39,7 @@ fn ticked(phases: &[(&str, Phase)]) -> Event {
         gaps: [("cpu".into(), "stale".to_owned())].into(),
         phases: phases.iter().map(|(id, phase)| ((*id).into(), *phase)).collect(),
         up: BTreeMap::new(),
+        before_first_listing: false,
         current: 4,
         in_service: 3,
         recommended: 4,
