@@ -76,14 +76,22 @@ fn heading(status: &Status, columns: usize) -> Vec<Painted> {
             (Paint::Bad, format!("{} cannot tick", plural(blind.unwrap_or(u32::MAX), "fleet")))
         }
     });
-    let mut line = Vec::new();
-    for (n, part) in parts.into_iter().enumerate() {
-        if n > 0 {
-            line.push((Paint::Past, " · ".to_owned()));
+    let mut lines: Vec<Painted> = vec![Vec::new()];
+    let mut used = 0;
+    for part in parts {
+        let wide = part.1.chars().count();
+        let line = lines.last_mut().expect("there is always one");
+        if line.is_empty() {
+            used = wide;
+            line.push(part);
+        } else if used + 3 + wide <= columns {
+            used += 3 + wide;
+            line.extend([(Paint::Past, " · ".to_owned()), part]);
+        } else {
+            used = wide;
+            lines.push(vec![part]);
         }
-        line.push(part);
     }
-    let mut lines = vec![line];
     if let Some(why) = &daemon.journal_trouble {
         let said = wrap(&format!("nothing is changed: {why}"), columns);
         lines.extend(said.into_iter().map(|line| vec![(Paint::Bad, line)]));
