@@ -74,6 +74,7 @@ fn read_one_page_of_100_instances(bencher: divan::Bencher<'_, '_>) {
     let settings = Settings {
         region: "cn-hangzhou".to_owned(),
         endpoint: Some(emulator.url()),
+        sts_endpoint: None,
         vpc_endpoint: false,
         allow_plain_http: false,
         signature: Signature::V1,

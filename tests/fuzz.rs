@@ -13,6 +13,8 @@ mod targets;
 const RUNS: u64 = 20_000;
 /// What an answer of a metric server may cost at once beside its own bytes: with them it is four times.
 const PROMETHEUS_TIMES: u64 = 3;
+/// The same of an answer of the cloud.
+const ECS_TIMES: u64 = 3;
 /// Whatever an input is, some texts are made of it.
 const FREE_BYTES: u64 = 64 * 1024;
 /// The largest answer of a metric server that is read.
@@ -27,7 +29,7 @@ fn no_configuration_makes_the_parser_panic() {
 
 #[test]
 fn no_answer_of_the_cloud_makes_the_provider_panic() {
-    fuzz("ecs_json", &[], None, targets::ecs_json);
+    fuzz("ecs_json", &[], Some(ECS_TIMES), targets::ecs_json);
 }
 
 #[test]

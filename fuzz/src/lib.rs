@@ -55,6 +55,7 @@ async fn ask(ecs: &Ecs, action: &str) {
         "price" => format!("{:?}", ecs.price_per_hour("ecs.c7.large", "cn-hangzhou-h").await),
         "stop" => format!("{:?}", ecs.stop(&permit(), &ids).await),
         "delete" => format!("{:?}", ecs.delete(&permit(), &ids, Terminate::Graceful).await),
+        "whose" => format!("{:?}", ecs.signer(false).await),
         "probe" => format!("{:?}", ecs.probe_list().await),
         _ => {
             let filter = TagFilter::of(("scale-source", "auto"), ("scale-fleet", "web"), &[]);
@@ -103,6 +104,7 @@ fn cloud() -> (Ecs, Arc<Says>, tokio::runtime::Runtime) {
     let settings = Settings {
         region: "cn-hangzhou".to_owned(),
         endpoint: None,
+        sts_endpoint: None,
         vpc_endpoint: false,
         allow_plain_http: false,
         signature: aliyun::Signature::V1,

@@ -81,6 +81,8 @@ pub(super) enum Command {
     Holds(HoldsArgs),
     /// Take instances over that carry a fleet's tags and are not its own
     Adopt(AdoptArgs),
+    /// Let a provider's key be of another account than the one that was recorded
+    AcceptAccount(AcceptAccountArgs),
     /// Compare what the cloud lists, what the journal knows and what is up
     Audit(AuditArgs),
     /// Run policies over a recorded load and compare what they cost
@@ -374,6 +376,32 @@ pub(super) struct AdoptArgs {
     /// Only this instance; may be given several times
     #[arg(long = "id", value_name = "ID")]
     pub(super) ids: Vec<String>,
+    /// Why, for whoever reads the journal
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) author: AuthorArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+fleetscaler accept-account --config <FILE> --provider <NAME> --account <ID>
+           --reason <TEXT>")]
+#[command(after_help = "\
+The account is recorded at the first start. When a key of another one is found,
+nothing is called any more, and the alert account_changed names both. With this
+the fleets act in the account of that id from their next tick on. What ran in
+the old account is theirs no more: it goes on there, and costs.")]
+pub(super) struct AcceptAccountArgs {
+    /// The configuration file, for its `state` and its providers
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Which [provider.NAME]
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: String,
+    /// The id of the account, as the alert says it
+    #[arg(long, value_name = "ID")]
+    pub(super) account: String,
     /// Why, for whoever reads the journal
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(super) reason: String,

@@ -1,5 +1,6 @@
 //! The command line: one file a command; exit codes and output forms here.
 
+mod accept;
 mod adopt;
 mod args;
 mod audit;
@@ -79,6 +80,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Resume(args) => hold::lift(args).await,
                 Command::Holds(args) => hold::list(args).await,
                 Command::Adopt(args) => adopt::run(args).await,
+                Command::AcceptAccount(args) => accept::run(args).await,
                 Command::Audit(args) => audit::run(args).await,
                 Command::Backtest(args) => backtest::run_command(args).await,
                 Command::Demo(args) => demo::run(args).await,

@@ -42,7 +42,7 @@ use self::problem::Lines;
 pub use self::problem::{About, Problem, Problems};
 pub(crate) use self::suggest::hint;
 use self::table::Table;
-use crate::model::{Brakes, Fleet, FleetId, Rule, SignalName, Span};
+use crate::model::{AccountId, Brakes, Fleet, FleetId, Rule, SignalName, Span};
 use crate::signals::{SourceSpec, UpSpec};
 
 /// A configuration without a problem.
@@ -113,7 +113,9 @@ pub struct AliyunConfig {
     pub endpoint: Option<String>,
     /// Whether the region's endpoint within a VPC is used instead of the public one.
     pub vpc_endpoint: bool,
-    /// Whether `endpoint` may be plain http to another machine.
+    /// Where it is asked whose the key is, likewise.
+    pub sts_endpoint: Option<String>,
+    /// Whether they may be plain http to another machine.
     pub allow_plain_http: bool,
     pub signature: Signature,
     /// Of one attempt of a call that changes nothing.
@@ -217,6 +219,7 @@ pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
 pub struct CommandConfig {
     pub daemon: Daemon,
     pub fleets: Vec<FleetId>,
+    pub providers: Vec<AccountId>,
     /// The longest interval between two ticks of a fleet.
     pub interval: Span,
     /// The problems elsewhere.
@@ -240,8 +243,10 @@ pub fn parse_for_command(text: &str, path: &Path, env: &Env) -> Result<CommandCo
     let document = DeTable::parse(text).map_err(|error| not_toml(path, text, &error))?;
     let cx = Context::new(path, text, env);
     let mut fleets = Vec::new();
+    let mut providers = Vec::new();
     let parts = Table::document(&cx, Some(document.get_ref()), |document| {
         fleets = document.names("fleet").into_iter().map(FleetId).collect();
+        providers = document.names("provider").into_iter().map(AccountId).collect();
         read(document)
     });
     let problems = cx.into_problems();
@@ -252,7 +257,7 @@ pub fn parse_for_command(text: &str, path: &Path, env: &Env) -> Result<CommandCo
     };
     let intervals = configured.iter().map(|fleet| fleet.interval.unwrap_or(daemon.interval));
     let interval = intervals.max().unwrap_or(daemon.interval);
-    Ok(CommandConfig { daemon, fleets, interval, problems })
+    Ok(CommandConfig { daemon, fleets, providers, interval, problems })
 }
 
 /// Reads a file that has nothing but `[[rule]]` tables, for a fleet that has these `signals`.

@@ -57,6 +57,7 @@ pub(super) fn read(name: &str, table: &Table<'_>) -> Option<(String, Provider)> 
 fn aliyun(table: &Table<'_>) -> Option<AliyunConfig> {
     let region = table.required("region", "\"cn-hangzhou\"", region);
     let allow_plain_http = table.or("allow_plain_http", false, flag);
+    let sts_endpoint = table.optional("sts_endpoint", endpoint(allow_plain_http));
     let endpoint = table.optional("endpoint", endpoint(allow_plain_http));
     let vpc_endpoint = table.or("vpc_endpoint", false, flag);
     if vpc_endpoint && table.has("endpoint") {
@@ -68,6 +69,7 @@ fn aliyun(table: &Table<'_>) -> Option<AliyunConfig> {
     }
     Some(AliyunConfig {
         endpoint,
+        sts_endpoint,
         vpc_endpoint,
         allow_plain_http,
         signature: table.or("signature", Signature::V1, |value| value.one_of(&SIGNATURES)),
@@ -101,13 +103,13 @@ fn endpoint(allow_plain_http: bool) -> impl Fn(&Value<'_>) -> Option<String> {
         let url = url::base("https://ecs-cn-hangzhou.aliyuncs.com")(value)?;
         if url.path() != "/" {
             return value.problem(
-                format!("`endpoint` has the path {}", url.path()),
+                format!("`{}` has the path {}", value.key, url.path()),
                 "write scheme and host only",
             );
         }
         if url.scheme() == "http" && !cloud::http::is_loopback(&url) && !allow_plain_http {
             return value.problem(
-                "`endpoint` is plain http to another machine".to_owned(),
+                format!("`{}` is plain http to another machine", value.key),
                 "use https, or set allow_plain_http = true if that network may see the requests",
             );
         }

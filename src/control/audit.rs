@@ -123,6 +123,14 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
                 continue;
             }
         };
+        let compared = match world.journal.identity_read(id).await {
+            Ok((known, identity)) => super::identity::compared(world, id, &known, &identity).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = compared {
+            tracing::warn!("`{id}` cannot be audited: {error}");
+            continue;
+        }
         let reader = world.journal.reader();
         let audited = Audited {
             account: id.clone(),

@@ -8,6 +8,7 @@ mod alerts;
 mod audit;
 mod beat;
 mod first_look;
+mod identity;
 mod instances;
 mod newest;
 mod observed;
@@ -77,7 +78,15 @@ pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, Ti
         return look_only(world, member, error, now).await;
     }
     match world.journal.known(&lease, &member.fleet.account).await {
-        Ok(known) => tick_under(world, member, &lease, known, now).await,
+        Ok(known) => {
+            let account = &member.fleet.account;
+            unless_stopped(
+                world,
+                identity::compared(world, account, &known.account, &known.identity),
+            )
+            .await?;
+            tick_under(world, member, &lease, known, now).await
+        }
         Err(error) => look_only(world, member, error, now).await,
     }
 }
@@ -237,7 +246,7 @@ async fn see(
     urgency: Urgency,
     at: At,
 ) -> Result<Seen, TickError> {
-    let Known { history, account, holds, spent, owner, adoptions } = known;
+    let Known { history, account, holds, spent, owner, adoptions, .. } = known;
     let At { entropy, now, since } = at;
     let fleet = Fleet { owner: owner.clone(), ..member.fleet.tuned(account, history) };
     let region = world.region(&member.fleet.account);

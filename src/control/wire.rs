@@ -1,7 +1,7 @@
 //! From a configuration to live objects. What cannot work is refused here, before the first tick.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aliyun::credentials::{Chain, KeyFiles};
 use cloud::credentials::{CredentialSource, CredentialsError};
@@ -122,6 +122,7 @@ pub fn wire_over(
                 region: Arc::new(Region::new(cloud.observe, clock.clone())),
                 meter: cloud.meter,
                 hands,
+                key: Mutex::default(),
                 deletes_strays: provider.deletes_strays,
             },
         );
@@ -221,6 +222,7 @@ pub fn settings(config: &AliyunConfig, credentials: Arc<dyn CredentialSource>) -
     aliyun::Settings {
         region: config.region.clone(),
         endpoint: config.endpoint.clone(),
+        sts_endpoint: config.sts_endpoint.clone(),
         vpc_endpoint: config.vpc_endpoint,
         allow_plain_http: config.allow_plain_http,
         signature: match config.signature {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cloud::{Clock, Meter};
 use tokio::sync::Notify;
@@ -41,6 +41,8 @@ pub struct Account {
     /// What its calls cost.
     pub meter: Arc<dyn Meter>,
     pub hands: Hands,
+    /// The key that signed last, as the provider tells it from others.
+    pub(super) key: Mutex<Option<String>>,
     /// Instances of ours that no fleet wants are deleted, not only reported.
     pub deletes_strays: bool,
 }
@@ -73,6 +75,17 @@ pub struct OsRandom;
 impl Draw for OsRandom {
     fn draw(&self) -> Uuid {
         Uuid::new_v4()
+    }
+}
+
+impl Account {
+    /// Whether this process has not seen `key` sign yet. Replicas may have a key each: every one of
+    /// them says so once, not whenever another one signed meanwhile.
+    pub(super) fn is_other_key(&self, key: &str) -> bool {
+        let mut last = self.key.lock().expect("no holder of this lock can panic");
+        let is_other = last.as_deref() != Some(key);
+        *last = Some(key.to_owned());
+        is_other
     }
 }
 

@@ -19,6 +19,9 @@ pub const VERSION: i64 = 2;
 pub enum Unreadable {
     #[error("it is of version {found}, this program reads up to version {VERSION}")]
     Newer { found: i64 },
+    /// A newer program wrote it, and says that an older one may do without.
+    #[error("a newer version wrote it, which this one may do without")]
+    Ignorable,
     #[error("{0}")]
     Malformed(String),
 }
@@ -143,14 +146,26 @@ fn decode<T: DeserializeOwned>(
     from_1: impl FnOnce(Value) -> Value,
 ) -> Result<T, Unreadable> {
     let malformed = |error: serde_json::Error| Unreadable::Malformed(error.to_string());
-    match v {
+    let read = match v {
         VERSION => serde_json::from_str(body).map_err(malformed),
         1 => {
             let value = serde_json::from_str(body).map_err(malformed)?;
             serde_json::from_value(from_1(value)).map_err(malformed)
         }
         found => Err(Unreadable::Newer { found }),
+    };
+    read.map_err(|why| if v >= VERSION && is_ignorable(body) { Unreadable::Ignorable } else { why })
+}
+
+/// Whether a record says of itself that it may be left out: its field `ignorable` is `true`. Whoever
+/// adds a kind of record that changes no decision writes that into it, so that one may go back to the
+/// version before.
+fn is_ignorable(body: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Marked {
+        ignorable: bool,
     }
+    serde_json::from_str::<Marked>(body).is_ok_and(|marked| marked.ignorable)
 }
 
 /// Of the decision only its numbers were ever folded.
@@ -236,13 +251,21 @@ struct Kept<T> {
 }
 
 /// Compressed: a fleet of a hundred instances has some 60 kB of inputs, of which a tenth is left.
-pub(super) fn encode_inputs(inputs: &Inputs) -> Vec<u8> {
+/// `None` where they are too large to be kept.
+pub(super) fn encode_inputs(inputs: &Inputs) -> Option<Vec<u8>> {
     use std::io::Write;
     let text = text(&Kept { v: VERSION, inputs });
+    if text.len() > INPUTS_KEPT {
+        return None;
+    }
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(text.as_bytes()).expect("a vector takes everything");
-    encoder.finish().expect("a vector takes everything")
+    Some(encoder.finish().expect("a vector takes everything"))
 }
+
+/// 8 MiB: a fleet of five thousand instances has some 3 MB. What is larger is made so by somebody's
+/// tags, and is not worth the disk.
+const INPUTS_KEPT: usize = 8 * 1024 * 1024;
 
 /// A replay holds no more than this in memory: ten times what the largest fleet needs.
 const INPUTS_MOST: u64 = 256 * 1024 * 1024;
@@ -275,6 +298,21 @@ mod tests {
         assert_eq!(event(VERSION + 1, "{}"), Err(Unreadable::Newer { found: VERSION + 1 }));
         assert!(matches!(event(VERSION, "{"), Err(Unreadable::Malformed(_))));
         assert!(matches!(event(1, "[]"), Err(Unreadable::Malformed(_))));
+    }
+
+    #[test]
+    fn an_older_version_does_without_what_is_marked_ignorable_and_without_nothing_else() {
+        let marked = r#"{"event":"weighed","at":"2026-01-02T12:00:00Z","ignorable":true}"#;
+        let unmarked = r#"{"event":"weighed","at":"2026-01-02T12:00:00Z"}"#;
+        for v in [VERSION, VERSION + 1] {
+            assert_eq!(event(v, marked), Err(Unreadable::Ignorable));
+            assert_eq!(account_event(v, marked), Err(Unreadable::Ignorable));
+            assert_eq!(operator_event(v, marked), Err(Unreadable::Ignorable));
+            assert!(!matches!(event(v, unmarked), Ok(_) | Err(Unreadable::Ignorable)));
+        }
+        let known =
+            r#"{"event":"resumed","at":"2026-01-02T12:00:00Z","why":"new","ignorable":true}"#;
+        assert!(account_event(VERSION, known).is_ok(), "a field that is not known does no harm");
     }
 
     #[test]
@@ -316,7 +354,7 @@ mod tests {
         };
         inputs.signals.insert("cpu".into(), Ok(sample));
         inputs.signals.insert("odd".into(), Ok(crate::model::Sample { value: 1e-320, ..sample }));
-        let bytes = encode_inputs(&inputs);
+        let bytes = encode_inputs(&inputs).expect("small enough");
         assert_eq!(decode_inputs(&bytes).expect("read"), inputs);
         assert!(matches!(decode_inputs(b"no"), Err(Unreadable::Malformed(_))));
     }

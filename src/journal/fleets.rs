@@ -286,7 +286,7 @@ impl Cell {
         if self.fence != Some(lease.fence) || self.history.is_none() {
             self.pending.clear();
             let scope = Scope::Fleet(lease.fleet.clone());
-            let Folded { value, reached, since_snapshot } = Folded::load(store, &scope).await?;
+            let Folded { value, reached, since_snapshot, .. } = Folded::load(store, &scope).await?;
             self.history = Some(Arc::new(value));
             self.reached = reached;
             self.since_snapshot = since_snapshot;

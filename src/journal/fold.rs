@@ -15,6 +15,10 @@ const SNAPSHOT_EVERY: usize = if cfg!(feature = "failpoints") { 8 } else { 200 }
 
 /// What is built up from records.
 pub(super) trait Fold: Default + Serialize {
+    /// Whether what cannot be read is left out, and told. Not what a fleet did: without one of its
+    /// records an instance would be bought twice, so it holds.
+    const DOES_WITHOUT: bool;
+
     /// From a snapshot of version `v`.
     fn restore(v: i64, body: &str) -> Result<Self, Unreadable>;
     /// A record of version `v` is added.
@@ -22,6 +26,8 @@ pub(super) trait Fold: Default + Serialize {
 }
 
 impl Fold for History {
+    const DOES_WITHOUT: bool = false;
+
     fn restore(v: i64, body: &str) -> Result<History, Unreadable> {
         codec::history(v, body)
     }
@@ -32,6 +38,8 @@ impl Fold for History {
 }
 
 impl Fold for Account {
+    const DOES_WITHOUT: bool = true;
+
     fn restore(v: i64, body: &str) -> Result<Account, Unreadable> {
         codec::fold(v, body)
     }
@@ -42,6 +50,8 @@ impl Fold for Account {
 }
 
 impl Fold for Orders {
+    const DOES_WITHOUT: bool = true;
+
     fn restore(v: i64, body: &str) -> Result<Orders, Unreadable> {
         codec::fold(v, body)
     }
@@ -59,16 +69,22 @@ pub(super) struct Folded<T> {
     pub(super) reached: Seq,
     /// Records in it that its newest snapshot does not cover.
     pub(super) since_snapshot: usize,
+    /// The first thing that could not be read and was left out.
+    pub(super) left_out: Option<String>,
 }
 
 impl<T: Fold> Folded<T> {
     /// All that is recorded of `scope`.
     pub(super) async fn load(store: &dyn Store, scope: &Scope) -> Result<Folded<T>, JournalError> {
         let (snapshot, records) = store.load(scope).await?;
-        let mut folded = Folded { value: T::default(), reached: 0, since_snapshot: 0 };
+        let mut folded = Folded::<T>::default();
         if let Some(Snapshot { seq, v, body }) = snapshot {
-            let what = || format!("the snapshot of {}", scope.name());
-            folded.value = T::restore(v, &body).map_err(|why| unreadable(what(), &why))?;
+            let restored = T::restore(v, &body);
+            if let Some(value) =
+                folded.unless_left_out(format!("the snapshot of {}", scope.name()), restored)?
+            {
+                folded.value = value;
+            }
             folded.reached = seq;
         }
         folded.add(&records)?;
@@ -79,11 +95,30 @@ impl<T: Fold> Folded<T> {
     pub(super) fn add(&mut self, records: &[Record]) -> Result<(), JournalError> {
         for record in records {
             let taken = self.value.take(record.v, &record.body);
-            taken.map_err(|why| unreadable(format!("record {}", record.seq), &why))?;
+            let what = format!("record {} of {}", record.seq, record.scope.name());
+            self.unless_left_out(what, taken)?;
             self.reached = record.seq;
         }
         self.since_snapshot += records.len();
         Ok(())
+    }
+
+    /// What was read, unless it is left out.
+    fn unless_left_out<R>(
+        &mut self,
+        what: String,
+        read: Result<R, Unreadable>,
+    ) -> Result<Option<R>, JournalError> {
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(Unreadable::Ignorable) => Ok(None),
+            // A newer program may have said anything.
+            Err(why @ Unreadable::Malformed(_)) if T::DOES_WITHOUT => {
+                self.left_out.get_or_insert_with(|| unreadable(what, &why).to_string());
+                Ok(None)
+            }
+            Err(why) => Err(unreadable(what, &why)),
+        }
     }
 
     /// Writes a snapshot when it is time for one. The records are there: a snapshot only makes the next

@@ -86,6 +86,9 @@ pub struct Known {
     pub owner: Owner,
     /// Wishes to take instances over that are still to be carried out.
     pub adoptions: Vec<Adoption>,
+    /// The provider's id of the account that the fleet is in: as an operator accepted it, or as it was
+    /// first recorded.
+    pub identity: Option<String>,
 }
 
 /// The journal, as one replica uses it.
@@ -254,14 +257,39 @@ impl Journal {
         }
         let history = self.fleets.history(&*self.store, lease, now).await?;
         let asked = self.shared.orders(|orders| orders.adoptions_of(&lease.fleet))?;
+        let shared = self.shared.account(&*self.store, account, now).await?;
         Ok(Known {
             owner: self.owner()?,
             adoptions: history.still_asked(&asked, now),
             history,
-            account: self.shared.account(&*self.store, account, now).await?,
+            identity: self.identity(account, &shared)?,
+            account: shared,
             holds: self.shared.holds(&lease.fleet, now)?,
             spent: self.shared.spent(&*self.store, account, &lease.fleet, now).await?,
         })
+    }
+
+    /// The provider's id of `account`.
+    fn identity(
+        &self,
+        account: &AccountId,
+        known: &Account,
+    ) -> Result<Option<String>, JournalError> {
+        let accepted = self.shared.orders(|orders| orders.accounts.get(account).cloned())?;
+        Ok(accepted.or_else(|| known.identity.clone()))
+    }
+
+    /// The provider's id of `account`, read from the store: for what runs beside ticks.
+    pub async fn identity_read(
+        &self,
+        account: &AccountId,
+    ) -> Result<(Arc<Account>, Option<String>), JournalError> {
+        if self.owner().is_err() {
+            self.shared.refresh_operator(&*self.store).await?;
+        }
+        let known = self.shared.account(&*self.store, account, self.clock.now()).await?;
+        let identity = self.identity(account, &known)?;
+        Ok((known, identity))
     }
 
     /// Whose instances this journal's are, read from the store where that was not done yet: for what
@@ -307,6 +335,7 @@ impl Journal {
             spent: Spent::default(),
             owner: self.owner().ok()?,
             adoptions: Vec::new(),
+            identity: None,
         })
     }
 
@@ -318,7 +347,7 @@ impl Journal {
         events: Vec<Event>,
         decision: Option<(DecisionId, &Inputs)>,
     ) -> Result<(), JournalError> {
-        let inputs = decision.map(|(id, inputs)| (id.0, codec::encode_inputs(inputs)));
+        let inputs = decision.and_then(|(id, inputs)| Some((id.0, codec::encode_inputs(inputs)?)));
         self.fleets.append(&*self.store, lease, events, inputs).await
     }
 
@@ -408,6 +437,17 @@ impl Journal {
         let all_from = before(self.keep.age);
         let ticks_from = before(TICKS_KEPT).max(all_from);
         self.store.prune(Retention { ticks_from, all_from, bytes: self.keep.bytes }).await
+    }
+
+    /// Whether more is recorded than is kept, where the store can say so at no cost.
+    pub async fn is_too_large(&self) -> Result<bool, JournalError> {
+        Ok(self.store.bytes().await?.is_some_and(|bytes| bytes > self.keep.bytes))
+    }
+
+    /// What could not be read of accounts and of what people said, and was left out.
+    #[must_use]
+    pub fn left_out(&self) -> Option<String> {
+        self.shared.left_out()
     }
 
     /// Why the store cannot be used, if so.

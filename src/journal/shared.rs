@@ -31,6 +31,8 @@ pub(super) struct Shared {
     /// act.
     orders: Mutex<Option<Result<Orders, JournalError>>>,
     accounts: Mutex<BTreeMap<AccountId, Arc<Shelf>>>,
+    /// What could not be read and was left out, by whose it is.
+    left_out: Mutex<BTreeMap<String, String>>,
 }
 
 /// What is kept of one account.
@@ -97,7 +99,10 @@ impl Shared {
     pub(super) async fn refresh_operator(&self, store: &dyn Store) -> Result<(), JournalError> {
         let mut operator = self.operator.lock().await;
         let read = read(&mut operator, store, &Scope::Operator).await;
-        let orders = read.map(|folded| folded.value.clone());
+        let orders = read.map(|folded| {
+            self.leave_out(&Scope::Operator, folded.left_out.as_ref());
+            folded.value.clone()
+        });
         *self.last_orders() = Some(orders.clone());
         orders.map(drop)
     }
@@ -153,6 +158,7 @@ impl Shared {
         if !cell.read_at.is_some_and(is_new) {
             let scope = Scope::Account(account.clone());
             let folded = shelf.tell(read(&mut cell.account, store, &scope).await)?;
+            self.leave_out(&scope, folded.left_out.as_ref());
             folded.value.not_after(now);
             let mut last = shelf.last();
             if **last != folded.value {
@@ -161,6 +167,20 @@ impl Shared {
             cell.read_at = Some(now);
         }
         Ok(shelf.last().clone())
+    }
+
+    fn leave_out(&self, scope: &Scope, what: Option<&String>) {
+        if let Some(what) = what {
+            let mut left_out = self.left_out.lock().expect("no holder of this lock can panic");
+            left_out.entry(scope.name()).or_insert_with(|| what.clone());
+        }
+    }
+
+    /// What could not be read and was left out.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let left_out = self.left_out.lock().expect("no holder of this lock can panic");
+        let all: Vec<&str> = left_out.values().map(String::as_str).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     pub(super) fn last_known(&self, account: &AccountId) -> Arc<Account> {

@@ -52,6 +52,10 @@ pub enum AccountEvent {
     StrayFound { at: Timestamp, id: InstanceId, fleet: String },
     /// It is not there any more, or wanted again.
     StrayGone { at: Timestamp, id: InstanceId },
+    /// The daemon acts in this account of the provider's. The first one that is recorded counts.
+    Identified { at: Timestamp, account: String },
+    /// Another key signs: what was refused for the old one's sake is tried again.
+    KeyChanged { at: Timestamp, key: String },
     /// An audit was made.
     Audited { at: Timestamp, findings: u32 },
 }
@@ -78,6 +82,17 @@ pub struct Account {
     /// Since when each stray has been known.
     pub strays: BTreeMap<InstanceId, Timestamp>,
     pub audited: Option<Timestamp>,
+    /// The provider's id of the account, as it was first recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// Tells the newest key from others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Whether another key may be answered otherwise than with this code.
+fn is_about_permission(code: &str) -> bool {
+    ["Forbidden", "NoPermission", "Unauthorized"].iter().any(|about| code.starts_with(about))
 }
 
 /// A place that was sold out, or what else is left alone for a while.
@@ -181,8 +196,25 @@ impl Account {
                 self.strays.entry(id.clone()).or_insert(*at);
             }
             AccountEvent::StrayGone { id, .. } => drop(self.strays.remove(id)),
+            AccountEvent::Identified { account, .. } => {
+                self.identity.get_or_insert_with(|| account.clone());
+            }
+            AccountEvent::KeyChanged { key, .. } => {
+                let before = self.key.replace(key.clone());
+                if before.as_ref() != Some(key) {
+                    self.stop = self.stop.take().filter(|stop| stop.class != Class::Auth);
+                    self.refused.retain(|_, cold| !is_about_permission(&cold.code));
+                }
+            }
             AccountEvent::Audited { at, .. } => self.audited = Some(*at),
         }
+    }
+
+    /// Whether launches wait for another key or another permission.
+    #[must_use]
+    pub fn waits_for_a_key(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.class == Class::Auth)
+            || self.refused.values().any(|cold| is_about_permission(&cold.code))
     }
 
     fn stopped(&mut self, at: Timestamp, class: Class, message: &str, code: &str) {
@@ -293,6 +325,8 @@ impl AccountEvent {
             AccountEvent::Refused { .. } | AccountEvent::Accepted { .. } => "refusal",
             AccountEvent::Stopped { .. } | AccountEvent::Resumed { .. } => "stop",
             AccountEvent::Booted { .. } | AccountEvent::TimedOut { .. } => "boot",
+            AccountEvent::Identified { .. } => "account",
+            AccountEvent::KeyChanged { .. } => "key",
             AccountEvent::StrayFound { .. }
             | AccountEvent::StrayGone { .. }
             | AccountEvent::Audited { .. } => "audit",
@@ -310,6 +344,8 @@ impl AccountEvent {
             | AccountEvent::Accepted { at, .. }
             | AccountEvent::Booted { at, .. }
             | AccountEvent::TimedOut { at, .. }
+            | AccountEvent::Identified { at, .. }
+            | AccountEvent::KeyChanged { at, .. }
             | AccountEvent::StrayFound { at, .. }
             | AccountEvent::StrayGone { at, .. }
             | AccountEvent::Audited { at, .. } => *at,
@@ -397,6 +433,45 @@ mod tests {
         account.apply(&AccountEvent::Resumed { at: at(2_200) });
         account.apply(&stop(2_200 + 3 * 3_600));
         assert_eq!(account.launches(at(2_200 + 3 * 3_600 + 300)), Gate::Probe, "forgotten by then");
+    }
+
+    #[test]
+    fn another_key_lifts_what_was_refused_for_the_old_ones_sake_and_nothing_else() {
+        let mut account = Account::default();
+        let stop = |class| AccountEvent::Stopped {
+            at: at(0),
+            class,
+            message: "no".into(),
+            code: String::new(),
+        };
+        let key = |key: &str| AccountEvent::KeyChanged { at: at(60), key: key.to_owned() };
+        let refused = |vswitch: &str, code: &str| AccountEvent::Refused {
+            at: at(0),
+            scope: Scope { vswitch: Some(vswitch.into()), ..Scope::default() },
+            code: code.to_owned(),
+            why: "no".to_owned(),
+        };
+        account.apply(&key("one"));
+        account.apply(&stop(Class::Auth));
+        account.apply(&refused("h", "Forbidden.RAM"));
+        account.apply(&refused("i", "InvalidVSwitchId.NotFound"));
+        account.apply(&key("one"));
+        assert!(account.waits_for_a_key() && account.stop.is_some(), "the same key");
+        account.apply(&key("two"));
+        assert!(!account.waits_for_a_key());
+        assert_eq!((account.stop.is_some(), account.refused.len()), (false, 1));
+        account.apply(&stop(Class::Quota));
+        account.apply(&key("three"));
+        assert!(account.stop.is_some(), "no key changes a quota");
+    }
+
+    #[test]
+    fn the_account_that_was_recorded_first_counts() {
+        let mut account = Account::default();
+        for id in ["111", "222"] {
+            account.apply(&AccountEvent::Identified { at: at(0), account: id.to_owned() });
+        }
+        assert_eq!(account.identity.as_deref(), Some("111"));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum AlertCode {
     CloudUnreadable,
     /// The journal cannot be used: nothing is changed.
     JournalUnavailable,
+    /// A record of the journal cannot be read.
+    JournalDamaged,
     /// The process runs out of file descriptors.
     Descriptors,
     /// A tick ended in a bug.
@@ -23,6 +25,8 @@ pub enum AlertCode {
     OutcomeUnknown,
     /// Quota, balance or credentials: launches stopped for the account.
     AccountStopped,
+    /// The key belongs to another account than the one that was recorded: nothing is called.
+    AccountChanged,
     /// Launched instances failed one after another: launches of this spec stopped.
     LaunchFailures,
     /// Every place is sold out.
@@ -59,10 +63,12 @@ impl AlertCode {
         AlertCode::InventoryDoubt,
         AlertCode::CloudUnreadable,
         AlertCode::JournalUnavailable,
+        AlertCode::JournalDamaged,
         AlertCode::Descriptors,
         AlertCode::TickPanicked,
         AlertCode::OutcomeUnknown,
         AlertCode::AccountStopped,
+        AlertCode::AccountChanged,
         AlertCode::LaunchFailures,
         AlertCode::NoPlace,
         AlertCode::BelowMin,
@@ -86,10 +92,12 @@ impl AlertCode {
             AlertCode::InventoryDoubt => "inventory_doubt",
             AlertCode::CloudUnreadable => "cloud_unreadable",
             AlertCode::JournalUnavailable => "journal_unavailable",
+            AlertCode::JournalDamaged => "journal_damaged",
             AlertCode::Descriptors => "descriptors",
             AlertCode::TickPanicked => "tick_panicked",
             AlertCode::OutcomeUnknown => "outcome_unknown",
             AlertCode::AccountStopped => "account_stopped",
+            AlertCode::AccountChanged => "account_changed",
             AlertCode::LaunchFailures => "launch_failures",
             AlertCode::NoPlace => "no_place",
             AlertCode::BelowMin => "below_min",

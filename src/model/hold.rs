@@ -1,11 +1,14 @@
 //! Holds: an operator's temporary stop of a fleet, with author, reason and expiry; and what else people
 //! say beside the daemon.
 
+use std::collections::BTreeMap;
+
 use cloud::Timestamp;
+use cloud::text::one_line;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Adoption, Direction, FleetId, Span, clock_time};
+use super::{AccountId, Adoption, Direction, FleetId, Span, clock_time};
 
 /// What people said. Recorded beside the daemon, an input to its next tick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,14 @@ pub enum OperatorEvent {
     /// A fleet is to take instances over.
     Asked {
         adoption: Adoption,
+    },
+    /// A provider's key may be of this account from now on.
+    AccountAccepted {
+        at: Timestamp,
+        provider: AccountId,
+        account: String,
+        author: String,
+        reason: String,
     },
 }
 
@@ -85,6 +96,9 @@ pub struct Orders {
     /// The journal's id, once it was opened by a daemon.
     pub journal: Option<Uuid>,
     pub adoptions: Vec<Adoption>,
+    /// By provider, the account that was accepted last.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub accounts: BTreeMap<AccountId, String>,
 }
 
 /// A snapshot of what people said: earlier versions kept a list of holds.
@@ -92,14 +106,22 @@ pub struct Orders {
 #[serde(untagged)]
 enum Written {
     Holds(Vec<Hold>),
-    Orders { holds: Vec<Hold>, journal: Option<Uuid>, adoptions: Vec<Adoption> },
+    Orders {
+        holds: Vec<Hold>,
+        journal: Option<Uuid>,
+        adoptions: Vec<Adoption>,
+        #[serde(default)]
+        accounts: BTreeMap<AccountId, String>,
+    },
 }
 
 impl From<Written> for Orders {
     fn from(written: Written) -> Orders {
         match written {
             Written::Holds(holds) => Orders { holds, ..Orders::default() },
-            Written::Orders { holds, journal, adoptions } => Orders { holds, journal, adoptions },
+            Written::Orders { holds, journal, adoptions, accounts } => {
+                Orders { holds, journal, adoptions, accounts }
+            }
         }
     }
 }
@@ -110,7 +132,12 @@ impl Orders {
             OperatorEvent::Held { at, hold } => {
                 // What has ended is of no use to anybody.
                 self.holds.retain(|held| held.id != hold.id && *at < held.until);
-                self.holds.push(hold.clone());
+                // Whoever can write the journal writes texts of any size, and each decision has them.
+                self.holds.push(Hold {
+                    author: one_line(&hold.author),
+                    reason: one_line(&hold.reason),
+                    ..hold.clone()
+                });
             }
             OperatorEvent::Lifted { id, .. } => self.holds.retain(|held| held.id != *id),
             OperatorEvent::Opened { id, .. } => drop(self.journal.get_or_insert(*id)),
@@ -118,6 +145,9 @@ impl Orders {
                 self.adoptions.push(adoption.clone());
                 let surplus = self.adoptions.len().saturating_sub(ADOPTIONS_KEPT);
                 self.adoptions.drain(..surplus);
+            }
+            OperatorEvent::AccountAccepted { provider, account, .. } => {
+                self.accounts.insert(provider.clone(), account.clone());
             }
         }
     }
@@ -145,6 +175,7 @@ impl OperatorEvent {
             OperatorEvent::Held { .. } | OperatorEvent::Lifted { .. } => "hold",
             OperatorEvent::Opened { .. } => "journal",
             OperatorEvent::Asked { .. } => "adoption",
+            OperatorEvent::AccountAccepted { .. } => "account",
         }
     }
 
@@ -153,7 +184,8 @@ impl OperatorEvent {
         match self {
             OperatorEvent::Held { at, .. }
             | OperatorEvent::Lifted { at, .. }
-            | OperatorEvent::Opened { at, .. } => *at,
+            | OperatorEvent::Opened { at, .. }
+            | OperatorEvent::AccountAccepted { at, .. } => *at,
             OperatorEvent::Asked { adoption } => adoption.asked,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cloud::{Mutation, Timestamp, clock};
+use cloud::{Kind, Mutation, Timestamp, clock};
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::{Board, Changes, Whose, without_journal};
@@ -118,6 +118,16 @@ impl Instruments {
         match error {
             TickError::Survey(error) => {
                 fleet.unreadable += 1;
+                if let Kind::OtherAccount { found, expected } = &error.kind {
+                    let message = format!(
+                        "the key belongs to account {found}, and the instances are in account \
+                         {expected}: nothing is called; put the right key back, or run `fleetscaler \
+                         accept-account`"
+                    );
+                    return state
+                        .board
+                        .add(whose, Alert::new(AlertCode::AccountChanged, "", message));
+                }
                 if fleet.unreadable >= UNREADABLE_AFTER {
                     let message = format!("the cloud cannot be read: {error}");
                     let alert = Alert::new(AlertCode::CloudUnreadable, "", message);
@@ -133,6 +143,10 @@ impl Instruments {
             TickError::Panicked(what) => {
                 let message = format!("a tick ended in a bug, the next one tries again: {what}");
                 return state.board.add(whose, Alert::new(AlertCode::TickPanicked, "", message));
+            }
+            TickError::Journal(error @ JournalError::Unreadable { .. }) => {
+                let message = format!("the fleet keeps its size: {error}");
+                return state.board.add(whose, Alert::new(AlertCode::JournalDamaged, "", message));
             }
             TickError::Journal(_) | TickError::Review(_) | TickError::Stopped => {}
         }
@@ -164,6 +178,12 @@ impl Instruments {
         }
         let alerts: Vec<Alert> = daemon.values().cloned().collect();
         board.set(Whose::Daemon, &alerts)
+    }
+
+    /// What could not be read of the journal and was left out.
+    #[must_use]
+    pub fn left_out(&self) -> Option<String> {
+        self.world.journal.left_out()
     }
 
     pub(super) fn now(&self) -> Timestamp {

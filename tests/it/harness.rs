@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     /// The name of the journal's file.
     journal: &'static str,
     wish: Wish,
+    /// The access key, id and secret.
+    key: (&'static str, &'static str),
 }
 
 /// A second world, on the same clock.
@@ -84,6 +86,7 @@ impl Setup {
             dir,
             journal: "state.db",
             wish,
+            key: ("testid", "testsecret"),
         };
         setup.cpu(50.0);
         setup.start().await;
@@ -95,7 +98,7 @@ impl Setup {
         let config = config::parse(&text, Path::new("test.toml"), &Env::system())
             .unwrap_or_else(|problems| panic!("{problems}"));
         let mode = if self.wish.dry_run { Mode::DryRun } else { Mode::Live };
-        let keys = Arc::new(KeyPair::new("testid", "testsecret"));
+        let keys = Arc::new(KeyPair::new(self.key.0, self.key.1));
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let world = control::wire(config, mode, clock, Some(keys)).await.expect("it can be wired");
         self.world = Some(world);
@@ -104,6 +107,35 @@ impl Setup {
     /// The process is gone from one moment to the next and another one starts on the same state.
     pub(crate) async fn crash(&mut self) {
         self.world = None;
+        self.start().await;
+    }
+
+    /// Another process starts on the same state, with another key.
+    pub(crate) async fn key(&mut self, id: &'static str, secret: &'static str) {
+        self.key = (id, secret);
+        self.crash().await;
+    }
+
+    /// Somebody writes records into the journal, each with its scope, kind and body; then the daemon
+    /// starts anew.
+    pub(crate) async fn forge(&mut self, records: &[(&str, &str, &str)]) {
+        use sqlx::{ConnectOptions, Connection};
+        self.world = None;
+        let file = self.dir.path().join(self.journal);
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+        let mut connection = options.connect().await.expect("the file");
+        for (scope, kind, body) in records {
+            let insert = "INSERT INTO records (scope, at, kind, v, body) VALUES (?, ?, ?, 2, ?)";
+            sqlx::query(insert)
+                .bind(scope)
+                .bind(self.clock.now().timestamp_millis())
+                .bind(kind)
+                .bind(body)
+                .execute(&mut connection)
+                .await
+                .expect("written");
+        }
+        connection.close().await.expect("closed");
         self.start().await;
     }
 
@@ -281,6 +313,11 @@ cooldown = {{ out = "1m", in = "1m" }}
             _ => None,
         });
         events.collect()
+    }
+
+    /// What of the journal could not be read and was left out.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        self.world.as_ref().expect("the daemon is up").journal.left_out()
     }
 
     /// Where the journal is.

@@ -1,5 +1,6 @@
 //! The daemon's loop against the emulator, over real HTTP: whole sessions as scripts.
 
+mod account;
 mod audits;
 mod calls;
 mod clocks;
@@ -10,6 +11,8 @@ mod faults;
 mod fleets;
 mod hanging;
 mod harness;
+mod hostile_cloud;
+mod hostile_journal;
 mod ownership;
 mod provider;
 mod refusals;

@@ -56,6 +56,7 @@ fn settings(emulator: &Emulator, signature: Signature) -> Settings {
         region: "cn-hangzhou".to_owned(),
         endpoint: Some(emulator.url()),
         vpc_endpoint: false,
+        sts_endpoint: None,
         allow_plain_http: false,
         signature,
         timeouts: Timeouts::default(),

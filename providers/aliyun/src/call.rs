@@ -4,6 +4,7 @@
 //! same, so that the provider recognises a repeated write and does nothing twice.
 
 mod answer;
+mod identity;
 mod request;
 mod tally;
 
@@ -25,6 +26,7 @@ use crate::codes::is_known;
 use crate::rpc::{Params, Signature};
 use crate::settings::{Seams, Settings, SettingsError, Timeouts};
 use crate::transport::{ANSWER_LIMIT, HttpRequest, Transport};
+use identity::Identity;
 use tally::Tally;
 
 /// A call waits this long for the rate limit; what takes longer goes back to the caller, whose next
@@ -50,6 +52,7 @@ pub(crate) struct Caller {
     retry: retry::Policy,
     limits: Limits,
     credentials: Cache,
+    identity: Identity,
     clock: Arc<dyn Clock>,
     tally: Tally,
     /// How far the provider's clock is ahead of ours, in seconds, learned when it refused a time
@@ -128,6 +131,7 @@ impl Caller {
             retry: settings.retry,
             limits: Limits::new(settings.rates.clone(), clock.clone()),
             credentials: Cache::new(settings.credentials.clone(), clock.clone()),
+            identity: Identity::new(settings.sts_url()?),
             clock,
             tally: Tally::default(),
             skew_secs: AtomicI64::new(0),
@@ -169,6 +173,7 @@ impl Caller {
                     return Err(fail(action, Class::Auth, kind, met));
                 }
             };
+            self.refuse_other_account(action, &credentials, met).await?;
             let left = self.retry.deadline.saturating_sub(self.elapsed(began));
             let patience = access.patience().within(left);
             let admitted = self.limits.admit(action, weight(params), patience).await;
@@ -183,7 +188,9 @@ impl Caller {
                 return Err(fail(action, Class::Permanent, Kind::NotSent { why }, met));
             }
             met.attempts += 1;
-            let failed = match self.attempt(action, access, params, &credentials, met).await {
+            let is_write = matches!(access, CallAccess::Write(_));
+            let to = self.ecs(is_write);
+            let failed = match self.attempt(to, action, params, &credentials, met).await {
                 Ok(body) => return Ok(body),
                 Err(failed) => failed,
             };
@@ -247,21 +254,27 @@ impl Caller {
         request::preview(self.signature, &self.url, action, params)
     }
 
+    /// The API that all actions but one belong to.
+    fn ecs(&self, is_write: bool) -> To<'_> {
+        let timeout = if is_write { self.timeouts.write } else { self.timeouts.read };
+        To { url: &self.url, version: request::VERSION, is_write, timeout }
+    }
+
     async fn attempt(
         &self,
+        to: To<'_>,
         action: &str,
-        access: CallAccess<'_>,
         params: &Params,
         credentials: &Credentials,
         met: &Met,
     ) -> Result<Vec<u8>, Failed> {
-        let is_write = matches!(access, CallAccess::Write(_));
-        let timeout = if is_write { self.timeouts.write } else { self.timeouts.read };
+        let To { url, version, is_write, timeout } = to;
         let began = self.clock.now();
         let skew = TimeDelta::seconds(self.skew_secs.load(Ordering::Relaxed));
         let signed = request::sign(request::Unsigned {
             signature: self.signature,
-            url: &self.url,
+            url,
+            version,
             action,
             params,
             credentials,
@@ -344,6 +357,15 @@ impl Caller {
         };
         fail(action, Class::Throttled { retry_after }, Kind::NotSent { why }, met)
     }
+}
+
+/// Where one attempt goes: an API in its version, and how long the answer may take.
+#[derive(Debug, Clone, Copy)]
+struct To<'a> {
+    url: &'a Url,
+    version: &'static str,
+    is_write: bool,
+    timeout: Duration,
 }
 
 /// A failed attempt, with the provider's clock where it showed it.

@@ -12,7 +12,7 @@ use cloud::{Dice, http, retry};
 use reqwest::Url;
 
 use crate::rpc::Signature;
-use crate::transport::{Http, Transport};
+use crate::transport::{Http, Transport, WithSts};
 
 /// How an account in one region is reached.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// The region's endpoint inside a VPC: no public network needed, this region only.
     pub vpc_endpoint: bool,
+    /// Where it is asked whose a key is, instead of the region's own STS: scheme and host.
+    pub sts_endpoint: Option<String>,
     /// Plain http to anything but loopback shows every request to the network.
     pub allow_plain_http: bool,
     pub signature: Signature,
@@ -76,25 +78,41 @@ const IRREGULAR: &[(&str, &str)] = &[("cn-hangzhou", "ecs-cn-hangzhou.aliyuncs.c
 impl Settings {
     /// HTTP and the operating system's randomness.
     pub(crate) fn seams(&self) -> Result<Seams, SettingsError> {
-        let url = self.url()?;
-        let client = http::client_builder_to(&url, &Proxies::from_env());
-        let (mut builder, proxy) = client.map_err(SettingsError::Client)?;
-        if url.scheme() == "http" {
-            // A plain connection needs no certificate authorities: a machine without any can run
-            // the demo.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(SettingsError::Client)?;
-        let transport = Http { client, proxy: proxy.map(|proxy| proxy.name) };
-        Ok(Seams { transport: Arc::new(transport), dice: Arc::new(OsDice) })
+        let (url, sts) = (self.url()?, self.sts_url()?);
+        let ecs = transport_to(&url)?;
+        let transport: Arc<dyn Transport> = if sts == url {
+            Arc::new(ecs)
+        } else {
+            Arc::new(WithSts { ecs, sts: transport_to(&sts)?, sts_url: sts.to_string() })
+        };
+        Ok(Seams { transport, dice: Arc::new(OsDice) })
     }
 
     /// The URL that requests go to, path `/`.
     pub(crate) fn url(&self) -> Result<Url, SettingsError> {
-        let endpoint = match &self.endpoint {
+        self.checked(match &self.endpoint {
             Some(endpoint) => endpoint.clone(),
             None => format!("https://{}", host(&self.region, self.vpc_endpoint)),
-        };
+        })
+    }
+
+    /// The URL at which it is asked whose a key is. An endpoint that is not the vendor's, such as an
+    /// emulator, answers that too.
+    pub(crate) fn sts_url(&self) -> Result<Url, SettingsError> {
+        if let Some(endpoint) = &self.sts_endpoint {
+            return self.checked(endpoint.clone());
+        }
+        let url = self.url()?;
+        let is_vendors = url.host_str().is_some_and(|host| host.ends_with(".aliyuncs.com"));
+        if self.endpoint.is_some() && !is_vendors {
+            return Ok(url);
+        }
+        let name = if self.vpc_endpoint { "sts-vpc" } else { "sts" };
+        self.checked(format!("https://{name}.{}.aliyuncs.com", self.region))
+    }
+
+    /// `endpoint` as a URL, if it may be called.
+    fn checked(&self, endpoint: String) -> Result<Url, SettingsError> {
         let wrong = |why: String| SettingsError::Endpoint { endpoint: endpoint.clone(), why };
         let url = Url::parse(&endpoint).map_err(|error| wrong(error.to_string()))?;
         let is_loopback = match url.host() {
@@ -113,6 +131,18 @@ impl Settings {
             other => Err(wrong(format!("{other} is neither https nor http"))),
         }
     }
+}
+
+fn transport_to(url: &Url) -> Result<Http, SettingsError> {
+    let client = http::client_builder_to(url, &Proxies::from_env());
+    let (mut builder, proxy) = client.map_err(SettingsError::Client)?;
+    if url.scheme() == "http" {
+        // A plain connection needs no certificate authorities: a machine without any can run
+        // the demo.
+        builder = builder.tls_certs_only([]);
+    }
+    let client = builder.build().map_err(SettingsError::Client)?;
+    Ok(Http { client, proxy: proxy.map(|proxy| proxy.name) })
 }
 
 fn host(region: &str, vpc: bool) -> String {

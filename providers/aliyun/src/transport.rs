@@ -119,6 +119,26 @@ impl Transport for Http {
     }
 }
 
+/// Two hosts of the vendor's, each by a client of its own: another proxy may lead to each.
+#[derive(Debug)]
+pub(crate) struct WithSts {
+    pub(crate) ecs: Http,
+    pub(crate) sts: Http,
+    pub(crate) sts_url: String,
+}
+
+#[async_trait]
+impl Transport for WithSts {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let is_sts = request.url.starts_with(&self.sts_url);
+        if is_sts { self.sts.send(request).await } else { self.ecs.send(request).await }
+    }
+
+    fn proxy(&self) -> Option<&str> {
+        self.ecs.proxy()
+    }
+}
+
 fn failure(error: &reqwest::Error) -> TransportError {
     if error.is_connect() {
         TransportError::NotConnected { why: cause(error) }

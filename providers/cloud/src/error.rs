@@ -128,6 +128,8 @@ pub enum Kind {
     Deadline { after: Duration, last: String },
     /// There are no usable credentials; nothing was sent.
     NoCredentials { why: String },
+    /// The key belongs to another account than the one that the calls are for; nothing was sent.
+    OtherAccount { found: String, expected: String },
     /// The call was not sent (again): its permit had run out, the rate limit would not let it
     /// through in time, or its arguments are not acceptable.
     NotSent { why: String },
@@ -185,6 +187,11 @@ impl fmt::Display for Error {
                 write!(f, "{action} did not succeed within {after:?}; last: {last}")?;
             }
             Kind::NoCredentials { why } => write!(f, "{action} has no credentials: {why}")?,
+            Kind::OtherAccount { found, expected } => write!(
+                f,
+                "{action} was not sent: the key is of account {found}, and the instances are in \
+                 account {expected}"
+            )?,
             Kind::NotSent { why } => write!(f, "{action} was not sent: {why}")?,
         }
         write!(f, " ({}", self.class)?;

@@ -33,7 +33,7 @@ pub use launch::{
 pub use permit::{Deadline, Permit};
 pub use provider::{
     InstanceResult, Meter, Mutate, Mutation, Observe, Offer, Pages, PlannedCall, Preview, Price,
-    Stock, Urgency,
+    Signer, Stock, Urgency,
 };
 pub use redact::Redactor;
 pub use secret::Secret;

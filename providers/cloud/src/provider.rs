@@ -20,6 +20,16 @@ pub enum Urgency {
     Look,
 }
 
+/// Whose key signs the calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signer {
+    /// The provider's id of the account; `None` where the provider could not be asked for it.
+    pub account: Option<String>,
+    /// Differs from one key to the next and tells nothing else of it; `None` for temporary keys, which
+    /// change by themselves.
+    pub key: Option<String>,
+}
+
 /// Counts the pages of a listing as they arrive, so that others who wait for it see that it goes on.
 #[derive(Debug, Default)]
 pub struct Pages(AtomicU32);
@@ -84,6 +94,17 @@ pub trait Observe: Debug + Send + Sync {
     /// The actions that these credentials may take on instances that are none of ours, in words such as `delete`.
     /// It is asked about an instance that does not exist, so nothing can be changed by it.
     async fn excess(&self) -> Result<Vec<&'static str>, Error>;
+
+    /// Whose key signs the calls. `reread`: the key is read from its source anew, where that was not
+    /// done in the last seconds. Fails only where there is no key.
+    async fn signer(&self, _reread: bool) -> Result<Signer, Error> {
+        Ok(Signer::default())
+    }
+
+    /// From now on calls are sent for this account only: a key that is known to belong to another one
+    /// signs nothing (then: `Auth`, kind `OtherAccount`). Where it is not known whose a key is, calls
+    /// go on.
+    fn expect_account(&self, _account: &str) {}
 
     /// Where `instance_type` is on sale, by zone. A hint, not a reservation.
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error>;

@@ -109,19 +109,19 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
     text.split('&').filter(|part| !part.is_empty()).map(pair).collect()
 }
 
-/// Refuses what is not signed by a key of this world, now, for the first time.
+/// The key that signed; refuses what is not signed by a key of this world, now, for the first time.
 pub(crate) fn authenticate(
     raw: &RawRequest,
     incoming: &Incoming,
     state: &mut State,
-) -> Result<(), ApiError> {
+) -> Result<String, ApiError> {
     match incoming.scheme {
         Scheme::V1 => v1(raw, incoming, state),
         Scheme::Acs3 => acs3(raw, incoming, state),
     }
 }
 
-fn v1(raw: &RawRequest, incoming: &Incoming, state: &mut State) -> Result<(), ApiError> {
+fn v1(raw: &RawRequest, incoming: &Incoming, state: &mut State) -> Result<String, ApiError> {
     let all = &incoming.all;
     let required = |name: &str| all.get(name).ok_or_else(|| ApiError::missing(name));
     for name in ["Version", "SignatureMethod", "SignatureVersion"] {
@@ -137,10 +137,11 @@ fn v1(raw: &RawRequest, incoming: &Incoming, state: &mut State) -> Result<(), Ap
     if !sign::v1_matches(&secret, &string, required("Signature")?) {
         return Err(mismatch(&string));
     }
-    fresh(state, required("Timestamp")?, required("SignatureNonce")?)
+    fresh(state, required("Timestamp")?, required("SignatureNonce")?)?;
+    Ok(key.clone())
 }
 
-fn acs3(raw: &RawRequest, incoming: &Incoming, state: &mut State) -> Result<(), ApiError> {
+fn acs3(raw: &RawRequest, incoming: &Incoming, state: &mut State) -> Result<String, ApiError> {
     let incomplete = |what: &str| ApiError::new(400, "IncompleteSignature", what);
     let header = |name: &str| raw.headers.get(name).ok_or_else(|| ApiError::missing(name));
     let auth = sign::parse_authorization(header("authorization")?)
@@ -159,7 +160,8 @@ fn acs3(raw: &RawRequest, incoming: &Incoming, state: &mut State) -> Result<(), 
     if !sign::acs3_matches(&secret, &string, &auth.signature) {
         return Err(mismatch(&string));
     }
-    fresh(state, header("x-acs-date")?, header("x-acs-signature-nonce")?)
+    fresh(state, header("x-acs-date")?, header("x-acs-signature-nonce")?)?;
+    Ok(auth.key)
 }
 
 fn secret(state: &State, key: &str) -> Result<String, ApiError> {

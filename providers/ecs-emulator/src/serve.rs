@@ -117,9 +117,10 @@ fn perform(raw: &RawRequest, incoming: &Incoming, shared: &SharedState) -> Perfo
     let outcome = match before {
         Some(error) => Err(error),
         None => request::authenticate(raw, incoming, &mut state)
-            .and_then(|()| state.throttle(call.action))
-            .and_then(|()| match late {
+            .and_then(|key| state.throttle(call.action).map(|()| key))
+            .and_then(|key| match late {
                 Some(fault) => state.postpone(seq, &call, fault.delay.0),
+                None if call.action == actions::WHOSE => Ok(actions::whose(&state.world, &key)),
                 None => actions::perform(&mut state, &mut call),
             }),
     };

@@ -22,6 +22,10 @@ pub struct World {
     pub keys: BTreeMap<String, String>,
     /// Access key id → the security token that must come with it (STS).
     pub tokens: BTreeMap<String, String>,
+    /// Access key id → the id of its account, where it is another one than `account`.
+    pub accounts: BTreeMap<String, String>,
+    /// The id of the account.
+    pub account: String,
     /// How long from launch to Running.
     pub boot: Span,
     /// How long a graceful stop takes.
@@ -93,6 +97,8 @@ impl Default for World {
             security_groups: names(&["sg-bp1example"]),
             keys: [("testid".to_owned(), "testsecret".to_owned())].into(),
             tokens: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            account: "1000000000000001".to_owned(),
             boot: Span::secs(5),
             stop: Span::secs(3),
             listing_lag: Span::secs(0),

@@ -157,6 +157,9 @@ impl EntryLines {
             OperatorEvent::Opened { id, .. } => {
                 ("journal".to_owned(), format!("opened for the first time as {id}"))
             }
+            OperatorEvent::AccountAccepted { provider, account, author, reason, .. } => {
+                (format!("({provider})"), format!("{author} accepts account {account}: {reason}"))
+            }
             OperatorEvent::Asked { adoption } => {
                 let ids: Vec<&InstanceId> = adoption.ids.iter().collect();
                 let what = match ids.as_slice() {
@@ -239,6 +242,8 @@ fn account(event: &AccountEvent) -> String {
             format!("stray: {id} of fleet `{fleet}`, which is not configured")
         }
         AccountEvent::StrayGone { id, .. } => format!("stray no more: {id}"),
+        AccountEvent::Identified { account, .. } => format!("the account is {account}"),
+        AccountEvent::KeyChanged { .. } => "another key signs from here on".to_owned(),
         AccountEvent::Audited { findings: 0, .. } => "audit: nothing found".to_owned(),
         AccountEvent::Audited { findings, .. } => {
             format!("audit: {}, `fleetscaler audit` lists them", plural(*findings, "finding"))

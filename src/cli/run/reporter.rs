@@ -70,7 +70,11 @@ impl Reporter {
 
     /// What is wrong with the file descriptors, if anything.
     pub(super) fn descriptors(&self, trouble: Option<String>) {
-        let Changes { raised, cleared } = self.instruments.daemon(AlertCode::Descriptors, trouble);
+        self.daemon(AlertCode::Descriptors, trouble);
+    }
+
+    fn daemon(&self, code: AlertCode, trouble: Option<String>) {
+        let Changes { raised, cleared } = self.instruments.daemon(code, trouble);
         for alert in raised {
             let code = alert.key.code.name();
             tracing::error!(alert = code, "alert {code}: {}", alert.message);
@@ -151,6 +155,7 @@ fn gist(error: &TickError) -> String {
         Kind::NotConnected { .. } => "not connected",
         Kind::Cut { .. } => "cut",
         Kind::Deadline { .. } => "deadline",
+        Kind::OtherAccount { found, .. } => found.as_str(),
         Kind::NotSent { .. } => "not sent",
     };
     format!("{action} {class} {how}")
@@ -245,6 +250,8 @@ impl Sink for Reporter {
 
     fn journal(&self, state: Result<(), &JournalError>) {
         self.instruments.journal(state.err());
+        let left_out = self.instruments.left_out();
+        self.daemon(AlertCode::JournalDamaged, left_out.map(|what| format!("left out: {what}")));
         let mut said = self.said();
         let now = state.err().map(ToString::to_string);
         match (&said.journal, &now) {

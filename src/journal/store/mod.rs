@@ -287,6 +287,11 @@ pub trait Store: Debug + Send + Sync {
     /// The inputs of a decision, if they are (still) there.
     async fn inputs(&self, decision: Uuid) -> Result<Option<Vec<u8>>, JournalError>;
 
+    /// How much is recorded; `None` where it takes long to say.
+    async fn bytes(&self) -> Result<Option<u64>, JournalError> {
+        Ok(None)
+    }
+
     /// Removes what is past its retention, but never a record that its scope's snapshot does not
     /// cover.
     async fn prune(&self, keep: Retention) -> Result<(), JournalError>;

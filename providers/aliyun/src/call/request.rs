@@ -10,12 +10,14 @@ use reqwest::Url;
 use crate::rpc::{Params, Signature, acs3, encode, v1};
 
 /// The version of the ECS API.
-const VERSION: &str = "2014-05-26";
+pub(super) const VERSION: &str = "2014-05-26";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(super) struct Unsigned<'a> {
     pub(super) signature: Signature,
     pub(super) url: &'a Url,
+    /// Of the API that the action belongs to.
+    pub(super) version: &'a str,
     pub(super) action: &'a str,
     pub(super) params: &'a Params,
     pub(super) credentials: &'a Credentials,
@@ -41,6 +43,7 @@ pub(super) fn sign(unsigned: Unsigned<'_>) -> Signed {
 fn sign_v1(unsigned: &Unsigned<'_>, body: String) -> Signed {
     let mut query = common_v1(
         unsigned.action,
+        unsigned.version,
         &unsigned.credentials.access_key_id,
         &time(unsigned.timestamp),
         unsigned.nonce,
@@ -60,7 +63,7 @@ fn sign_v1(unsigned: &Unsigned<'_>, body: String) -> Signed {
 fn sign_acs3(unsigned: &Unsigned<'_>, body: String) -> Signed {
     let mut headers = common_acs3(
         unsigned.url,
-        unsigned.action,
+        (unsigned.action, unsigned.version),
         &time(unsigned.timestamp),
         unsigned.nonce,
         &acs3::sha256_hex(body.as_bytes()),
@@ -93,13 +96,14 @@ pub(super) fn preview(
     match signature {
         Signature::V1 => {
             let id = elided("access key id");
-            query = common_v1(action, &id, &elided("time"), &elided("nonce"), None);
+            query = common_v1(action, VERSION, &id, &elided("time"), &elided("nonce"), None);
             query.push(("Signature".to_owned(), elided("signature")));
             headers.insert("content-type".to_owned(), FORM.to_owned());
         }
         Signature::Acs3 => {
             let (time, nonce) = (elided("time"), elided("nonce"));
-            headers = common_acs3(url, action, &time, &nonce, &elided("SHA-256 of the body"));
+            headers =
+                common_acs3(url, (action, VERSION), &time, &nonce, &elided("SHA-256 of the body"));
             headers.insert("authorization".to_owned(), elided("signature"));
         }
     }
@@ -121,6 +125,7 @@ pub(super) fn preview(
 /// The parameters that every V1 request has, but for `Signature`.
 fn common_v1(
     action: &str,
+    version: &str,
     access_key_id: &str,
     timestamp: &str,
     nonce: &str,
@@ -128,7 +133,7 @@ fn common_v1(
 ) -> Params {
     let common = [
         ("Action", action),
-        ("Version", VERSION),
+        ("Version", version),
         // The default is XML.
         ("Format", "JSON"),
         ("AccessKeyId", access_key_id),
@@ -145,7 +150,7 @@ fn common_v1(
 /// The headers that every ACS3 request signs.
 fn common_acs3(
     url: &Url,
-    action: &str,
+    (action, version): (&str, &str),
     timestamp: &str,
     nonce: &str,
     body_hash: &str,
@@ -161,7 +166,7 @@ fn common_acs3(
         ("x-acs-content-sha256", body_hash),
         ("x-acs-date", timestamp),
         ("x-acs-signature-nonce", nonce),
-        ("x-acs-version", VERSION),
+        ("x-acs-version", version),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()

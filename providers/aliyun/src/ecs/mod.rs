@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use cloud::limit::ActionBudget;
 use cloud::{
     Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Meter, Mutate,
-    Mutation, Observe, Offer, Pages, Permit, PlannedCall, Preview, Price, TagFilter, Tags,
+    Mutation, Observe, Offer, Pages, Permit, PlannedCall, Preview, Price, Signer, TagFilter, Tags,
     Terminate, Timestamp, Urgency,
 };
 
@@ -116,6 +116,14 @@ impl Observe for Ecs {
 
     async fn excess(&self) -> Result<Vec<&'static str>, Error> {
         probe::excess(self).await
+    }
+
+    async fn signer(&self, reread: bool) -> Result<Signer, Error> {
+        self.caller.signer(reread).await
+    }
+
+    fn expect_account(&self, account: &str) {
+        self.caller.expect_account(account);
     }
 
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error> {

@@ -19,6 +19,7 @@ pub(crate) fn settings(url: &str) -> Settings {
         region: "cn-hangzhou".to_owned(),
         endpoint: Some(url.to_owned()),
         vpc_endpoint: false,
+        sts_endpoint: None,
         allow_plain_http: false,
         signature: Signature::V1,
         timeouts: Timeouts { read: Duration::from_millis(200), write: Duration::from_millis(200) },

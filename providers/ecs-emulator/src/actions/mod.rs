@@ -7,6 +7,7 @@ mod power;
 mod price;
 mod run;
 mod tags;
+mod whose;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use crate::answer::{ApiError, Outcome};
 use crate::faults::Fault;
 use crate::state::State;
+
+pub(crate) use whose::{WHOSE, whose};
 
 /// One call of an action.
 #[derive(Debug)]

@@ -236,6 +236,10 @@ impl Store for Sqlite {
         run!(self, read::inputs, decision)
     }
 
+    async fn bytes(&self) -> Result<Option<u64>, JournalError> {
+        run!(self, pruning::size).map(Some)
+    }
+
     async fn prune(&self, keep: Retention) -> Result<(), JournalError> {
         self.as_daemon()?;
         // The connection is given back between the parts.

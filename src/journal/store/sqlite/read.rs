@@ -142,14 +142,16 @@ pub(super) async fn spent(
 fn record(row: &SqliteRow) -> Result<Record, sqlx::Error> {
     let seq: Seq = row.try_get("seq")?;
     let millis: i64 = row.try_get("at")?;
-    let at = Timestamp::from_timestamp_millis(millis)
-        .ok_or_else(|| sqlx::Error::Decode(format!("record {seq} has no time").into()))?;
+    // A record that is damaged must not keep others from being read: its meaning is read later.
+    let at = Timestamp::from_timestamp_millis(millis).unwrap_or_default();
+    let body: Vec<u8> = row.try_get_unchecked("body")?;
     Ok(Record {
         seq,
         scope: tables::scope(row.try_get("scope")?)?,
         at,
         kind: row.try_get("kind")?,
         v: row.try_get("v")?,
-        body: row.try_get("body")?,
+        body: String::from_utf8(body)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
     })
 }

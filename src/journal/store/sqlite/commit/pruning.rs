@@ -104,6 +104,11 @@ impl Pruning {
     }
 }
 
+/// How much is recorded.
+pub(in super::super) async fn size(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    file_size(connection).await
+}
+
 /// The pages in use: no less than the bodies that are in them.
 async fn file_size(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
     let size: i64 = sqlx::query_scalar(
