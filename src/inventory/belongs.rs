@@ -38,6 +38,10 @@ pub(super) fn sort<'a>(
     now: Timestamp,
 ) -> Sorted<'a> {
     let mut sorted = Sorted::default();
+    // In one order, whatever the listing's is.
+    let mut instances = instances;
+    instances.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    let mut of_launch: BTreeMap<IntentId, u32> = BTreeMap::new();
     for instance in instances {
         let owner = instance.tags.get(tags::OWNER);
         let other = owner.filter(|owner| !fleet.owner.is(owner));
@@ -48,8 +52,11 @@ pub(super) fn sort<'a>(
             sorted.ours.push(instance);
             continue;
         }
-        match taken(instance, other, history, adoptions) {
+        match taken(instance, other, history, adoptions, &of_launch) {
             Some((why, intent)) => {
+                if let Some(intent) = intent {
+                    *of_launch.entry(intent).or_default() += 1;
+                }
                 let taken = Taken { why, owner: owner.cloned(), intent };
                 sorted.taken.insert(instance.id.clone(), taken);
                 sorted.ours.push(instance);
@@ -68,9 +75,13 @@ fn taken(
     other: Option<&String>,
     history: &History,
     adoptions: &[Adoption],
+    of_launch: &BTreeMap<IntentId, u32>,
 ) -> Option<(TakenBecause, Option<IntentId>)> {
     let intent = instance.tags.get(tags::INTENT).and_then(|tag| tag.parse().ok()).map(IntentId);
-    let intent = intent.filter(|intent| history.knows_launch(intent));
+    let intent = intent.filter(|intent| {
+        let others = of_launch.get(intent).copied().unwrap_or_default();
+        history.may_be_of(intent, &instance.id, others)
+    });
     if other.is_none() && intent.is_some() {
         return Some((TakenBecause::Intent, intent));
     }
@@ -129,7 +140,8 @@ mod tests {
     /// A fleet with a past.
     fn past() -> History {
         let place = Place { instance_type: "c7".into(), vswitch: "vsw-h".into() };
-        let launch = PastLaunch { at: ago(600), place, spec: "spec".into() };
+        let launch =
+            PastLaunch { at: ago(600), place, spec: "spec".into(), amount: 1, ids: [].into() };
         let past_launches = [(INTENT, launch)].into();
         History { began: Some(ago(9_000)), past_launches, ..History::default() }
     }
@@ -209,6 +221,11 @@ mod tests {
         let tracked = &history.instances[&"i-1".into()];
         assert_eq!(tracked.launched_by, Some(INTENT));
         assert_eq!(tracked.spec.as_deref(), Some("spec"), "a failure counts against its spec");
+        let copy = Instance { id: "i-2".into(), ..instance.clone() };
+        let sorted = sort(vec![&copy], &ours(), &history, &[], now());
+        assert_eq!(sorted.strangers.len(), 1, "it asked for one, and that one is known");
+        let sorted = sort(vec![&copy, &instance], &ours(), &past(), &[], now());
+        assert_eq!(sorted.ours.len(), 1, "nor two at once");
         instance.tags.insert(tags::OWNER.to_owned(), "test".to_owned());
         assert_eq!(sort(vec![&instance], &ours(), &past(), &[], now()).strangers.len(), 1);
     }

@@ -5,7 +5,7 @@
 
 mod fold;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use cloud::{InstanceId, Mutation, Timestamp, clock};
@@ -105,6 +105,13 @@ pub struct PastLaunch {
     pub place: Place,
     /// The fingerprint of its spec.
     pub spec: String,
+    /// How many instances it asked for.
+    #[serde(default)]
+    pub amount: u32,
+    /// Those that are known to be of it, at most `amount`: whatever else carries its intent is a copy of
+    /// a tag that everybody can read.
+    #[serde(default)]
+    pub ids: BTreeSet<InstanceId>,
 }
 
 /// One instance.
@@ -157,11 +164,18 @@ impl History {
         self.began.is_none() || self.awaits_first_listing
     }
 
-    /// Whether `intent` is a launch of this fleet's, open or not long past.
+    /// Whether `instance` may be of the launch `intent` of this fleet's, open or not long past: it is
+    /// known to be, or fewer are than the launch asked for. `others`: how many more are taken for it.
     #[must_use]
-    pub fn knows_launch(&self, intent: &IntentId) -> bool {
-        let is_launch = |open: &Open| matches!(open.intent.action.mutation, Mutation::Launch(_));
-        self.past_launches.contains_key(intent) || self.open.get(intent).is_some_and(is_launch)
+    pub fn may_be_of(&self, intent: &IntentId, instance: &InstanceId, others: u32) -> bool {
+        let known = |ids: usize| u32::try_from(ids).unwrap_or(u32::MAX).saturating_add(others);
+        if let Some(past) = self.past_launches.get(intent) {
+            return past.ids.contains(instance) || known(past.ids.len()) < past.amount;
+        }
+        let Some(open) = self.open.get(intent) else { return false };
+        let Mutation::Launch(launch) = &open.intent.action.mutation else { return false };
+        let of_it = self.instances.values().filter(|known| known.launched_by == Some(*intent));
+        known(of_it.count()) < launch.amount
     }
 
     /// Those of `asked` that are still to be carried out at `now`.

@@ -223,7 +223,8 @@ fn strangers(
             (Some(owner), _) => What::OtherInstallation { owner },
             (None, None) => {
                 let intent = instance.tags.get(tags::INTENT).and_then(|tag| tag.parse().ok());
-                let launched = intent.is_some_and(|id| history.knows_launch(&IntentId(id)));
+                let launched =
+                    intent.is_some_and(|id| history.may_be_of(&IntentId(id), &instance.id, 0));
                 // The fleet's next tick takes it over.
                 (!launched).then_some(What::Stranger)?
             }

@@ -1,6 +1,6 @@
 //! How each event changes what is known.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use cloud::{Class, Concerns, InstanceId, Mutation, Timestamp, clock};
@@ -214,7 +214,7 @@ impl History {
         let Some(open) = self.open.remove(&id) else {
             return;
         };
-        self.remember(id, &open);
+        self.remember(id, &open, settlement);
         match (settlement, open.intent.action.mutation) {
             (Settlement::Launched { ids }, Mutation::Launch(launch)) => {
                 self.acted(Direction::Out, at);
@@ -347,6 +347,9 @@ impl History {
                 adopted_at: Some(at),
                 ..Tracked::found(adopted.phase, at)
             };
+            if let Some(past) = adopted.intent.and_then(|id| self.past_launches.get_mut(&id)) {
+                past.ids.insert(id.clone());
+            }
             if let Some(launch) = launch {
                 tracked.launched_by = adopted.intent;
                 tracked.launched_at = Some(launch.at);
@@ -364,8 +367,13 @@ impl History {
     }
 
     /// Something of a launch may turn up after its outcome was recorded.
-    fn remember(&mut self, id: IntentId, open: &Open) {
-        let Some(launch) = PastLaunch::of(open) else { return };
+    fn remember(&mut self, id: IntentId, open: &Open, settlement: &Settlement) {
+        let Some(mut launch) = PastLaunch::of(open) else { return };
+        if let Settlement::Launched { ids } = settlement {
+            launch.ids.extend(ids.iter().cloned());
+        }
+        let of_it = self.instances.iter().filter(|(_, known)| known.launched_by == Some(id));
+        launch.ids.extend(of_it.map(|(instance, _)| instance.clone()));
         let at = launch.at;
         self.past_launches.retain(|_, past| clock::age(at, past.at) < LAUNCH_FORGOTTEN);
         self.past_launches.insert(id, launch);
@@ -392,7 +400,13 @@ impl PastLaunch {
     fn of(open: &Open) -> Option<PastLaunch> {
         let Mutation::Launch(launch) = &open.intent.action.mutation else { return None };
         let (place, spec) = (Place::of(launch), fingerprint(&launch.spec));
-        Some(PastLaunch { at: open.intent.at, place, spec })
+        Some(PastLaunch {
+            at: open.intent.at,
+            place,
+            spec,
+            amount: launch.amount,
+            ids: BTreeSet::new(),
+        })
     }
 }
 
