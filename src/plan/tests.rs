@@ -338,13 +338,33 @@ proptest! {
     }
 
     #[test]
-    fn equal_inputs_give_equal_plans_and_no_id_twice(add in 0u32..500) {
-        let fleet = fleet(0, 1_000);
-        let inventory = inventory(Vec::new());
-        let one = planned(&fleet, &inventory, &History::default(), add);
-        prop_assert_eq!(&one, &planned(&fleet, &inventory, &History::default(), add));
-        let ids: std::collections::BTreeSet<_> = one.actions.iter().map(|a| a.intent).collect();
-        prop_assert_eq!(ids.len(), one.actions.len());
+    fn what_is_written_and_read_again_and_listed_in_another_order_gives_the_same_plan(
+        ages in prop::collection::vec(0i64..500, 0..40), desired in 0u32..60,
+    ) {
+        let members = ages.iter().enumerate().map(|(n, age)| member(&format!("i-{n:03}"), *age));
+        let once = inputs(fleet(0, 60), inventory(members.collect()), History::default());
+        let text = serde_json::to_string(&once).expect("text keys and finite numbers");
+        let mut again: Inputs = serde_json::from_str(&text).expect("what was just written");
+        again.inventory.members.reverse();
+        prop_assert_eq!(planned_with(once, desired), planned_with(again, desired));
+    }
+
+    #[test]
+    fn no_intent_and_no_token_comes_twice(add in 0u32..500) {
+        let plan = planned(&fleet(0, 1_000), &inventory(Vec::new()), &History::default(), add);
+        let intents: std::collections::BTreeSet<_> =
+            plan.actions.iter().map(|action| action.intent.to_string()).collect();
+        let tokens: std::collections::BTreeSet<_> = plan
+            .actions
+            .iter()
+            .filter_map(|action| match &action.mutation {
+                Mutation::Launch(launch) => Some(launch.token.as_str().to_owned()),
+                _ => None,
+            })
+            .collect();
+        prop_assert_eq!(intents.len(), plan.actions.len());
+        prop_assert_eq!(tokens.len(), plan.actions.len());
+        prop_assert!(intents.is_disjoint(&tokens));
     }
 }
 

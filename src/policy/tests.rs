@@ -116,12 +116,13 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn desired_never_leaves_the_bounds(
+    fn a_step_never_leaves_the_bounds(
         min in 0u32..50, span in 0u32..50, current in 0u32..120, failed in 0u32..10,
         values in prop::collection::vec(0f64..100.0, 1..8), newest in any_reading(),
         doubt in any::<bool>(), in_doubt in 0u32..5, percent in 0.1f64..500.0,
     ) {
-        let mut fleet = fleet(min, min + span);
+        let max = min + span;
+        let mut fleet = fleet(min, max);
         {
             let rule = fleet.rules[0].threshold();
             rule.scale_out = Some(ScaleOut { above: 75.0, samples: 1, by: Step::Percent(percent) });
@@ -134,9 +135,11 @@ proptest! {
         inventory.in_doubt = in_doubt;
         if doubt { inventory.doubts.push("doubt".into()); }
         let signals = [(CPU.into(), newest)].into();
-        let decision = decided(&fleet, &inventory, &signals, &history);
-        prop_assert!((min..=min + span).contains(&decision.desired));
-        prop_assert!((min..=min + span).contains(&decision.recommended));
+        let Decision { add, remove, .. } = decided(&fleet, &inventory, &signals, &history);
+        prop_assert!(add == 0 || current + failed + in_doubt + add <= max, "adds {add}");
+        prop_assert!(remove == 0 || current >= min + remove, "removes {remove}");
+        prop_assert!(add == 0 || remove == 0);
+        prop_assert!(!doubt || add + remove == 0);
     }
 
     #[test]
@@ -155,10 +158,15 @@ proptest! {
     }
 
     #[test]
-    fn equal_inputs_give_equal_decisions(values in prop::collection::vec(0f64..100.0, 1..8)) {
+    fn what_is_written_and_read_again_and_listed_in_another_order_decides_the_same(
+        values in prop::collection::vec(0f64..100.0, 1..8), current in 0u32..12,
+    ) {
         let (history, signals) = seen(&values);
-        let once = decided(&fleet(2, 10), &running(4), &signals, &history);
-        prop_assert_eq!(once, decided(&fleet(2, 10), &running(4), &signals, &history));
+        let once = inputs(&fleet(2, 10), &running(current), &signals, &history);
+        let text = serde_json::to_string(&once).expect("text keys and finite numbers");
+        let mut again: Inputs = serde_json::from_str(&text).expect("what was just written");
+        again.inventory.members.reverse();
+        prop_assert_eq!(decide(&once), decide(&again));
     }
 }
 

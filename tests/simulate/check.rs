@@ -1,50 +1,96 @@
-//! The invariants, checked against the emulator's own account of what exists and what was done.
+//! The invariants, checked against the emulators' own account of what exists and what was done.
+
+mod calls;
+mod ends;
+mod ledger;
+mod ticks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use cloud::{Clock, ManualClock, Mutation, Terminate, Timestamp, clock};
-use ecs_emulator::Emulator;
-use fleetscaler::control::TickReport;
-use fleetscaler::model::{Direction, Reason};
+use cloud::{Clock, Timestamp};
+use ecs_emulator::{Emulator, Entry};
 
+use crate::host::TrueClock;
 use crate::script::Shape;
-use crate::truth::{self, MAX_AGE};
+use crate::who::Who;
 
-/// How long a read of the signal may lie behind the moment that a tick calls now.
-const TICK_TAKES: Duration = Duration::from_secs(120);
+pub(crate) use ledger::{Key, Known, Ledger, Whose};
+
+/// How long what was seen and what is done may lie apart: a decision is good for a minute, the call
+/// for as long again.
+pub(crate) const TICK_TAKES: Duration = Duration::from_secs(120);
+
+/// The cool-downs of all fleets here, in seconds.
+pub(crate) const COOLDOWN_OUT: i64 = 60;
+pub(crate) const COOLDOWN_IN: i64 = 90;
+
+/// A call of the cloud, before it was let go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) account: usize,
+    pub(crate) who: Option<Who>,
+    pub(crate) at: Timestamp,
+    /// By the store's word, the fleet was the asker's then.
+    pub(crate) holds: bool,
+}
 
 /// What has been seen so far, and what was wrong with it.
 #[derive(Debug)]
 pub(crate) struct Checks {
-    emulator: Arc<Emulator>,
-    clock: ManualClock,
-    shape: Shape,
+    emulators: Vec<Arc<Emulator>>,
+    clock: TrueClock,
+    shape: Arc<Shape>,
     seen: Mutex<Seen>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// The last call that was looked at.
-    seq: u64,
-    /// Instances that launches created, with their fleet.
-    ours: BTreeMap<String, usize>,
-    /// Client tokens that created something.
-    tokens: BTreeSet<String>,
-    /// Instances that somebody protected, since when.
-    protected: BTreeMap<String, Timestamp>,
+    ledger: Ledger,
+    /// The last call that was looked at, by account.
+    seq: Vec<u64>,
+    /// Calls that have their effect later.
+    late: Vec<(u64, Asked)>,
+    /// Client tokens that created something, by account.
+    tokens: BTreeSet<(usize, String)>,
+    holds: BTreeMap<usize, Held>,
     /// When each fleet's newest instance was created.
     launched: BTreeMap<usize, Timestamp>,
+    /// What each fleet launched, and what it ended that served.
+    grown: BTreeMap<usize, Vec<Timestamp>>,
+    shrunk: BTreeMap<usize, Vec<Timestamp>>,
+    /// When each replica's host had its clock set the last time.
+    steps: BTreeMap<usize, Timestamp>,
+    /// Since when each fleet has not been configured.
+    removed: BTreeMap<usize, Timestamp>,
+    /// Something concerned a whole account: its money, its keys, its quota.
+    account_trouble: bool,
     wrong: Vec<String>,
     launches: usize,
     deletions: usize,
+    /// Calls that change something, by who makes them.
+    changes: BTreeMap<(usize, usize), u64>,
+}
+
+/// What an operator holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) out: bool,
+    pub(crate) in_: bool,
+    pub(crate) placed: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 impl Checks {
-    pub(crate) fn new(shape: &Shape, emulator: Arc<Emulator>, clock: ManualClock) -> Checks {
-        Checks { emulator, clock, shape: shape.clone(), seen: Mutex::default() }
+    pub(crate) fn new(
+        shape: Arc<Shape>,
+        emulators: Vec<Arc<Emulator>>,
+        clock: TrueClock,
+    ) -> Checks {
+        let seq = vec![0; emulators.len()];
+        let seen = Seen { ledger: Ledger::new(&shape), seq, ..Seen::default() };
+        Checks { emulators, clock, shape, seen: Mutex::new(seen) }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -67,181 +113,126 @@ impl Checks {
         (seen.launches, seen.deletions)
     }
 
-    pub(crate) fn protect(&self, id: &str, protected: bool) {
+    /// Looks at what exists, after something happened or time has passed.
+    pub(crate) fn look(&self) {
+        let mut seen = self.seen();
+        self.late_effects(&mut seen);
+        for account in 0..self.emulators.len() {
+            self.look_at(&mut seen, account, &BTreeMap::new());
+        }
+    }
+
+    fn look_at(&self, seen: &mut Seen, account: usize, launched: &BTreeMap<String, usize>) {
+        let views = self.emulators[account].instances();
+        seen.ledger.look(account, &views, launched, self.clock.now());
+    }
+
+    /// A call has had its effect, unless that is delayed.
+    pub(crate) fn called(&self, asked: &Asked) {
+        let mut seen = self.seen();
+        self.late_effects(&mut seen);
+        let account = asked.account;
+        for entry in self.emulators[account].transcript_after(seen.seq[account]) {
+            seen.seq[account] = entry.seq;
+            if !changes(&entry) {
+                continue;
+            }
+            if let Some(who) = asked.who
+                && let Some(tick) = who.tick
+            {
+                *seen.changes.entry((who.place, tick.fleet)).or_default() += 1;
+            }
+            self.sent(&mut seen, &entry, asked);
+            if entry.fault == Some(ecs_emulator::FaultKind::Delayed) {
+                seen.late.push((entry.seq, *asked));
+            }
+            self.effects(&mut seen, &entry, asked, false);
+        }
+    }
+
+    /// Effects of delayed calls that have come about.
+    fn late_effects(&self, seen: &mut Seen) {
+        for (seq, asked) in std::mem::take(&mut seen.late) {
+            let entries = self.emulators[asked.account].transcript_after(seq - 1);
+            let entry = entries.into_iter().next().filter(|entry| entry.seq == seq);
+            match entry {
+                Some(entry) if !entry.created.is_empty() || !entry.deleted.is_empty() => {
+                    self.effects(seen, &entry, &asked, true);
+                }
+                // It may have been refused in the end.
+                _ => seen.late.push((seq, asked)),
+            }
+        }
+    }
+
+    pub(crate) fn serving(&self, fleet: usize) -> u32 {
+        u32::try_from(self.seen().ledger.serving(fleet).count()).expect("few")
+    }
+
+    pub(crate) fn serving_ids(&self, fleet: usize) -> Vec<String> {
+        self.seen().ledger.serving(fleet).map(|((_, id), _)| id.clone()).collect()
+    }
+
+    /// Whether every fleet of this one's name has launched something: one that has not may take over
+    /// what carries its tags.
+    pub(crate) fn have_launched(&self, fleet: usize) -> bool {
+        let name = &self.shape.fleets[fleet].name;
+        let seen = self.seen();
+        let fleets = self.shape.fleets.iter().enumerate();
+        fleets.filter(|(_, of)| of.name == *name).all(|(n, _)| seen.launched.contains_key(&n))
+    }
+
+    /// Something about an instance was changed from outside.
+    pub(crate) fn touched(&self, key: &Key) {
+        let now = self.clock.now();
+        if let Some(known) = self.seen().ledger.known.get_mut(key) {
+            known.touched_at = Some(now);
+        }
+    }
+
+    pub(crate) fn protect(&self, key: &Key, protected: bool) {
+        let now = self.clock.now();
+        if let Some(known) = self.seen().ledger.known.get_mut(key) {
+            known.protected_since = protected.then_some(now);
+            known.touched_at = Some(now);
+        }
+    }
+
+    pub(crate) fn held(&self, fleet: usize, held: Option<Held>) {
+        match held {
+            Some(held) => drop(self.seen().holds.insert(fleet, held)),
+            None => drop(self.seen().holds.remove(&fleet)),
+        }
+    }
+
+    pub(crate) fn clock_was_set(&self, place: usize) {
+        let now = self.clock.now();
+        self.seen().steps.insert(place, now);
+    }
+
+    pub(crate) fn configured(&self, fleet: usize, present: bool) {
         let now = self.clock.now();
         let mut seen = self.seen();
-        if protected {
-            seen.protected.insert(id.to_owned(), now);
+        if present {
+            seen.removed.remove(&fleet);
         } else {
-            seen.protected.remove(id);
+            seen.removed.entry(fleet).or_insert(now);
         }
     }
 
-    /// A call has had its effect (or time has passed, and a delayed one has).
-    pub(crate) fn called(&self) {
-        let mut seen = self.seen();
-        let views = self.emulator.instances();
-        for entry in self.emulator.transcript_after(seen.seq) {
-            seen.seq = entry.seq;
-            let token = entry.parameters.get("ClientToken").cloned().unwrap_or_default();
-            if entry.action == "RunInstances" && !entry.created.is_empty() && !entry.repeated {
-                seen.launches += 1;
-                if !seen.tokens.insert(token.clone()) {
-                    seen.wrong.push(format!("token {token} launched twice"));
-                }
-            }
-            if !entry.deleted.is_empty() {
-                seen.deletions += 1;
-            }
-            for id in &entry.deleted {
-                let Some(view) = views.iter().find(|view| view.id == *id) else { continue };
-                if !seen.ours.contains_key(id) && !view.tags.contains_key("scale-intent") {
-                    seen.wrong.push(format!("{id} was deleted, which is not ours: {view:?}"));
-                }
-                let protected = seen.protected.get(id).copied();
-                if protected.is_some_and(|at| clock::age(entry.at, at) > TICK_TAKES) {
-                    seen.wrong.push(format!("{id} was deleted, which is protected"));
-                }
-            }
-        }
-        self.count(&mut seen);
+    pub(crate) fn account_trouble(&self) {
+        self.seen().account_trouble = true;
     }
 
-    /// Never more than max exist, and no intent has more instances than it asked for.
-    fn count(&self, seen: &mut Seen) {
-        let mut by_intent: BTreeMap<String, usize> = BTreeMap::new();
-        let views = self.emulator.instances();
-        for view in &views {
-            if let Some(intent) = view.tags.get("scale-intent") {
-                *by_intent.entry(intent.clone()).or_default() += 1;
-            }
-        }
-        for (n, fleet) in self.shape.fleets.iter().enumerate() {
-            let of = |view: &&ecs_emulator::InstanceView| {
-                view.status != "Gone"
-                    && (seen.ours.get(&view.id) == Some(&n) || truth::is_of(view, n))
-            };
-            let exist = views.iter().filter(of).count();
-            if exist > fleet.max as usize {
-                let now = self.clock.now();
-                seen.wrong.push(format!("fleet-{n} has {exist} > max = {} at {now}", fleet.max));
-            }
-        }
-        for view in &views {
-            if !seen.ours.contains_key(&view.id) && view.tags.contains_key("scale-intent") {
-                let fleet = (0..self.shape.fleets.len()).find(|n| truth::is_of(view, *n));
-                if let Some(fleet) = fleet {
-                    seen.ours.insert(view.id.clone(), fleet);
-                    seen.launched.insert(fleet, view.created_at);
-                }
-            }
-        }
-    }
-
-    /// What one tick said and did.
-    pub(crate) fn ticked(&self, fleet: usize, report: &TickReport, launched: Option<Timestamp>) {
-        let shape = &self.shape.fleets[fleet];
-        let decision = &report.decision;
-        let mut wrong = Vec::new();
-        if !(shape.min..=shape.max).contains(&decision.desired) {
-            wrong.push(format!("desired {} leaves the bounds", decision.desired));
-        }
-        let crossed = |direction| {
-            decision
-                .reasons
-                .iter()
-                .any(|r| matches!(r, Reason::Crossed { direction: d, .. } if *d == direction))
-        };
-        let lowered = decision.reasons.iter().any(|r| matches!(r, Reason::LoweredToMax { .. }));
-        if decision.remove > 0 && !lowered {
-            let sample = report.samples.values().next();
-            let limit = report.at - clock::delta(MAX_AGE + TICK_TAKES);
-            if sample.is_none_or(|sample| sample.measured_at < limit) {
-                wrong.push(format!("capacity was removed without a usable signal: {decision}"));
-            }
-            let too_old = sample.is_some_and(|sample| sample.age.get() > MAX_AGE);
-            if too_old {
-                wrong.push(format!("capacity was removed on a stale signal: {decision}"));
-            }
-        }
-        if report.only_looked.is_some() && report.outcomes.iter().any(is_sent) {
-            wrong.push("a tick that may only look has sent something".to_owned());
-        }
-        let only_rules = !decision.reasons.iter().any(|reason| {
-            matches!(
-                reason,
-                Reason::Unfinished { .. }
-                    | Reason::Replacing { .. }
-                    | Reason::RaisedToMin { .. }
-                    | Reason::FellBack { .. }
-                    // A part of the same scale-out, another part of which is not known yet.
-                    | Reason::OutcomeOpen { .. }
-            )
-        });
-        // Times of creation are the emulator's; the cool-down runs from when we knew of it.
-        let cooled = |last: Option<Timestamp>, secs: i64| {
-            // One that may only look knows only what was.
-            report.only_looked.is_some()
-                || last.is_none_or(|at| report.at - at >= TimeDelta::seconds(secs))
-        };
-        if decision.add > 0
-            && crossed(Direction::Out)
-            && only_rules
-            && !cooled(launched, COOLDOWN_OUT)
-        {
-            wrong.push(format!("a scale-out within the cool-down of the last: {decision}"));
-        }
-        if decision.remove > 0 && !lowered && !cooled(launched, COOLDOWN_IN) {
-            wrong.push(format!("a scale-in within the cool-down of a scale-out: {decision}"));
-        }
-        let Planned { adds, ends } = planned(report);
-        if adds > decision.add {
-            wrong.push(format!("{adds} planned where {} were decided", decision.add));
-        }
-        // What never came into service is cleared away whatever was decided.
-        let most = decision.remove + report.counts.failed;
-        if ends > most as usize {
-            wrong.push(format!("{ends} end where {most} may: {decision}"));
-        }
-        for what in wrong {
-            self.fail(format!("{} at {}: {what}", report.fleet, report.at));
-        }
-    }
-
-    /// When the fleet's newest instance was created.
-    pub(crate) fn last_launch(&self, fleet: usize) -> Option<Timestamp> {
-        self.seen().launched.get(&fleet).copied()
+    /// Everything that is known, for a look at the end.
+    pub(crate) fn known(&self) -> BTreeMap<Key, Known> {
+        self.seen().ledger.known.clone()
     }
 }
 
-/// The cool-downs of all fleets here, in seconds.
-pub(crate) const COOLDOWN_OUT: i64 = 60;
-pub(crate) const COOLDOWN_IN: i64 = 90;
-
-fn is_sent(outcome: &fleetscaler::execute::Outcome) -> bool {
-    matches!(outcome, fleetscaler::execute::Outcome::Sent { .. })
-}
-
-/// What a plan comes to.
-#[derive(Default)]
-struct Planned {
-    /// Instances that it launches.
-    adds: u32,
-    /// Instances that it stops, or deletes without having stopped them before.
-    ends: usize,
-}
-
-fn planned(report: &TickReport) -> Planned {
-    let mut planned = Planned::default();
-    for action in &report.plan.actions {
-        match &action.mutation {
-            Mutation::Launch(launch) => planned.adds += launch.amount,
-            Mutation::Delete { how: Terminate::StopThenDelete, .. } => {}
-            Mutation::Stop { ids } | Mutation::Delete { ids, .. } => {
-                planned.ends += ids.len();
-            }
-            Mutation::Tag { .. } | Mutation::Start { .. } => {}
-        }
-    }
-    planned
+/// Whether a call means to change something.
+fn changes(entry: &Entry) -> bool {
+    let changing = ["RunInstances", "StopInstances", "StartInstances", "DeleteInstances"];
+    let dry = entry.parameters.get("DryRun").is_some_and(|dry| dry == "true");
+    (changing.contains(&entry.action.as_str()) || entry.action == "TagResources") && !dry
 }

@@ -1,42 +1,36 @@
 //! The driver: lets time pass, lets steps go on in an order of its own, crashes replicas.
 
+mod calm;
 mod happen;
+mod work;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cloud::{Clock, ManualClock, Timestamp, clock};
+use cloud::{Clock, Timestamp, clock};
 use ecs_emulator::{Emulator, World as Cloud};
-use fleetscaler::config::Config;
-use fleetscaler::control::{self, TickError, TickReport, World};
-use fleetscaler::journal::store::Memory;
 use futures::executor::{LocalPool, LocalSpawner};
-use futures::future::{AbortHandle, abortable};
-use futures::task::LocalSpawnExt;
+use futures::future::AbortHandle;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::check::Checks;
-use crate::end;
-use crate::replica::{self, Outside};
-use crate::script::{Script, What, ZONES};
-use crate::steps::{Gates, StoreTrouble};
+use crate::gates::Gates;
+use crate::host::{HostClock, TrueClock};
+use crate::kept::Kept;
+use crate::replica::{self, Outside, Replica, Setup};
+use crate::script::{Script, Shape, What};
+use crate::store::StoreTrouble;
 use crate::truth::Truth;
 
-/// A tick of each fleet so often, in seconds; a renewal of the leases so often.
-const INTERVAL: u32 = 15;
-const RENEWAL: u32 = 6;
 /// A tick that waits for the clock longer than this hangs.
 const STUCK: Duration = Duration::from_secs(1_200);
 /// Steps within one second of the clock: more is a loop.
-const STEPS_MOST: u32 = 20_000;
-/// Extra ticks in a row, as in the daemon's own loop.
-const EXTRA_TICKS: u32 = 8;
-/// How long a fleet may take to come to rest once nothing goes wrong any more: longer than a stop
-/// of an account or a pause after failed launches, which are probed in between.
-const REST_SECS: u32 = 9 * 3_600;
+const STEPS_MOST: u32 = 40_000;
+/// What exists is looked at so often, in seconds, beside after every call that changes something.
+const LOOK_EVERY: u32 = 5;
 
 /// What a simulation came to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,30 +44,42 @@ pub(crate) struct Run {
     pub(crate) rest_secs: u32,
 }
 
-/// One place for a replica.
+/// One place for a replica: a host.
 struct Place {
-    world: Option<Arc<World>>,
+    installation: usize,
+    host: HostClock,
+    replica: Option<Arc<Replica>>,
     life: u64,
+    began: Timestamp,
     trouble: Arc<Mutex<StoreTrouble>>,
     /// The process is gone when so many steps were made.
     crash_after: Option<(u32, u32)>,
     back_at: Option<Timestamp>,
+    /// It is restarted then, for another configuration.
+    restart_at: Option<Timestamp>,
     paused_until: Option<Timestamp>,
     tasks: Vec<AbortHandle>,
-    /// Ticks and renewals under way.
     busy: Rc<RefCell<Vec<Job>>>,
 }
 
-/// Work that is under way: of which fleet (`None`: the renewal), since when.
+/// Work that is under way, and since when.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Job {
-    fleet: Option<usize>,
+    kind: JobKind,
     since: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum JobKind {
+    Renewal,
+    Audit,
+    /// Of the nth fleet of the replica's configuration.
+    Tick(usize),
 }
 
 pub(crate) struct Driver {
     script: Script,
-    config: Config,
+    pub(crate) setups: Vec<Setup>,
     pub(crate) outside: Outside,
     pool: LocalPool,
     spawner: LocalSpawner,
@@ -94,53 +100,83 @@ pub(crate) fn run(script: &Script, verbose: bool) -> Result<Run, String> {
     Ok(Run { launches, deletions, ..run })
 }
 
+/// What is there before the daemon is.
+fn populate(shape: &Shape, emulators: &[Arc<Emulator>]) {
+    for (n, fleet) in shape.fleets.iter().enumerate() {
+        for _ in 0..fleet.base {
+            emulators[fleet.account].place(&[("pool", &replica::pool(n)), ("team", "ops")]);
+        }
+    }
+    for emulator in emulators {
+        emulator.place(&[("owner", "somebody")]);
+    }
+    for _ in 0..shape.others {
+        emulators[0].place(&[("scale-source", "auto"), ("scale-fleet", "of-another-host")]);
+    }
+}
+
+fn outside(shape: &Arc<Shape>, began: Timestamp) -> Outside {
+    let clock = TrueClock::at(began);
+    let cloud = Cloud {
+        boot: Duration::from_secs(shape.boot_secs).into(),
+        stop: Duration::from_secs(shape.stop_secs).into(),
+        listing_lag: Duration::from_secs(shape.listing_lag_secs).into(),
+        tag_lag: Duration::from_secs(shape.tag_lag_secs).into(),
+        deletion_lag: Duration::from_secs(shape.deletion_lag_secs).into(),
+        ..Cloud::default()
+    };
+    let emulator = |_| Arc::new(Emulator::embedded(cloud.clone(), Arc::new(clock.clone())));
+    let emulators: Vec<Arc<Emulator>> = (0..shape.accounts).map(emulator).collect();
+    populate(shape, &emulators);
+    let checks = Arc::new(Checks::new(shape.clone(), emulators.clone(), clock.clone()));
+    Outside {
+        shape: shape.clone(),
+        journals: shape.installations.iter().map(|i| Arc::new(Kept::new(i.sqlite))).collect(),
+        truth: Arc::new(Truth::new(shape, checks.clone(), clock.clone())),
+        checks,
+        gates: Arc::new(Gates::default()),
+        emulators,
+        clock,
+    }
+}
+
 impl Driver {
     fn new(script: Script, verbose: bool) -> Driver {
         let began: Timestamp = "2026-01-02T12:00:07Z".parse().expect("a valid time");
-        let clock = ManualClock::at(began);
-        let shape = &script.shape;
-        let cloud = Cloud {
-            boot: Duration::from_secs(shape.boot_secs).into(),
-            stop: Duration::from_secs(shape.stop_secs).into(),
-            listing_lag: Duration::from_secs(shape.listing_lag_secs).into(),
-            tag_lag: Duration::from_secs(shape.tag_lag_secs).into(),
-            deletion_lag: Duration::from_secs(shape.deletion_lag_secs).into(),
-            ..Cloud::default()
-        };
-        let emulator = Arc::new(Emulator::embedded(cloud, Arc::new(clock.clone())));
-        if shape.base {
-            emulator.place(&[("pool", "base"), ("team", "ops")]);
-        }
-        emulator.place(&[("owner", "somebody")]);
-        let outside = Outside {
-            truth: Arc::new(Truth::new(shape, emulator.clone(), clock.clone())),
-            checks: Arc::new(Checks::new(shape, emulator.clone(), clock.clone())),
-            gates: Arc::new(Gates::default()),
-            memory: Arc::new(Memory::default()),
-            emulator,
-            clock,
-        };
-        let config = replica::config(shape, &outside.emulator.url());
+        let shape = Arc::new(script.shape.clone());
+        let outside = outside(&shape, began);
         let pool = LocalPool::new();
-        let places = (0..shape.replicas)
-            .map(|_| Place {
-                world: None,
+        let replicas = shape.installations.iter().enumerate();
+        let places = replicas
+            .flat_map(|(n, installation)| std::iter::repeat_n(n, installation.replicas))
+            .map(|installation| Place {
+                installation,
+                host: HostClock::new(outside.clock.clone()),
+                replica: None,
                 life: 0,
+                began,
                 trouble: Arc::default(),
                 crash_after: None,
                 back_at: Some(began),
+                restart_at: None,
                 paused_until: None,
                 tasks: Vec::new(),
                 busy: Rc::default(),
             })
             .collect();
+        let setup = |fleet: &crate::script::FleetShape| Setup {
+            present: fleet.present,
+            min: fleet.min,
+            max: fleet.max,
+            revision: 0,
+        };
         Driver {
             spawner: pool.spawner(),
             pool,
             rng: StdRng::seed_from_u64(script.seed ^ 0x5EED),
             places,
             began,
-            config,
+            setups: shape.fleets.iter().map(setup).collect(),
             outside,
             script,
             run: Rc::default(),
@@ -174,9 +210,8 @@ impl Driver {
                 self.happen(&what, &mut until);
             }
             let now = self.now();
-            let (over, rest) = until.into_iter().partition(|(at, _)| *at <= now);
+            let (over, rest): (Vec<_>, Vec<_>) = until.into_iter().partition(|(at, _)| *at <= now);
             until = rest;
-            let over: Vec<(Timestamp, What)> = over;
             for (_, what) in over {
                 self.undo(&what);
             }
@@ -188,177 +223,19 @@ impl Driver {
         Ok(())
     }
 
-    /// Nothing goes wrong any more: every fleet must come to rest.
-    fn calm(&mut self) -> Result<(), String> {
-        self.say("calm".to_owned());
-        let now = self.now();
-        self.outside.emulator.clear_faults();
-        self.outside.emulator.change(|world| {
-            world.stock.clear();
-            world.instance_quota = 10_000;
-            world.lists_nothing = false;
-        });
-        for zone in ZONES {
-            self.outside.emulator.restore_zone(zone);
-        }
-        for view in self.outside.emulator.instances() {
-            self.outside.emulator.protect(&view.id, false);
-            self.outside.checks.protect(&view.id, false);
-        }
-        for fleet in self.outside.truth.fleets().iter_mut() {
-            fleet.gap_until = None;
-            fleet.frozen_until = None;
-            fleet.partial_until = None;
-            fleet.lag = Duration::ZERO;
-            fleet.load = fleet.load.clamp(0.5, 20.0);
-        }
-        for place in &mut self.places {
-            place.crash_after = None;
-            place.paused_until = None;
-            place.back_at = place.back_at.map(|at| at.min(now));
-            *place.trouble.lock().expect("no panic") = StoreTrouble::default();
-        }
-        for n in 0..self.fleet_count() {
-            self.lift(n);
-        }
-        let calm_at = self.elapsed();
-        let mut at_rest_for = 0;
-        loop {
-            let step = if self.elapsed() - calm_at < 1_800 { 5 } else { 15 };
-            self.second(step)?;
-            let restless = end::restless(self);
-            at_rest_for = if restless.is_none() { at_rest_for + step } else { 0 };
-            // At rest for longer than any cool-down or window.
-            if at_rest_for >= 300 {
-                break;
-            }
-            if self.elapsed() - calm_at > REST_SECS {
-                let what = restless.unwrap_or_default();
-                return Err(format!("not at rest {REST_SECS} s after the last trouble: {what}"));
-            }
-        }
-        self.run.borrow_mut().rest_secs = self.elapsed() - calm_at - 300;
-        end::check(self)
-    }
-
     /// Lets `step` seconds pass.
     fn second(&mut self, step: u32) -> Result<(), String> {
+        if step > 1 || self.elapsed().is_multiple_of(LOOK_EVERY) {
+            self.outside.checks.look();
+        }
         self.outside.truth.scrape();
         self.start_and_spawn();
         self.steps()?;
         self.outside.clock.advance(Duration::from_secs(u64::from(step)));
-        // Delayed effects may have happened.
-        self.outside.checks.called();
         match self.outside.checks.wrong() {
             Some(wrong) => Err(wrong),
             None => Ok(()),
         }
-    }
-
-    fn start_and_spawn(&mut self) {
-        let (now, elapsed) = (self.now(), self.elapsed());
-        for place in 0..self.places.len() {
-            if self.places[place].back_at.is_some_and(|at| at <= now) {
-                self.places[place].back_at = None;
-                self.places[place].life += 1;
-                let (life, seed) = (self.places[place].life, self.script.seed);
-                let trouble = self.places[place].trouble.clone();
-                let world =
-                    replica::start(&self.outside, &self.config, place, life, seed, &trouble);
-                self.places[place].world = Some(Arc::new(world));
-            }
-            let Some(world) = self.places[place].world.clone() else { continue };
-            // Everything at moments of its own, as with real replicas.
-            let granularity = self.granularity();
-            let phase = |n: usize, of: u32| {
-                (elapsed + 5 * u32::try_from(place + n).expect("few")) % of < granularity
-            };
-            if phase(0, RENEWAL) {
-                self.spawn_renewal(place, world.clone());
-            }
-            for fleet in 0..self.config.fleets.len() {
-                if phase(3 * fleet + 1, INTERVAL) {
-                    self.spawn_tick(place, fleet, world.clone());
-                }
-            }
-        }
-    }
-
-    /// In the calm the clock moves by more than a second at a time.
-    fn granularity(&self) -> u32 {
-        match self.elapsed().checked_sub(self.script.rough_secs) {
-            None => 1,
-            Some(0..1_800) => 5,
-            Some(_) => INTERVAL,
-        }
-    }
-
-    fn begin(&self, place: usize, fleet: Option<usize>) -> bool {
-        let mut busy = self.places[place].busy.borrow_mut();
-        if busy.iter().any(|job| job.fleet == fleet) {
-            return false;
-        }
-        busy.push(Job { fleet, since: self.now() });
-        true
-    }
-
-    fn spawn(
-        &mut self,
-        place: usize,
-        fleet: Option<usize>,
-        work: impl Future<Output = ()> + 'static,
-    ) {
-        let busy = self.places[place].busy.clone();
-        let (work, handle) = abortable(async move {
-            work.await;
-            busy.borrow_mut().retain(|job| job.fleet != fleet);
-        });
-        self.places[place].tasks.retain(|task| !task.is_aborted());
-        self.places[place].tasks.push(handle);
-        self.spawner
-            .spawn_local(async move {
-                // An error says that the replica is gone.
-                work.await.unwrap_or_default();
-            })
-            .expect("the pool lives");
-    }
-
-    fn spawn_renewal(&mut self, place: usize, world: Arc<World>) {
-        if self.begin(place, None) {
-            // A store that is away is met again at the next renewal.
-            self.spawn(place, None, async move { drop(control::tend(&world).await) });
-        }
-    }
-
-    fn spawn_tick(&mut self, place: usize, fleet: usize, world: Arc<World>) {
-        if !self.begin(place, Some(fleet)) {
-            return;
-        }
-        let checks = self.outside.checks.clone();
-        let (run, verbose) = (self.run.clone(), self.verbose);
-        self.spawn(place, Some(fleet), async move {
-            for _ in 0..=EXTRA_TICKS {
-                let launched = checks.last_launch(fleet);
-                let result = control::tick(&world, &world.fleets[fleet]).await;
-                if verbose {
-                    tell(place, fleet, &result);
-                }
-                match result {
-                    Ok(report) => {
-                        run.borrow_mut().ticks += 1;
-                        checks.ticked(fleet, &report, launched);
-                        if !report.wants_another_tick() {
-                            break;
-                        }
-                    }
-                    Err(TickError::Review(objection)) => {
-                        checks.fail(format!("fleet-{fleet}: a plan was refused: {objection}"));
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-        });
     }
 
     /// Lets every step go on that can, in an order that the seed decides.
@@ -366,7 +243,7 @@ impl Driver {
         for _ in 0..STEPS_MOST {
             self.pool.run_until_stalled();
             let now = self.now();
-            let waiting = self.outside.gates.replicas();
+            let waiting = self.outside.gates.places();
             let free: Vec<usize> = (0..waiting.len())
                 .filter(|n| {
                     let place = &self.places[waiting[*n]];
@@ -419,43 +296,16 @@ impl Driver {
         let place = &mut self.places[place];
         place.busy.borrow_mut().clear();
         place.busy = Rc::default();
-        place.world = None;
+        place.replica = None;
         place.crash_after = None;
         place.paused_until = None;
         place.back_at = Some(back_at);
+        self.outside.journals[place.installation].abandoned();
     }
 
     pub(crate) fn say(&self, what: String) {
         if self.verbose {
             println!("{:>6} s  == {what}", self.elapsed());
         }
-    }
-
-    pub(crate) fn fleet_count(&self) -> usize {
-        self.config.fleets.len()
-    }
-
-    pub(crate) fn shape(&self) -> &crate::script::Shape {
-        &self.script.shape
-    }
-}
-
-fn tell(place: usize, fleet: usize, result: &Result<TickReport, TickError>) {
-    match result {
-        Ok(report) => {
-            println!(
-                "          r{place} fleet-{fleet} {}: {}",
-                report.counts.line(),
-                report.decision
-            );
-            for outcome in &report.outcomes {
-                println!("              {}", outcome.line());
-            }
-            for shortfall in &report.plan.shortfalls {
-                println!("              short: {shortfall}");
-            }
-        }
-        Err(TickError::Elsewhere) => {}
-        Err(error) => println!("          r{place} fleet-{fleet}: {error}"),
     }
 }

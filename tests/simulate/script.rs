@@ -1,12 +1,11 @@
 //! What happens in one simulation: the shape of the world, and everything that goes wrong in it,
 //! with its time. Made from a seed; a script that fails is made smaller by leaving things out.
 
-use std::fmt;
-use std::time::Duration;
+mod make;
 
-use ecs_emulator::{Fault, FaultKind};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use std::fmt;
+
+use ecs_emulator::Fault;
 
 /// A whole simulation.
 #[derive(Debug, Clone)]
@@ -37,7 +36,9 @@ impl Script {
             self.happenings.retain(|happening| at.contains(&u64::from(happening.at)));
         }
         if let Some(fleets) = less.fleets {
-            self.shape.fleets.truncate(fleets);
+            for fleet in self.shape.fleets.iter_mut().skip(fleets) {
+                fleet.present = false;
+            }
         }
         if less.no_lag {
             self.shape.listing_lag_secs = 0;
@@ -52,25 +53,48 @@ impl Script {
         let at: Vec<String> = self.happenings.iter().map(|h| h.at.to_string()).collect();
         let lags = self.shape.listing_lag_secs + self.shape.tag_lag_secs;
         let no_lag = if lags + self.shape.deletion_lag_secs == 0 { " --no-lag" } else { "" };
-        format!("--at {} --fleets {}{no_lag}", at.join(","), self.shape.fleets.len())
+        let last = self.shape.fleets.iter().rposition(|fleet| fleet.present);
+        let fleets = last.map_or(1, |last| last + 1);
+        format!("--at {} --fleets {fleets}{no_lag}", at.join(","))
     }
 }
 
 /// The world before anything happens.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
-    pub(crate) replicas: usize,
+    /// Each has a journal of its own. Two of them use the same accounts and the same fleet names.
+    pub(crate) installations: Vec<InstallationShape>,
+    pub(crate) accounts: usize,
     pub(crate) fleets: Vec<FleetShape>,
+    pub(crate) interval_secs: u32,
     pub(crate) boot_secs: u64,
     pub(crate) stop_secs: u64,
     pub(crate) listing_lag_secs: u64,
     pub(crate) tag_lag_secs: u64,
     pub(crate) deletion_lag_secs: u64,
-    pub(crate) base: bool,
+    /// The vendor's usual limits instead of generous ones.
+    pub(crate) default_rates: bool,
+    /// Instances with our tags of a fleet that nobody here knows: a listing has more than one page.
+    pub(crate) others: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct InstallationShape {
+    pub(crate) replicas: usize,
+    /// The journal is a file, of one replica; otherwise a server's, which all replicas share.
+    pub(crate) sqlite: bool,
+    pub(crate) deletes_strays: bool,
+    /// The account's brake, in percent of its instances.
+    pub(crate) removal_percent: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct FleetShape {
+    pub(crate) installation: usize,
+    pub(crate) account: usize,
+    pub(crate) name: String,
+    /// Configured from the beginning.
+    pub(crate) present: bool,
     pub(crate) min: u32,
     pub(crate) max: u32,
     pub(crate) out_by: u32,
@@ -78,8 +102,22 @@ pub(crate) struct FleetShape {
     pub(crate) load: f64,
     pub(crate) balanced: bool,
     pub(crate) terminate: &'static str,
-    pub(crate) brakes: bool,
+    pub(crate) brakes: Option<BrakesShape>,
     pub(crate) fallback: bool,
+    /// The operator's own instances, counted with the fleet.
+    pub(crate) base: u32,
+    /// No `boot_timeout` is configured: it is learned.
+    pub(crate) learns_boots: bool,
+    /// A query says who is up.
+    pub(crate) roll: bool,
+}
+
+/// Within an hour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BrakesShape {
+    pub(crate) launches: u32,
+    pub(crate) removals: u32,
+    pub(crate) percent: u32,
 }
 
 /// Something that happens.
@@ -96,20 +134,38 @@ pub(crate) enum What {
         fleet: usize,
         load: f64,
     },
-    Fault(Fault),
-    ClearFaults,
+    Fault {
+        account: usize,
+        fault: Fault,
+    },
+    ClearFaults {
+        account: usize,
+    },
+    /// Every listing of the account is empty for a moment, although listing is permitted.
+    Hiccup {
+        account: usize,
+        secs: u32,
+    },
     /// `None`: any number again.
     Stock {
+        account: usize,
         zone: usize,
         kind: usize,
         left: Option<u32>,
     },
     Quota {
+        account: usize,
         left: u32,
         secs: u32,
     },
     ListsNothing {
+        account: usize,
         secs: u32,
+    },
+    /// Boots take so long from now on.
+    Boots {
+        account: usize,
+        secs: u64,
     },
     /// The process is gone after so many more steps, and comes back.
     Crash {
@@ -122,8 +178,19 @@ pub(crate) enum What {
         replica: usize,
         secs: u32,
     },
-    /// The store cannot be reached by one replica, or by all.
+    /// The clock of a host is set.
+    ClockStep {
+        replica: usize,
+        secs: i64,
+    },
+    /// The configuration of an installation is changed, and its replicas are restarted one by one.
+    Configure {
+        installation: usize,
+        change: Change,
+    },
+    /// The store cannot be reached by one replica, or by all of an installation.
     StoreDown {
+        installation: usize,
         replica: Option<usize>,
         secs: u32,
     },
@@ -147,7 +214,16 @@ pub(crate) enum What {
         fleet: usize,
         secs: u32,
     },
-    /// These three concern the nth instance that exists.
+    /// The clock of the monitoring system is set back.
+    SourceBack {
+        fleet: usize,
+        secs: u32,
+    },
+    /// The next question to a fleet's source ends in a panic.
+    Panic {
+        fleet: usize,
+    },
+    /// These concern the nth instance that exists.
     Vanish {
         nth: usize,
     },
@@ -157,15 +233,37 @@ pub(crate) enum What {
     Untag {
         nth: usize,
     },
+    /// It gets another fleet's name.
+    Retag {
+        nth: usize,
+        fleet: usize,
+    },
     Protect {
         nth: usize,
         secs: u32,
     },
     LoseZone {
+        account: usize,
         zone: usize,
         secs: u32,
     },
-    Foreign,
+    /// Nothing in the zone answers its scrapes, and listings do not tell.
+    HangZone {
+        account: usize,
+        zone: usize,
+        secs: u32,
+    },
+    /// Somebody creates an instance with two of our tags, and perhaps with the third.
+    Stranger {
+        fleet: usize,
+        intent: bool,
+        count: usize,
+    },
+    /// An operator adds a base instance to a fleet, or takes one away.
+    Base {
+        fleet: usize,
+        add: bool,
+    },
     Hold {
         fleet: usize,
         out: bool,
@@ -177,154 +275,80 @@ pub(crate) enum What {
     },
 }
 
+/// A change of the configuration.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    Bounds {
+        fleet: usize,
+        min: u32,
+        max: u32,
+    },
+    Launch {
+        fleet: usize,
+    },
+    Remove {
+        fleet: usize,
+    },
+    Add {
+        fleet: usize,
+    },
+    /// The same fleet by another name.
+    Rename {
+        fleet: usize,
+        to: usize,
+    },
+}
+
+impl Change {
+    /// The fleets that it names.
+    pub(crate) fn fleets(&self) -> Vec<usize> {
+        match self {
+            Change::Bounds { fleet, .. }
+            | Change::Launch { fleet }
+            | Change::Remove { fleet }
+            | Change::Add { fleet } => vec![*fleet],
+            Change::Rename { fleet, to } => vec![*fleet, *to],
+        }
+    }
+}
+
+impl What {
+    /// The fleets that it names.
+    pub(crate) fn fleets(&self) -> Vec<usize> {
+        match self {
+            What::Load { fleet, .. }
+            | What::SignalGap { fleet, .. }
+            | What::SignalFreeze { fleet, .. }
+            | What::SignalLag { fleet, .. }
+            | What::SignalPartial { fleet, .. }
+            | What::SourceBack { fleet, .. }
+            | What::Panic { fleet }
+            | What::Retag { fleet, .. }
+            | What::Stranger { fleet, .. }
+            | What::Base { fleet, .. }
+            | What::Hold { fleet, .. }
+            | What::Resume { fleet } => vec![*fleet],
+            What::Configure { change, .. } => change.fleets(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 pub(crate) const ZONES: [&str; 3] = ["cn-hangzhou-h", "cn-hangzhou-i", "cn-hangzhou-j"];
 pub(crate) const VSWITCHES: [&str; 3] = ["vsw-zone-h", "vsw-zone-i", "vsw-zone-j"];
 pub(crate) const KINDS: [&str; 2] = ["ecs.c7.large", "ecs.g7.large"];
 
-const ANYWHERE: &[FaultKind] = &[
-    FaultKind::Throttle,
-    FaultKind::ErrorBefore,
-    FaultKind::ErrorAfter,
-    FaultKind::CutBefore,
-    FaultKind::CutAfter,
-    FaultKind::Html,
-    FaultKind::EmptyBody,
-    FaultKind::Truncated,
-    FaultKind::FailingOk,
-    FaultKind::BadCredentials,
-    FaultKind::Forbidden,
-];
-const OF_LAUNCHES: &[FaultKind] = &[
-    FaultKind::SoldOut,
-    FaultKind::NeverBoots,
-    FaultKind::Vanishes,
-    FaultKind::QuotaExceeded,
-    FaultKind::NoBalance,
-    FaultKind::TokenProcessing,
-    FaultKind::CreatingConflict,
-    FaultKind::ThrottleResource,
-    FaultKind::PartialLaunch,
-    FaultKind::Delayed,
-];
-const OF_DELETIONS: &[FaultKind] =
-    &[FaultKind::Initializing, FaultKind::BadBatch, FaultKind::TokenProcessing, FaultKind::Delayed];
-
-impl Script {
-    pub(crate) fn of(seed: u64) -> Script {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let shape = shape(&mut rng);
-        let rough_secs = rng.random_range(400..1_500);
-        let count = rng.random_range(4..40);
-        let mut happenings: Vec<Happening> = (0..count)
-            .map(|_| Happening {
-                at: rng.random_range(0..rough_secs),
-                what: what(&mut rng, &shape),
-            })
-            .collect();
-        happenings.sort_by_key(|happening| happening.at);
-        Script { seed, shape, happenings, rough_secs }
-    }
-}
-
-fn shape(rng: &mut StdRng) -> Shape {
-    let terminates = ["graceful", "stop-then-delete", "force"];
-    let fleets = (0..rng.random_range(1..=3)).map(|_| {
-        let min = rng.random_range(0..4);
-        FleetShape {
-            min,
-            max: min + rng.random_range(2..8),
-            out_by: rng.random_range(1..4),
-            // By one at a time any load between the bounds comes to rest: larger steps may swing.
-            in_by: 1,
-            load: rng.random_range(0.5..6.0),
-            balanced: rng.random_bool(0.4),
-            terminate: terminates[rng.random_range(0..3)],
-            brakes: rng.random_bool(0.2),
-            fallback: rng.random_bool(0.2),
-        }
-    });
-    // Lags as they are seen in the field: none mostly, or up to less than the two minutes that the
-    // daemon allows for.
-    let lag = |rng: &mut StdRng, most: u64| {
-        if rng.random_bool(0.5) { 0 } else { rng.random_range(1..most) }
-    };
-    Shape {
-        fleets: fleets.collect::<Vec<_>>(),
-        replicas: rng.random_range(1..=3),
-        boot_secs: rng.random_range(5..70),
-        stop_secs: rng.random_range(1..60),
-        listing_lag_secs: lag(rng, 100),
-        tag_lag_secs: lag(rng, 100),
-        deletion_lag_secs: lag(rng, 60),
-        base: rng.random_bool(0.3),
-    }
-}
-
-fn what(rng: &mut StdRng, shape: &Shape) -> What {
-    let fleet = rng.random_range(0..shape.fleets.len());
-    let replica = rng.random_range(0..shape.replicas);
-    let secs = rng.random_range(5..240);
-    let nth = rng.random_range(0..16);
-    match rng.random_range(0..100) {
-        0..18 => What::Load { fleet, load: rng.random_range(0.0..9.0) },
-        18..32 => What::Fault(fault(rng, ANYWHERE, None)),
-        32..42 => What::Fault(fault(rng, OF_LAUNCHES, Some("RunInstances"))),
-        42..47 => What::Fault(fault(rng, OF_DELETIONS, Some("DeleteInstances"))),
-        // One listing and the question for what it did not show.
-        47..49 => {
-            let kind = if rng.random_bool(0.5) {
-                FaultKind::EmptyListing
-            } else {
-                FaultKind::PartialListing
-            };
-            What::Fault(Fault::on("DescribeInstances", kind).times(2))
-        }
-        49..51 => What::Fault(Fault::on("TagResources", FaultKind::TagRefused).times(1)),
-        51..53 => What::ClearFaults,
-        53..57 => What::Stock {
-            zone: rng.random_range(0..3),
-            kind: rng.random_range(0..2),
-            left: rng.random_bool(0.7).then(|| rng.random_range(0..3)),
-        },
-        57..59 => What::Quota { left: rng.random_range(0..4), secs },
-        59..61 => What::ListsNothing { secs },
-        61..72 => What::Crash {
-            replica,
-            steps: rng.random_range(0..40),
-            down_secs: rng.random_range(0..120),
-        },
-        72..77 => What::Pause { replica, secs },
-        77..80 => What::StoreDown { replica: rng.random_bool(0.5).then_some(replica), secs },
-        80..82 => What::StoreLies { replica },
-        82..84 => What::SignalGap { fleet, secs },
-        84..86 => What::SignalFreeze { fleet, secs },
-        86..88 => What::SignalLag { fleet, lag_secs: rng.random_range(0..200) },
-        88..89 => What::SignalPartial { fleet, secs },
-        89..91 => What::Vanish { nth },
-        91..92 => What::Stop { nth },
-        92..93 => What::Untag { nth },
-        93..95 => What::Protect { nth, secs },
-        95..97 => What::LoseZone { zone: rng.random_range(0..3), secs },
-        97..98 => What::Foreign,
-        98..99 => {
-            let both = rng.random_range(0..3);
-            What::Hold { fleet, out: both != 1, in_: both != 0, secs }
-        }
-        _ => What::Resume { fleet },
-    }
-}
-
-fn fault(rng: &mut StdRng, kinds: &[FaultKind], action: Option<&str>) -> Fault {
-    let kind = kinds[rng.random_range(0..kinds.len())];
-    let actions = ["RunInstances", "DeleteInstances", "StopInstances", "DescribeInstances"];
-    let action = action.unwrap_or_else(|| actions[rng.random_range(0..actions.len())]);
-    let delay = Duration::from_secs(rng.random_range(1..150)).into();
-    Fault { delay, ..Fault::on(action, kind).times(rng.random_range(1..6)) }
-}
-
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}: {:?}", self.seed, self.shape)?;
+        let Shape { installations, fleets, .. } = &self.shape;
+        let rest = Shape { installations: Vec::new(), fleets: Vec::new(), ..self.shape.clone() };
+        writeln!(f, "seed {}: {rest:?}", self.seed)?;
+        for (n, installation) in installations.iter().enumerate() {
+            writeln!(f, "  installation {n}: {installation:?}")?;
+        }
+        for (n, fleet) in fleets.iter().enumerate() {
+            writeln!(f, "  fleet {n}: {fleet:?}")?;
+        }
         for Happening { at, what } in &self.happenings {
             writeln!(f, "  {at:>5} s  {what:?}")?;
         }

@@ -2,7 +2,7 @@
 //! still fails.
 
 use crate::driver;
-use crate::script::{Happening, Less, Script, What};
+use crate::script::{Happening, Less, Script};
 
 /// Runs at most: a smaller script is a convenience, not worth many minutes.
 const RUNS: usize = 80;
@@ -52,16 +52,7 @@ pub(crate) fn shrink(script: Script) -> (Script, String) {
 fn simpler(script: &Script) -> Vec<Script> {
     let mut found = Vec::new();
     let uses = |fleet: usize| {
-        script.happenings.iter().any(|happening| match happening.what {
-            What::Load { fleet: f, .. }
-            | What::SignalGap { fleet: f, .. }
-            | What::SignalFreeze { fleet: f, .. }
-            | What::SignalLag { fleet: f, .. }
-            | What::SignalPartial { fleet: f, .. }
-            | What::Hold { fleet: f, .. }
-            | What::Resume { fleet: f } => f >= fleet,
-            _ => false,
-        })
+        script.happenings.iter().any(|h| h.what.fleets().iter().any(|f| *f >= fleet))
     };
     for keep in 1..script.shape.fleets.len() {
         if !uses(keep) {

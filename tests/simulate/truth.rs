@@ -1,27 +1,32 @@
 //! What is really going on: the load on each fleet, and what a monitoring system would say of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloud::{Clock, ManualClock, Timestamp, clock};
-use ecs_emulator::{Emulator, InstanceView};
+use cloud::{Clock, Timestamp, clock};
 use fleetscaler::model::{Gap, Reading, Sample, Span};
-use fleetscaler::signals::Source;
+use fleetscaler::signals::{Roll, Source};
 
+use crate::check::Checks;
+use crate::host::TrueClock;
 use crate::script::Shape;
 
 /// Data older than this is no reason for anything, in these simulations.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(90);
+/// What a simulated panic says.
+pub(crate) const PANIC: &str = "a simulated panic";
 /// The rhythm of the simulated monitoring system.
 const SCRAPE: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub(crate) struct Truth {
-    emulator: Arc<Emulator>,
-    clock: ManualClock,
+    clock: TrueClock,
+    checks: Arc<Checks>,
     fleets: Mutex<Vec<FleetTruth>>,
+    /// What each replica was told of each fleet, the last time that it asked.
+    told: Mutex<BTreeMap<(usize, usize), Told>>,
 }
 
 #[derive(Debug, Default)]
@@ -32,34 +37,38 @@ pub(crate) struct FleetTruth {
     pub(crate) frozen_until: Option<Timestamp>,
     pub(crate) partial_until: Option<Timestamp>,
     pub(crate) lag: Duration,
+    /// How far the clock of the monitoring system was set back.
+    pub(crate) back: Duration,
+    /// The next question ends in a panic.
+    pub(crate) panics: bool,
     scrapes: VecDeque<Scrape>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Scrape {
     at: Timestamp,
+    /// The same by the clock of the monitoring system.
+    stamp: Timestamp,
     cpu: f64,
     reporting: u32,
 }
 
-/// The name of the nth fleet.
-pub(crate) fn name(fleet: usize) -> String {
-    format!("fleet-{fleet}")
-}
-
-/// Whether it is an instance of the fleet by its tags.
-pub(crate) fn is_of(view: &InstanceView, fleet: usize) -> bool {
-    view.tags.get("scale-fleet") == Some(&name(fleet))
+/// An answer: when it was given, and when what it says was so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) at: Timestamp,
+    /// `None`: nothing could be said.
+    pub(crate) true_at: Option<Timestamp>,
 }
 
 impl Truth {
-    pub(crate) fn new(shape: &Shape, emulator: Arc<Emulator>, clock: ManualClock) -> Truth {
+    pub(crate) fn new(shape: &Shape, checks: Arc<Checks>, clock: TrueClock) -> Truth {
         let fleet = |fleet: &crate::script::FleetShape| FleetTruth {
             load: fleet.load,
             ..FleetTruth::default()
         };
         let fleets = shape.fleets.iter().map(fleet).collect();
-        Truth { emulator, clock, fleets: Mutex::new(fleets) }
+        Truth { clock, checks, fleets: Mutex::new(fleets), told: Mutex::default() }
     }
 
     pub(crate) fn fleets(&self) -> MutexGuard<'_, Vec<FleetTruth>> {
@@ -69,16 +78,12 @@ impl Truth {
     /// Scrapes every fleet whose time has come.
     pub(crate) fn scrape(&self) {
         let now = self.clock.now();
-        let views = self.emulator.instances();
         for (n, fleet) in self.fleets().iter_mut().enumerate() {
             let due = fleet.scrapes.back().is_none_or(|last| clock::age(now, last.at) >= SCRAPE);
             if !due || fleet.frozen_until.is_some_and(|until| now < until) {
                 continue;
             }
-            let serves = |view: &&InstanceView| {
-                view.status == "Running" && (is_of(view, n) || is_base(view, n))
-            };
-            let running = u32::try_from(views.iter().filter(serves).count()).expect("few");
+            let running = self.checks.serving(n);
             if running == 0 {
                 continue;
             }
@@ -86,30 +91,36 @@ impl Truth {
             let partial = fleet.partial_until.is_some_and(|until| now < until);
             // The few that are left to report are the idle ones.
             let (cpu, reporting) = if partial { (cpu / 4.0, running / 3) } else { (cpu, running) };
-            fleet.scrapes.push_back(Scrape { at: now, cpu, reporting });
+            let stamp = clock::before(now, fleet.back);
+            fleet.scrapes.push_back(Scrape { at: now, stamp, cpu, reporting });
             if fleet.scrapes.len() > 60 {
                 fleet.scrapes.pop_front();
             }
         }
     }
 
+    /// What `place` was told of `fleet` the last time.
+    pub(crate) fn told(&self, place: usize, fleet: usize) -> Option<Told> {
+        self.told.lock().expect("no panic").get(&(place, fleet)).copied()
+    }
+
     /// The newest data that is to be had of a fleet at `now`.
-    fn newest(&self, fleet: usize, now: Timestamp) -> Option<Scrape> {
+    fn newest(&self, fleet: usize, now: Timestamp) -> Result<Scrape, Gap> {
         let fleets = self.fleets();
+        if fleets[fleet].gap_until.is_some_and(|until| now < until) {
+            return Err(Gap::Unreachable { why: "connection refused".into() });
+        }
         let seen_until = now - clock::delta(fleets[fleet].lag);
-        fleets[fleet].scrapes.iter().rev().find(|scrape| scrape.at <= seen_until).copied()
+        let mut scrapes = fleets[fleet].scrapes.iter().rev();
+        scrapes.find(|scrape| scrape.at <= seen_until).copied().ok_or(Gap::Empty)
     }
 }
 
-/// The operator's own instances belong to the first fleet.
-pub(crate) fn is_base(view: &InstanceView, fleet: usize) -> bool {
-    fleet == 0 && view.tags.get("pool").is_some_and(|pool| pool == "base")
-}
-
-/// A fleet's only signal, as the daemon reads it.
+/// A fleet's only signal, as one replica reads it.
 #[derive(Debug)]
 pub(crate) struct Cpu {
     pub(crate) truth: Arc<Truth>,
+    pub(crate) place: usize,
     pub(crate) fleet: usize,
 }
 
@@ -117,13 +128,34 @@ pub(crate) struct Cpu {
 impl Source for Cpu {
     async fn read(&self) -> Reading {
         let now = self.truth.clock.now();
-        if self.truth.fleets()[self.fleet].gap_until.is_some_and(|until| now < until) {
-            return Err(Gap::Unreachable { why: "connection refused".into() });
+        let panics = std::mem::take(&mut self.truth.fleets()[self.fleet].panics);
+        if panics {
+            std::panic::panic_any(PANIC);
         }
-        let scrape = self.truth.newest(self.fleet, now).ok_or(Gap::Empty)?;
+        let scrape = self.truth.newest(self.fleet, now);
+        let true_at = scrape.as_ref().ok().map(|scrape| scrape.at);
+        let told = Told { at: now, true_at };
+        self.truth.told.lock().expect("no panic").insert((self.place, self.fleet), told);
+        let scrape = scrape?;
         let age = Span(clock::age(now, scrape.at));
         let reporting = Some(scrape.reporting);
-        let sample = Sample { value: scrape.cpu, measured_at: scrape.at, age, reporting };
+        let sample = Sample { value: scrape.cpu, measured_at: scrape.stamp, age, reporting };
         sample.not_older_than(Span(MAX_AGE))
+    }
+}
+
+/// Who answers its scrapes.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    pub(crate) truth: Arc<Truth>,
+    pub(crate) fleet: usize,
+}
+
+#[async_trait]
+impl Roll for Answering {
+    async fn call(&self) -> Result<Vec<String>, Gap> {
+        let now = self.truth.clock.now();
+        self.truth.newest(self.fleet, now)?;
+        Ok(self.truth.checks.serving_ids(self.fleet))
     }
 }

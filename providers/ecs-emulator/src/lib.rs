@@ -205,14 +205,20 @@ impl Emulator {
         self.shared.state().restore_zone(zone);
     }
 
+    /// Somebody gives an instance tags, over those that it has.
+    pub fn retag(&self, id: &str, tags: &[(&str, &str)]) {
+        self.shared.state().retag(id, tags);
+    }
+
+    /// Boots take so long from now on. What runs already goes on running, and what boots already
+    /// takes as long as it would have.
+    pub fn set_boot(&self, boot: std::time::Duration) {
+        self.shared.state().set_boot(boot);
+    }
+
     /// Takes tags off an instance.
     pub fn untag(&self, id: &str, keys: &[&str]) {
         self.shared.state().untag(id, keys);
-    }
-
-    /// Sets tags of an instance, as somebody else may do.
-    pub fn retag(&self, id: &str, tags: &[(&str, &str)]) {
-        self.shared.state().retag(id, tags);
     }
 
     /// Serves until the process ends. An embedded emulator has nothing to serve and returns.

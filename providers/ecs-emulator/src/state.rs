@@ -303,6 +303,17 @@ impl State {
             tags.iter().for_each(|(key, value)| self.instances.tag(id, key, value));
         }
     }
+
+    /// Every boot under way ends when it would have ended.
+    pub(crate) fn set_boot(&mut self, boot: Duration) {
+        let before = std::mem::replace(&mut self.world.boot.0, boot);
+        for machine in self.instances.iter_mut() {
+            if let Power::On { since } = &mut machine.power {
+                let up_at = clock::after(*since, before);
+                *since = clock::before(up_at, boot);
+            }
+        }
+    }
 }
 
 pub(crate) fn throttled() -> ApiError {
