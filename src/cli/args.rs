@@ -358,7 +358,7 @@ pub(super) struct HoldsArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "\
-fleetscaler adopt --config <FILE> --fleet <FLEET> [--id <ID>]...
+fleetscaler adopt [--config <FILE>] --fleet <FLEET> [--id <ID>]...
            --reason <TEXT>")]
 #[command(after_help = "\
 Without --id: every instance that carries the fleet's tags (scale-source=auto
@@ -368,7 +368,7 @@ day or not at all. What was taken over counts as the fleet's and may be ended;
 whoever had it before replaces it.")]
 pub(super) struct AdoptArgs {
     /// The configuration file, for its `state` and its fleets
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     /// Which fleet takes them over
     #[arg(long)]
@@ -385,8 +385,8 @@ pub(super) struct AdoptArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "\
-fleetscaler accept-account --config <FILE> --provider <NAME> --account <ID>
-           --reason <TEXT>")]
+fleetscaler accept-account [--config <FILE>] --provider <NAME>
+           --account <ID> --reason <TEXT>")]
 #[command(after_help = "\
 The account is recorded at the first start. When a key of another one is found,
 nothing is called any more, and the alert account_changed names both. With this
@@ -394,7 +394,7 @@ the fleets act in the account of that id from their next tick on. What ran in
 the old account is theirs no more: it goes on there, and costs.")]
 pub(super) struct AcceptAccountArgs {
     /// The configuration file, for its `state` and its providers
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
     pub(super) config: PathBuf,
     /// Which [provider.NAME]
     #[arg(long, value_name = "NAME")]

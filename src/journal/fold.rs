@@ -11,7 +11,7 @@ use crate::model::{Account, FleetId, History, Orders};
 
 /// A snapshot of a fold is written every so many records: who reads it next folds fewer. Where a
 /// test kills the daemon while it writes one, seconds must be enough to come to it.
-const SNAPSHOT_EVERY: usize = if cfg!(feature = "failpoints") { 8 } else { 200 };
+pub(super) const SNAPSHOT_EVERY: usize = if cfg!(feature = "failpoints") { 8 } else { 200 };
 
 /// What is built up from records.
 pub(super) trait Fold: Default + Serialize {

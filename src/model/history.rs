@@ -35,7 +35,7 @@ pub struct History {
     pub last_out: Option<Timestamp>,
     pub last_in: Option<Timestamp>,
     /// No listing of the fleet has been believed yet.
-    pub awaits_first_listing: bool,
+    pub before_first_listing: bool,
     /// Instances that the fleet launched or took over, until they are gone: no others are ended.
     pub instances: BTreeMap<InstanceId, Tracked>,
     /// Intents whose outcome is not known.
@@ -161,7 +161,7 @@ impl History {
     /// Whether whatever the next listing shows is the fleet's: nothing was ever known of it.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        self.began.is_none() || self.awaits_first_listing
+        self.began.is_none() || self.before_first_listing
     }
 
     /// Whether `instance` may be of the launch `intent` of this fleet's, open or not long past: it is

@@ -13,7 +13,9 @@ pub(super) fn decision(mut proposal: Proposal, goal: u32, situation: &Situation<
     let bounds = situation.fleet.bounds;
     let current = proposal.current;
     let mut add = goal.saturating_sub(current);
-    let mut remove = current.saturating_sub(goal);
+    // An instance that may not exist cannot go, and no other one goes in its place below `min`.
+    let certain = current.saturating_sub(situation.census.in_doubt);
+    let mut remove = current.saturating_sub(goal).min(certain.saturating_sub(bounds.min));
     if add > 0 {
         add = launches(&mut proposal, situation, add);
     }

@@ -30,7 +30,7 @@ impl History {
     /// The history after one more event.
     pub fn apply(&mut self, event: &Event) {
         // Until a tick says that a listing was believed.
-        self.awaits_first_listing |= self.began.is_none();
+        self.before_first_listing |= self.began.is_none();
         self.began.get_or_insert(event.at());
         match event {
             Event::Ticked(ticked) => self.ticked(ticked),
@@ -103,7 +103,7 @@ impl History {
             self.signals.entry(signal.clone()).or_default().missed(at);
         }
         self.look(&ticked.phases, &ticked.up, at);
-        self.awaits_first_listing = ticked.before_first_listing;
+        self.before_first_listing = ticked.before_first_listing;
         for (rule, memory) in &ticked.memory {
             match memory {
                 Some(memory) => drop(self.memory.insert(rule.clone(), memory.clone())),
