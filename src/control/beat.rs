@@ -49,11 +49,10 @@ pub async fn beat(
     // Every fleet ticks soon: nobody need be nudged.
     sink.journal(world.journal.tend(&world.fleet_ids()).await.as_ref().map(drop));
     let (end, ended) = watch::channel(false);
-    let beside = (beat == Beat::Forever).then(|| {
-        let (renewing, writing, sink) = (world.clone(), world.clone(), sink.clone());
-        let renewal = tokio::spawn(async move { renew(&renewing, &*sink).await });
-        (renewal, tokio::spawn(async move { write(&writing, ended).await }))
-    });
+    // A single tick may outlast a lease, too: a new fleet is looked at for 20 s before it is launched.
+    let (renewing, writer, reports) = (world.clone(), world.clone(), sink.clone());
+    let renewal = tokio::spawn(async move { renew(&renewing, &*reports).await });
+    let writing = tokio::spawn(async move { write(&writer, ended).await });
     let mut tasks = tokio::task::JoinSet::new();
     for index in 0..world.fleets.len() {
         let (world, sink, stop) = (world.clone(), sink.clone(), stop.clone());
@@ -70,13 +69,11 @@ pub async fn beat(
         ok = &mut ticks => ok,
     };
     // Until now: ticks under way need their leases.
-    if let Some((renewal, writing)) = beside {
-        renewal.abort();
-        // A write under way is finished: what it takes would be lost.
-        end.send_replace(true);
-        if let Err(error) = writing.await {
-            tracing::error!("the journal's writer ended by itself: {error}");
-        }
+    renewal.abort();
+    // A write under way is finished: what it takes would be lost.
+    end.send_replace(true);
+    if let Err(error) = writing.await {
+        tracing::error!("the journal's writer ended by itself: {error}");
     }
     world.pulse.stopped();
     ok.into_iter().all(|ok| ok)
