@@ -151,11 +151,13 @@ fn strangers(inputs: &Inputs) -> Vec<Alert> {
                 Alert::new(AlertCode::Stranger, "", message)
             }
             Some(owner) => {
+                // A tag is somebody else's text.
+                let owner = cloud::text::one_line(owner);
                 let message = format!(
                     "{count} with the tags of `{fleet}` of the installation `{owner}`: {some}{dots}; \
                      not counted and left alone (fleetscaler adopt takes over)"
                 );
-                Alert::new(AlertCode::OtherInstallation, owner.clone(), message)
+                Alert::new(AlertCode::OtherInstallation, owner, message)
             }
         }
     };
