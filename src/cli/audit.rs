@@ -11,7 +11,7 @@ use super::args::AuditArgs;
 use super::output::wrap;
 use super::{Exit, output};
 use crate::config::{Config, Provider};
-use crate::control::{AuditError, Audited, Finding, Findings, What, audit, clouds, roll};
+use crate::control::{AuditError, Audited, Finding, Findings, What, audit, clouds, up_source};
 use crate::inventory::Region;
 use crate::journal::Reader;
 use crate::model::{AccountId, Owner, plural};
@@ -40,7 +40,7 @@ async fn all(args: &AuditArgs, config: &Config, reader: &Reader) -> anyhow::Resu
         let account = AccountId(name.clone());
         let mut fleets = Vec::new();
         for fleet in config.fleets.iter().filter(|fleet| fleet.fleet.account == account) {
-            fleets.push((&fleet.fleet, roll(fleet, &shared)?));
+            fleets.push((&fleet.fleet, up_source(fleet, &shared)?));
         }
         let region = Region::new(cloud as Arc<dyn Observe>, clock.clone());
         let audited = Audited {
@@ -63,7 +63,7 @@ async fn all(args: &AuditArgs, config: &Config, reader: &Reader) -> anyhow::Resu
             Err(error) => {
                 output::error(&format!("account `{name}` cannot be audited: {error}"));
                 if let AuditError::Cloud(error) = &error
-                    && matches!(error.kind, cloud::Kind::NoCredentials { .. })
+                    && matches!(error.kind, cloud::ErrorKind::NoCredentials { .. })
                 {
                     output::by_hand("audit", &config.path, &output::KEY_PAIR);
                 }

@@ -17,7 +17,7 @@ use crate::journal::Reader;
 use crate::model::FleetId;
 
 /// What is told: the decision in force, and the one before it.
-struct Found {
+struct Explanation {
     /// The newest first.
     decisions: Vec<DecisionView>,
     /// The fleet now, where the daemon was asked for the newest decision.
@@ -46,7 +46,7 @@ pub(super) async fn run(args: WhyArgs) -> anyhow::Result<Exit> {
             let Some(decisions) = recorded.with_context(|| why.clone())? else {
                 return Ok(Exit::Usage);
             };
-            Found { decisions, now: None, absent: Some(why) }
+            Explanation { decisions, now: None, absent: Some(why) }
         }
     };
     if args.json {
@@ -74,7 +74,11 @@ pub(super) async fn run(args: WhyArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn live(daemon: &Daemon, fleet: &str, until: Option<Timestamp>) -> Result<Found, NoAnswer> {
+async fn live(
+    daemon: &Daemon,
+    fleet: &str,
+    until: Option<Timestamp>,
+) -> Result<Explanation, NoAnswer> {
     let fleet = utf8_percent_encode(fleet, NON_ALPHANUMERIC);
     let at = until.map_or_else(String::new, |until| {
         format!("&at={}", until.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
@@ -85,7 +89,7 @@ async fn live(daemon: &Daemon, fleet: &str, until: Option<Timestamp>) -> Result<
         None => Some(daemon.get(&format!("/v1/fleets/{fleet}")).await?),
         Some(_) => None,
     };
-    Ok(Found { decisions, now, absent: None })
+    Ok(Explanation { decisions, now, absent: None })
 }
 
 /// `None`: no such fleet, which has been said.

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use cloud::{InstanceId, Observe, Timestamp, clock};
 
-use crate::inventory::{Heard, Region};
+use crate::inventory::{Region, ReportingHosts};
 use crate::journal::{JournalError, Reader};
 use crate::model::{AccountEvent, AccountId, Fleet, FleetId, History, Owner};
-use crate::signals::Roll;
+use crate::signals::UpSource;
 
 use super::World;
 
@@ -32,7 +32,7 @@ pub struct Audited<'a> {
     pub account: AccountId,
     pub region: &'a Region,
     /// The account's fleets, with who says which of their instances are up.
-    pub fleets: Vec<(&'a Fleet, Option<Arc<dyn Roll>>)>,
+    pub fleets: Vec<(&'a Fleet, Option<Arc<dyn UpSource>>)>,
     /// Every fleet that is configured, whatever its account.
     pub configured: BTreeSet<FleetId>,
     /// Whose the instances of this installation are.
@@ -68,18 +68,19 @@ pub async fn audit(
         histories.insert(fleet, History { instances, open, ..History::default() });
     }
     let account = journal.account(&audited.account).await?;
-    let mut heard = BTreeMap::new();
-    for (fleet, roll) in &audited.fleets {
-        let Some(roll) = roll else { continue };
-        if let Ok(names) = roll.call().await {
-            heard.insert(fleet.id.clone(), Heard::of(names.iter().map(String::as_str)));
+    let mut reporting = BTreeMap::new();
+    for (fleet, up_source) in &audited.fleets {
+        let Some(up_source) = up_source else { continue };
+        if let Ok(names) = up_source.names_up().await {
+            reporting
+                .insert(fleet.id.clone(), ReportingHosts::of(names.iter().map(String::as_str)));
         }
     }
     let listing = audited.region.account(now).await?;
     // What the listing does not show may only lag: it is asked for by its id.
     let missing = judge::not_listed(audited, &listing, &histories);
     let by_id = audited.region.cloud().instances_by_ids(&missing).await?;
-    let seen = judge::Seen { listing: &listing, by_id: &by_id, heard: &heard };
+    let seen = judge::AuditView { listing: &listing, by_id: &by_id, reporting: &reporting };
     let known = judge::Known { histories: &histories, account: &account };
     let mut findings = judge::judge(audited, &seen, &known, now);
     price(audited.region.cloud(), &mut findings).await;
@@ -139,7 +140,7 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
                 .fleets
                 .iter()
                 .filter(|member| member.fleet.account == *id)
-                .map(|member| (&member.fleet, member.roll.clone()))
+                .map(|member| (&member.fleet, member.up_source.clone()))
                 .collect(),
             configured: world.fleet_ids().into_iter().collect(),
             owner,
@@ -178,7 +179,7 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
 async fn delete(
     world: &World,
     audited: &Audited<'_>,
-    account: &super::world::Account,
+    account: &super::world::LiveAccount,
     findings: Findings,
     strays: &BTreeMap<InstanceId, Timestamp>,
     now: Timestamp,

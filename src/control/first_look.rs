@@ -7,20 +7,20 @@
 
 use cloud::{Mutation, Urgency};
 
-use super::{At, FleetInWorld, Seen, TickError, World, own_listing, see, soon};
-use crate::execute::Hands;
+use super::{At, FleetInWorld, Proposal, TickError, World, own_listing, see, soon};
+use crate::execute::Executor;
 use crate::inventory::{LOOKS_APART, LOOKS_AT_MANY, News};
 use crate::journal::Known;
 
-/// `seen`, or what further looks show where they are needed.
+/// `proposal`, or what further looks show where they are needed.
 pub(super) async fn confirmed(
     world: &World,
     member: &FleetInWorld,
     known: &Known,
-    mut seen: Seen,
-) -> Result<Seen, TickError> {
-    if !needs_looks(world, member, known, &seen) {
-        return Ok(seen);
+    mut proposal: Proposal,
+) -> Result<Proposal, TickError> {
+    if !needs_looks(world, member, known, &proposal) {
+        return Ok(proposal);
     }
     let region = world.region(&member.fleet.account);
     let fleet = &member.fleet.id;
@@ -31,38 +31,38 @@ pub(super) async fn confirmed(
     );
     for _ in 1..LOOKS_AT_MANY {
         if let Err(error) = region.may_list().await {
-            return Ok(doubted(seen, &error));
+            return Ok(doubted(proposal, &error));
         }
         world.clock.sleep(LOOKS_APART).await;
         let since = world.clock.now();
         let listing = own_listing(world, member, since).await?;
         let observed = soon(member).await;
-        let at = At { entropy: seen.inputs.entropy, now: world.clock.now(), since };
-        seen = see(world, member, known, &observed, &listing, Urgency::Act, at).await?;
-        if !needs_looks(world, member, known, &seen) {
-            return Ok(seen);
+        let at = At { entropy: proposal.inputs.entropy, now: world.clock.now(), since };
+        proposal = see(world, member, known, &observed, &listing, Urgency::Act, at).await?;
+        if !needs_looks(world, member, known, &proposal) {
+            return Ok(proposal);
         }
     }
     if let Err(error) = region.may_list().await {
-        return Ok(doubted(seen, &error));
+        return Ok(doubted(proposal, &error));
     }
     world.surveyor.confirm_empty(fleet);
-    Ok(seen)
+    Ok(proposal)
 }
 
-fn needs_looks(world: &World, member: &FleetInWorld, known: &Known, seen: &Seen) -> bool {
-    let Seen { inputs, plan, .. } = seen;
+fn needs_looks(world: &World, member: &FleetInWorld, known: &Known, proposal: &Proposal) -> bool {
+    let Proposal { inputs, plan, .. } = proposal;
     let launches = plan.actions.iter().any(|a| matches!(a.mutation, Mutation::Launch(_)));
     // A dry run launches nothing, and is to say at once what it would do.
     launches
-        && matches!(member.hands, Hands::Live(_))
+        && matches!(member.executor, Executor::Live(_))
         && world.surveyor.is_first_look(&inputs.fleet, &known.history, &inputs.inventory)
 }
 
 /// The same with a doubt, on which nothing is done.
-fn doubted(seen: Seen, error: &cloud::Error) -> Seen {
-    let mut inputs = seen.inputs;
+fn doubted(proposal: Proposal, error: &cloud::Error) -> Proposal {
+    let mut inputs = proposal.inputs;
     let why = format!("nothing is listed and the permission probe failed: {error}");
     inputs.inventory.doubts.push(why);
-    Seen::of(inputs, News::default())
+    Proposal::of(inputs, News::default())
 }

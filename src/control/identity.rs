@@ -4,7 +4,7 @@
 //! meant. Where it cannot be found out whose a key is, work goes on.
 
 use super::world::World;
-use super::{Hands, TickError};
+use super::{Executor, TickError};
 use crate::model::{Account, AccountEvent, AccountId};
 
 /// Has the provider keep to the account that is recorded, or records it. A key that was changed while
@@ -37,7 +37,7 @@ pub(super) async fn compared(
     {
         facts.push(AccountEvent::KeyChanged { at, key });
     }
-    if matches!(account.hands, Hands::Live(_)) {
+    if matches!(account.executor, Executor::Live(_)) {
         world.journal.note(id, &facts).await?;
     }
     Ok(())

@@ -22,9 +22,9 @@ mod world;
 
 use cloud::{Timestamp, Urgency, clock};
 
-use crate::execute::{self, Errand, Hands, Look, Outcome, Settled};
+use crate::execute::{self, ActionContext, CloudView, Executor, Outcome, Settled};
 use crate::inventory::{self, FleetListing, News, Survey, View};
-use crate::journal::{JournalError, Known, Lease, Standing};
+use crate::journal::{JournalError, Known, Lease, Turn};
 use crate::model::{Decision, DecisionId, Entropy, Event, Fleet, History, Inputs, Memories, Plan};
 use crate::{plan, policy};
 
@@ -38,9 +38,9 @@ pub use pulse::Pulse;
 pub use report::{Counts, Quantiles, Recent, RuleAsked, TickReport, boots};
 pub use steps::Steps;
 pub use wire::{
-    LiveCloud, Mode, Sourced, WireError, clouds, roll, settings, sources, wire, wire_over,
+    LiveCloud, Mode, Sourced, WireError, clouds, settings, sources, up_source, wire, wire_over,
 };
-pub use world::{Account, Draw, Member as FleetInWorld, OsRandom, World};
+pub use world::{Draw, FleetInWorld, LiveAccount, OsRandom, World};
 
 /// Why a tick ended without a plan carried out. The fleet keeps its size, the next tick tries
 /// again.
@@ -68,14 +68,14 @@ pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, Ti
     let now = world.clock.now();
     let elapsed = world.clock.elapsed();
     let lease = match world.journal.turn(&member.fleet.id).await {
-        Standing::Mine(lease) => lease,
-        Standing::Elsewhere => return Err(TickError::Elsewhere),
-        Standing::Unknown(error) => return look_only(world, member, error, now).await,
+        Turn::Mine(lease) => lease,
+        Turn::Elsewhere => return Err(TickError::Elsewhere),
+        Turn::Unknown(error) => return tick_without_journal(world, member, error, now).await,
     };
     if let Some(millis) = world.steps.noticed(&lease, now, elapsed)
         && let Err(error) = stepped(world, &lease, now, millis).await
     {
-        return look_only(world, member, error, now).await;
+        return tick_without_journal(world, member, error, now).await;
     }
     match world.journal.known(&lease, &member.fleet.account).await {
         Ok(known) => {
@@ -87,7 +87,7 @@ pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, Ti
             .await?;
             tick_under(world, member, &lease, known, now).await
         }
-        Err(error) => look_only(world, member, error, now).await,
+        Err(error) => tick_without_journal(world, member, error, now).await,
     }
 }
 
@@ -118,8 +118,8 @@ async fn tick_under(
     let (known, settled) = settle(world, member, lease, known, now).await?;
     let known = recall::recalled(&world.journal, member, known, now).await;
     let entropy = Entropy(world.entropy.draw());
-    let seen = unless_stopped(world, decide(world, member, lease, known, entropy, now)).await?;
-    let Seen { inputs, news, decision, memory, plan } = seen;
+    let proposal = unless_stopped(world, decide(world, member, lease, known, entropy, now)).await?;
+    let Proposal { inputs, news, decision, memory, plan } = proposal;
     plan::review(&plan, &inputs).map_err(TickError::Review)?;
 
     let alerts = alerts::alerts(&inputs, &decision, &plan);
@@ -127,18 +127,18 @@ async fn tick_under(
     let with = decided.then_some((DecisionId(entropy.uuid(0)), &inputs));
     world.journal.append(lease, events, with).await?;
     failpoint!("append.after");
-    if let Hands::Live(_) = &member.hands {
+    if let Executor::Live(_) = &member.executor {
         world.journal.note(&member.fleet.account, &news.facts).await?;
     }
     failpoint!("execute.before");
-    let errand = Errand { lease, inputs: &inputs };
-    let outcomes = execute::run(&member.hands, errand, &plan.actions, &world.stop).await?;
+    let context = ActionContext { lease, inputs: &inputs };
+    let outcomes = execute::run(&member.executor, context, &plan.actions, &world.stop).await?;
     let report = TickReport::new(inputs, decision, &memory, plan, alerts);
     Ok(TickReport { settled, outcomes, ..report })
 }
 
 /// What one look at the cloud led to.
-struct Seen {
+struct Proposal {
     inputs: Inputs,
     news: News,
     decision: Decision,
@@ -146,7 +146,7 @@ struct Seen {
     plan: Plan,
 }
 
-impl Seen {
+impl Proposal {
     /// Whether instances are needed whatever the signals say: it was decided without them.
     fn is_short(&self) -> bool {
         let capacity = self.inputs.inventory.capacity();
@@ -162,7 +162,7 @@ async fn decide(
     known: Known,
     entropy: Entropy,
     now: Timestamp,
-) -> Result<Seen, TickError> {
+) -> Result<Proposal, TickError> {
     let so_far = SoFar::default();
     let mut observing = std::pin::pin!(observe(member, &so_far));
     let listing = shared_listing(world, member, &known, now);
@@ -174,14 +174,15 @@ async fn decide(
         None => {
             // A source hangs. What is missing is replaced without it: absent signals remove nothing.
             let without = so_far.not_awaited(member);
-            let seen = see(world, member, &known, &without, &listing, Urgency::Look, at).await?;
-            if seen.is_short() { without } else { observing.await }
+            let proposal =
+                see(world, member, &known, &without, &listing, Urgency::Look, at).await?;
+            if proposal.is_short() { without } else { observing.await }
         }
     };
     let at = At { now: world.clock.now(), ..at };
-    let seen = see(world, member, &known, &observed, &listing, Urgency::Look, at).await?;
-    if seen.plan.actions.is_empty() || listing.asked_at >= fresh(now) {
-        return first_look::confirmed(world, member, &known, seen).await;
+    let proposal = see(world, member, &known, &observed, &listing, Urgency::Look, at).await?;
+    if proposal.plan.actions.is_empty() || listing.asked_at >= fresh(now) {
+        return first_look::confirmed(world, member, &known, proposal).await;
     }
     let listing = own_listing(world, member, fresh(now)).await?;
     // A decision is as old as what it was made from, so it knows the time after that was read. It may
@@ -192,8 +193,8 @@ async fn decide(
         known = world.journal.known(lease, &member.fleet.account).await?;
         observed = promptly(member).await.unwrap_or(observed);
     }
-    let seen = see(world, member, &known, &observed, &listing, Urgency::Act, at).await?;
-    first_look::confirmed(world, member, &known, seen).await
+    let proposal = see(world, member, &known, &observed, &listing, Urgency::Act, at).await?;
+    first_look::confirmed(world, member, &known, proposal).await
 }
 
 /// The fleet's part of the listing that all fleets share, to look at. Where instances are missing, it
@@ -245,13 +246,13 @@ async fn see(
     listing: &FleetListing,
     urgency: Urgency,
     at: At,
-) -> Result<Seen, TickError> {
+) -> Result<Proposal, TickError> {
     let Known { history, account, holds, spent, owner, adoptions, .. } = known;
     let At { entropy, now, since } = at;
     let fleet = Fleet { owner: owner.clone(), ..member.fleet.tuned(account, history) };
     let region = world.region(&member.fleet.account);
-    let heard = observed.heard.as_ref();
-    let view = View { listing, heard, adoptions, urgency, since };
+    let reporting = observed.reporting.as_ref();
+    let view = View { listing, reporting, adoptions, urgency, since };
     let survey = world.surveyor.survey(region, view, &fleet, history, now).await;
     let Survey { inventory, news } = survey.map_err(TickError::Survey)?;
     let inputs = Inputs {
@@ -269,15 +270,15 @@ async fn see(
         holds: holds.clone(),
         spent: *spent,
     };
-    Ok(Seen::of(inputs, news))
+    Ok(Proposal::of(inputs, news))
 }
 
-impl Seen {
-    fn of(inputs: Inputs, news: News) -> Seen {
+impl Proposal {
+    fn of(inputs: Inputs, news: News) -> Proposal {
         let remembered = inputs.history.memory.clone();
         let (decision, memory) = policy::decide(&inputs.situation(&inputs.census()), remembered);
         let plan = plan::plan(&inputs, &decision);
-        Seen { inputs, news, decision, memory, plan }
+        Proposal { inputs, news, decision, memory, plan }
     }
 }
 
@@ -308,7 +309,7 @@ async fn settle(
     known: Known,
     now: Timestamp,
 ) -> Result<(Known, Vec<Settled>), TickError> {
-    let Hands::Live(live) = &member.hands else { return Ok((known, Vec::new())) };
+    let Executor::Live(live) = &member.executor else { return Ok((known, Vec::new())) };
     if known.history.open.is_empty() {
         return Ok((known, Vec::new()));
     }
@@ -324,15 +325,15 @@ async fn settle(
     let fleet = Fleet { owner, ..member.fleet.clone() };
     let inputs = Inputs::to_settle(now, &fleet, history, account, holds, spent);
     let listed = listing.instances();
-    let look = Look { listed, base: &base, cloud: region.cloud() };
-    let errand = Errand { lease, inputs: &inputs };
-    let settled = execute::settle(live, look, errand, &world.stop, now).await?;
+    let look = CloudView { listed, base: &base, cloud: region.cloud() };
+    let context = ActionContext { lease, inputs: &inputs };
+    let settled = execute::settle(live, look, context, &world.stop, now).await?;
     Ok((world.journal.known(lease, &member.fleet.account).await?, settled))
 }
 
 /// A tick that only looks: the journal cannot be used, so nothing may be changed. It says what it
 /// sees and would do.
-async fn look_only(
+async fn tick_without_journal(
     world: &World,
     member: &FleetInWorld,
     error: JournalError,
@@ -348,16 +349,22 @@ async fn look_only(
         let at = At { entropy, now: world.clock.now(), since: now };
         see(world, member, &known, &observed, &listing, Urgency::Look, at).await
     };
-    let seen = unless_stopped(world, reads).await?;
+    let proposal = unless_stopped(world, reads).await?;
     let why = error.to_string();
-    let mut alerts = alerts::alerts(&seen.inputs, &seen.decision, &seen.plan);
+    let mut alerts = alerts::alerts(&proposal.inputs, &proposal.decision, &proposal.plan);
     alerts.push(alerts::journal_unavailable(&why));
-    let outcomes = seen.plan.actions.iter().map(|action| Outcome::NotSent {
+    let outcomes = proposal.plan.actions.iter().map(|action| Outcome::NotSent {
         action: action.to_string(),
         why: why.clone(),
         again_at: None,
     });
     let outcomes = outcomes.collect();
-    let report = TickReport::new(seen.inputs, seen.decision, &seen.memory, seen.plan, alerts);
+    let report = TickReport::new(
+        proposal.inputs,
+        proposal.decision,
+        &proposal.memory,
+        proposal.plan,
+        alerts,
+    );
     Ok(TickReport { outcomes, only_looked: Some(why), ..report })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use super::{FleetInWorld, TickError};
-use crate::inventory::Heard;
+use crate::inventory::ReportingHosts;
 use crate::model::{Gap, Signals, Span};
 
 /// A source in the same region answers in milliseconds. Who lacks instances waits for it no longer
@@ -17,7 +17,7 @@ const AWAITED: Duration = Duration::from_secs(1);
 /// The questions to the sources of signals.
 pub(super) struct Observed {
     pub(super) signals: Signals,
-    pub(super) heard: Option<Heard>,
+    pub(super) reporting: Option<ReportingHosts>,
 }
 
 /// The answers so far.
@@ -36,16 +36,16 @@ impl SoFar {
             let gap = || Err(Gap::NotAwaited { after: Span(AWAITED) });
             signals.entry(name.clone()).or_insert_with(gap);
         }
-        Observed { signals, heard: None }
+        Observed { signals, reporting: None }
     }
 }
 
 /// Asks for the signals, and for who is up. Each answer is in `so_far` as soon as it is there.
 pub(super) async fn observe(member: &FleetInWorld, so_far: &SoFar) -> Observed {
-    let roll = async {
-        let names = member.roll.as_ref()?.call().await;
+    let up_source = async {
+        let names = member.up_source.as_ref()?.names_up().await;
         match names {
-            Ok(names) => Some(Heard::of(names.iter().map(String::as_str))),
+            Ok(names) => Some(ReportingHosts::of(names.iter().map(String::as_str))),
             Err(gap) => {
                 let id = &member.fleet.id;
                 tracing::debug!(fleet.id = %id, "fleet `{id}`: who is up is not known: {gap}");
@@ -57,8 +57,8 @@ pub(super) async fn observe(member: &FleetInWorld, so_far: &SoFar) -> Observed {
         let reading = source.read().await;
         so_far.signals().insert(name.clone(), reading);
     });
-    let (_, heard) = futures::future::join(futures::future::join_all(reading), roll).await;
-    Observed { signals: so_far.signals().clone(), heard }
+    let (_, reporting) = futures::future::join(futures::future::join_all(reading), up_source).await;
+    Observed { signals: so_far.signals().clone(), reporting }
 }
 
 /// The answers of the sources that come within a second.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloud::{Timestamp, clock};
 
-use super::world::Member;
+use super::world::FleetInWorld;
 use crate::journal::{Entry, Known, Look, Said};
 use crate::model::{Event, History, RuleMemory, RuleName, SignalName, Ticked};
 use crate::{journal::Journal, policy};
@@ -17,7 +17,7 @@ const RECALLED: Duration = Duration::from_secs(24 * 60 * 60);
 /// The known facts, with the memory of rules that have none made from recorded ticks.
 pub(super) async fn recalled(
     journal: &Journal,
-    member: &Member,
+    member: &FleetInWorld,
     mut known: Known,
     now: Timestamp,
 ) -> Known {

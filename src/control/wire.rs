@@ -8,14 +8,14 @@ use cloud::credentials::{CredentialSource, CredentialsError};
 use cloud::{Clock, Meter, Mutate, Observe, Preview};
 
 use super::pulse::Pulse;
-use super::world::{self, Account, Member, OsRandom, World};
+use super::world::{self, FleetInWorld, LiveAccount, OsRandom, World};
 use super::{Shown, Steps};
 use crate::config::{AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature};
-use crate::execute::{Hands, Live, Stop};
+use crate::execute::{Executor, Live, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::{Journal, JournalError, Keep, LeaseTime};
 use crate::model::{AccountId, SignalName};
-use crate::signals::{Clients, Prometheus, Roll, Source, SourceError, SourceSpec, Up};
+use crate::signals::{Clients, Prometheus, Source, SourceError, SourceSpec, Up, UpSource};
 
 /// Whether the daemon may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub async fn wire(
     }
     let mut sourced = Vec::new();
     for fleet in &config.fleets {
-        sourced.push((sources(fleet, &shared)?, roll(fleet, &shared)?));
+        sourced.push((sources(fleet, &shared)?, up_source(fleet, &shared)?));
     }
     Ok(wire_over(config, mode, clock, Arc::new(journal), live, sourced))
 }
@@ -93,7 +93,7 @@ impl LiveCloud {
 }
 
 /// What one fleet is asked about: its signals, and who is up.
-pub type Sourced = (BTreeMap<SignalName, Arc<dyn Source>>, Option<Arc<dyn Roll>>);
+pub type Sourced = (BTreeMap<SignalName, Arc<dyn Source>>, Option<Arc<dyn UpSource>>);
 
 /// Puts a world together from its parts. `sourced` has one entry for each fleet of `config`.
 #[must_use]
@@ -107,9 +107,9 @@ pub fn wire_over(
 ) -> World {
     let mut accounts = BTreeMap::new();
     for (name, cloud) in clouds {
-        let hands = match mode {
-            Mode::DryRun => Hands::Dry(cloud.preview),
-            Mode::Live => Hands::Live(Live {
+        let executor = match mode {
+            Mode::DryRun => Executor::Dry(cloud.preview),
+            Mode::Live => Executor::Live(Live {
                 cloud: cloud.mutate,
                 journal: journal.clone(),
                 clock: clock.clone(),
@@ -118,24 +118,25 @@ pub fn wire_over(
         let Provider::Aliyun(provider) = &config.providers[&name];
         accounts.insert(
             AccountId(name),
-            Account {
+            LiveAccount {
                 region: Arc::new(Region::new(cloud.observe, clock.clone())),
                 meter: cloud.meter,
-                hands,
+                executor,
                 key: Mutex::default(),
                 deletes_strays: provider.deletes_strays,
             },
         );
     }
-    let fleets = config.fleets.into_iter().zip(sourced).map(|(fleet, (sources, roll))| Member {
-        interval: fleet.interval.unwrap_or(config.daemon.interval),
-        sources,
-        roll,
-        hands: accounts[&fleet.fleet.account].hands.clone(),
-        nudge: Arc::default(),
-        shown: Shown::default(),
-        fleet: fleet.fleet,
-    });
+    let fleets =
+        config.fleets.into_iter().zip(sourced).map(|(fleet, (sources, up_source))| FleetInWorld {
+            interval: fleet.interval.unwrap_or(config.daemon.interval),
+            sources,
+            up_source,
+            executor: accounts[&fleet.fleet.account].executor.clone(),
+            nudge: Arc::default(),
+            shown: Shown::default(),
+            fleet: fleet.fleet,
+        });
     World {
         fleets: fleets.collect(),
         clock,
@@ -168,10 +169,10 @@ pub fn sources(
 }
 
 /// Who says which of the fleet's instances are up.
-pub fn roll(
+pub fn up_source(
     fleet: &FleetConfig,
     shared: &Arc<Clients>,
-) -> Result<Option<Arc<dyn Roll>>, WireError> {
+) -> Result<Option<Arc<dyn UpSource>>, WireError> {
     let Some(spec) = &fleet.up else { return Ok(None) };
     let up = Up::new(spec, shared).map_err(|source| WireError::Source {
         fleet: fleet.fleet.id.0.clone(),

@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use super::pulse::Pulse;
 use super::{Shown, Steps};
-use crate::execute::{Hands, Stop};
+use crate::execute::{Executor, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::Journal;
 use crate::model::{AccountId, Fleet, FleetId, SignalName, Span};
-use crate::signals::{Roll, Source};
+use crate::signals::{Source, UpSource};
 
 /// What all fleets share, and the fleets.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ pub struct World {
     pub surveyor: Surveyor,
     /// Notices when the host's clock is set.
     pub steps: Steps,
-    pub accounts: BTreeMap<AccountId, Account>,
-    pub fleets: Vec<Member>,
+    pub accounts: BTreeMap<AccountId, LiveAccount>,
+    pub fleets: Vec<FleetInWorld>,
     /// Where the randomness of ticks comes from.
     pub entropy: Arc<dyn Draw>,
     /// The process is to end.
@@ -36,11 +36,11 @@ pub struct World {
 
 /// One account and region.
 #[derive(Debug)]
-pub struct Account {
+pub struct LiveAccount {
     pub region: Arc<Region>,
     /// What its calls cost.
     pub meter: Arc<dyn Meter>,
-    pub hands: Hands,
+    pub executor: Executor,
     /// The key that signed last, as the provider tells it from others.
     pub(super) key: Mutex<Option<String>>,
     /// Instances of ours that no fleet wants are deleted, not only reported.
@@ -49,14 +49,14 @@ pub struct Account {
 
 /// One fleet with everything that its ticks need.
 #[derive(Debug)]
-pub struct Member {
+pub struct FleetInWorld {
     /// As configured: what was learned is filled in tick by tick.
     pub fleet: Fleet,
     pub interval: Span,
     pub sources: BTreeMap<SignalName, Arc<dyn Source>>,
     /// Says which instances are up, for fleets that have a query for that.
-    pub roll: Option<Arc<dyn Roll>>,
-    pub hands: Hands,
+    pub up_source: Option<Arc<dyn UpSource>>,
+    pub executor: Executor,
     /// Makes the next tick happen now. A nudge carries no data.
     pub nudge: Arc<Notify>,
     /// What its newest tick saw and did.
@@ -78,7 +78,7 @@ impl Draw for OsRandom {
     }
 }
 
-impl Account {
+impl LiveAccount {
     /// Whether this process has not seen `key` sign yet. Replicas may have a key each: every one of
     /// them says so once, not whenever another one signed meanwhile.
     pub(super) fn is_other_key(&self, key: &str) -> bool {
@@ -102,7 +102,7 @@ impl World {
 
     /// The fleet of that name.
     #[must_use]
-    pub fn member(&self, fleet: &FleetId) -> Option<&Member> {
+    pub fn member(&self, fleet: &FleetId) -> Option<&FleetInWorld> {
         self.fleets.iter().find(|member| member.fleet.id == *fleet)
     }
 

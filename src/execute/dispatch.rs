@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloud::{
-    Class, Clock, Error, InstanceResult, Kind, Mutate, Mutation, Permit, Preview, Terminate, clock,
+    Class, Clock, Error, ErrorKind, InstanceResult, Mutate, Mutation, Permit, Preview, Terminate,
+    clock,
 };
 
 use crate::journal::{Intended, Journal, JournalError, Lease};
@@ -32,7 +33,7 @@ const DECISION_VALID: Duration = Duration::from_secs(60);
 
 /// What the executor may do.
 #[derive(Debug, Clone)]
-pub enum Hands {
+pub enum Executor {
     /// Change the cloud.
     Live(Live),
     /// Only say what would be sent.
@@ -49,23 +50,23 @@ pub struct Live {
 
 /// For whom something is done, and on what grounds.
 #[derive(Debug, Clone, Copy)]
-pub struct Errand<'a> {
+pub struct ActionContext<'a> {
     pub lease: &'a Lease,
     pub inputs: &'a Inputs,
 }
 
-impl Hands {
+impl Executor {
     pub async fn carry_out(
         &self,
-        errand: Errand<'_>,
+        context: ActionContext<'_>,
         action: &Action,
     ) -> Result<Outcome, JournalError> {
         let text = action.to_string();
         match self {
-            Hands::Dry(preview) => {
+            Executor::Dry(preview) => {
                 Ok(Outcome::Dry { action: text, calls: preview.preview(&action.mutation) })
             }
-            Hands::Live(live) => live.mutate(errand, action, text).await,
+            Executor::Live(live) => live.mutate(context, action, text).await,
         }
     }
 }
@@ -74,7 +75,7 @@ impl Live {
     /// Records the intent, sends the mutation, records the outcome.
     async fn mutate(
         &self,
-        errand: Errand<'_>,
+        context: ActionContext<'_>,
         action: &Action,
         text: String,
     ) -> Result<Outcome, JournalError> {
@@ -83,18 +84,18 @@ impl Live {
             let why = format!("throttled, to be tried again at {}", clock_time(until));
             return Ok(Outcome::NotSent { action: text, why, again_at: Some(until) });
         }
-        if let Some(why) = self.reconsidered(errand, &action.mutation)? {
+        if let Some(why) = self.reason_not_to_send(context, &action.mutation)? {
             return Ok(Outcome::NotSent { action: text, why, again_at: None });
         }
         let intent = Intent { at: self.clock.now(), action: action.clone() };
-        let spend = spend::of(&intent, errand.inputs);
+        let spend = spend::of(&intent, context.inputs);
         failpoint!("intend.before");
         // Durable before the first byte leaves; if this fails, nothing is sent.
-        let intended = self.journal.intend(errand.lease, intent.clone(), spend).await?;
+        let intended = self.journal.intend(context.lease, intent.clone(), spend).await?;
         failpoint!("intend.after");
         let why = match intended {
             Intended::Recorded => {
-                let settlement = self.send(errand, &intent, false).await?;
+                let settlement = self.send(context, &intent, false).await?;
                 return Ok(Outcome::Sent { action: text, settlement });
             }
             Intended::LeaseLost => "another replica acts for the fleet now".to_owned(),
@@ -109,15 +110,15 @@ impl Live {
     /// became of it: any refusal may be of this attempt alone.
     pub(super) async fn repeat(
         &self,
-        errand: Errand<'_>,
+        context: ActionContext<'_>,
         intent: &Intent,
     ) -> Result<Settlement, JournalError> {
-        if let Some(message) = self.reconsidered(errand, &intent.action.mutation)? {
+        if let Some(message) = self.reason_not_to_send(context, &intent.action.mutation)? {
             return Ok(Settlement::Open { message, repeat: true });
         }
         failpoint!("resend.before");
-        match self.journal.resend(errand.lease, intent.action.intent).await? {
-            Intended::Recorded => self.send(errand, intent, true).await,
+        match self.journal.resend(context.lease, intent.action.intent).await? {
+            Intended::Recorded => self.send(context, intent, true).await,
             Intended::LeaseLost | Intended::Braked(_) => Ok(Settlement::Open {
                 message: "another replica acts for the fleet now".to_owned(),
                 repeat: true,
@@ -126,12 +127,12 @@ impl Live {
     }
 
     /// Why `mutation` is not to be sent any more, although it was decided.
-    fn reconsidered(
+    fn reason_not_to_send(
         &self,
-        errand: Errand<'_>,
+        context: ActionContext<'_>,
         mutation: &Mutation,
     ) -> Result<Option<String>, JournalError> {
-        let Errand { lease, inputs } = errand;
+        let ActionContext { lease, inputs } = context;
         let now = self.clock.now();
         if now < inputs.now {
             return Ok(Some("the clock was set back since this was decided".to_owned()));
@@ -155,7 +156,7 @@ impl Live {
 
     async fn send(
         &self,
-        errand: Errand<'_>,
+        context: ActionContext<'_>,
         intent: &Intent,
         again: bool,
     ) -> Result<Settlement, JournalError> {
@@ -165,7 +166,7 @@ impl Live {
             reason = "the one place where a durable intent becomes a permit"
         )]
         let permit =
-            Permit::after_commit(intent.action.intent.0, errand.lease.deadline.clone(), latest);
+            Permit::after_commit(intent.action.intent.0, context.lease.deadline.clone(), latest);
         failpoint!("call.before");
         let outcome = apply(&*self.cloud, &permit, &intent.action.mutation).await;
         failpoint!("call.after");
@@ -174,17 +175,17 @@ impl Live {
             Ok(settlement) => unless_in_doubt(settlement, again),
             Err(error) => failure(&error, in_time, again),
         };
-        self.record(errand, intent, settlement).await
+        self.record(context, intent, settlement).await
     }
 
     /// Records what became of an intent.
     pub(super) async fn record(
         &self,
-        errand: Errand<'_>,
+        context: ActionContext<'_>,
         intent: &Intent,
         settlement: Settlement,
     ) -> Result<Settlement, JournalError> {
-        let Errand { lease, inputs } = errand;
+        let ActionContext { lease, inputs } = context;
         let now = self.clock.now();
         let account = &inputs.fleet.account;
         let facts: Vec<_> = facts::of(intent, &settlement, &inputs.account, now)
@@ -220,7 +221,7 @@ async fn apply(
                 Ok(()) => done.push(id),
                 Err(error) => {
                     // Not the instance's fault: our time was over.
-                    let not_sent = matches!(error.kind, Kind::NotSent { .. });
+                    let not_sent = matches!(error.kind, ErrorKind::NotSent { .. });
                     let class = match error.class {
                         Class::Permanent if not_sent => Class::Transient,
                         class => class,
@@ -268,13 +269,13 @@ fn may_change(class: Class) -> bool {
 /// attempt may have had its effect.
 fn failure(error: &Error, in_time: bool, again: bool) -> Settlement {
     let message = error.to_string();
-    let mismatch = matches!(error.kind, Kind::TokenMismatch { .. });
-    let may_change = may_change(error.class) || matches!(error.kind, Kind::NotSent { .. });
+    let mismatch = matches!(error.kind, ErrorKind::TokenMismatch { .. });
+    let may_change = may_change(error.class) || matches!(error.kind, ErrorKind::NotSent { .. });
     match error.class {
         Class::Ambiguous => Settlement::Open { message, repeat: !mismatch },
         _ if again => Settlement::Open { message, repeat: may_change },
         // Not the configuration's fault: our time was over.
-        Class::Permanent if !in_time && matches!(error.kind, Kind::NotSent { .. }) => {
+        Class::Permanent if !in_time && matches!(error.kind, ErrorKind::NotSent { .. }) => {
             Settlement::failed(Class::Transient, message)
         }
         class => Settlement::Failed { class, message, about: about(error) },
@@ -284,14 +285,14 @@ fn failure(error: &Error, in_time: bool, again: bool) -> Settlement {
 /// What a refusal by the provider is about.
 fn about(error: &Error) -> Option<About> {
     match &error.kind {
-        Kind::Refused { code, concerns, .. } => {
+        ErrorKind::Refused { code, concerns, .. } => {
             Some(About { code: code.clone(), concerns: *concerns })
         }
         _ => None,
     }
 }
 
-impl Errand<'_> {
+impl ActionContext<'_> {
     /// Whose intent it is, for logs.
     pub(super) fn about(&self, id: IntentId) -> String {
         format!("fleet `{}`, intent {id}", self.lease.fleet)

@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use crate::model::{Action, Refusal, Settlement};
 
-pub use dispatch::{Errand, Hands, Live};
-pub use settle::{Look, settle};
+pub use dispatch::{ActionContext, Executor, Live};
+pub use settle::{CloudView, settle};
 pub use stop::Stop;
 
 /// The outcome of one action of a plan.
@@ -115,8 +115,8 @@ fn failures(failed: &BTreeMap<InstanceId, Refusal>) -> String {
 /// Executes `actions` in order. An action that fails does not keep the following from being tried:
 /// they were planned to be independent. After `stop` none begins.
 pub async fn run(
-    hands: &Hands,
-    errand: Errand<'_>,
+    executor: &Executor,
+    context: ActionContext<'_>,
     actions: &[Action],
     stop: &Stop,
 ) -> Result<Vec<Outcome>, crate::journal::JournalError> {
@@ -126,7 +126,7 @@ pub async fn run(
             let why = "the process is told to stop".to_owned();
             Outcome::NotSent { action: action.to_string(), why, again_at: None }
         } else {
-            hands.carry_out(errand, action).await?
+            executor.carry_out(context, action).await?
         });
     }
     Ok(outcomes)

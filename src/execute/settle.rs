@@ -19,10 +19,11 @@ use cloud::{Class, InstanceId, Launch, Mutation, Observe, Status, Timestamp, clo
 
 use crate::journal::JournalError;
 use crate::model::{
-    Direction, History, Inputs, Intent, Open, Phase, Refusal, Settlement, VISIBILITY_GRACE, tags,
+    Direction, History, Inputs, Intent, OpenIntent, Phase, Refusal, Settlement, VISIBILITY_GRACE,
+    tags,
 };
 
-use super::dispatch::{Errand, Live};
+use super::dispatch::{ActionContext, Live};
 use super::{Settled, Stop};
 
 /// A client token younger than this may be sent again. The vendor states no validity; tokens older
@@ -31,7 +32,7 @@ const TOKEN_YOUNG: Duration = Duration::from_secs(20 * 60);
 
 /// What a look at the cloud showed before settling.
 #[derive(Debug, Clone, Copy)]
-pub struct Look<'a> {
+pub struct CloudView<'a> {
     /// The fleet's instances by tag, read in this tick.
     pub listed: &'a [cloud::Instance],
     /// The operator's own instances that count as the fleet's.
@@ -40,58 +41,58 @@ pub struct Look<'a> {
 }
 
 /// What was found out of an open intent, and how.
-enum Found {
+enum Conclusion {
     /// By a look: to be recorded.
     Seen(Settlement),
     /// By sending it again: recorded with it.
     Resent(Settlement),
 }
 
-/// Settles what is open in the history of `errand`, and returns what became of it. What cannot be
+/// Settles what is open in the history of the context's fleet, and returns what became of it. What cannot be
 /// settled now stays open and is looked at again in the next tick; meanwhile it counts as capacity.
 /// After `stop` nothing further is settled: it may have to be sent again.
 pub async fn settle(
     live: &Live,
-    look: Look<'_>,
-    errand: Errand<'_>,
+    look: CloudView<'_>,
+    context: ActionContext<'_>,
     stop: &Stop,
     now: Timestamp,
 ) -> Result<Vec<Settled>, JournalError> {
     let mut settled = Vec::new();
-    for open in errand.inputs.history.open.values() {
+    for open in context.inputs.history.open.values() {
         if stop.is_asked() {
             break;
         }
-        let Open { intent, .. } = open;
+        let OpenIntent { intent, .. } = open;
         let age = clock::age(now, intent.at);
         tracing::info!(
-            fleet.id = %errand.lease.fleet, intent.id = %intent.action.intent,
+            fleet.id = %context.lease.fleet, intent.id = %intent.action.intent,
             age_secs = age.as_secs(),
-            "{}: settling what is not known: {}", errand.about(intent.action.intent), intent.action,
+            "{}: settling what is not known: {}", context.about(intent.action.intent), intent.action,
         );
         let found = match &intent.action.mutation {
             Mutation::Launch(launch) => {
-                settle_launch(live, look, errand, open, launch, now).await?
+                settle_launch(live, look, context, open, launch, now).await?
             }
             // Tagging again does no harm: it is planned from what the tags are then.
-            Mutation::Tag { .. } => Some(Found::Seen(Settlement::failed(
+            Mutation::Tag { .. } => Some(Conclusion::Seen(Settlement::failed(
                 Class::Transient,
                 "the tags are looked at again",
             ))),
             Mutation::Start { ids } => {
-                settle_batch(live, look, errand, open, ids, now, |status| {
+                settle_batch(live, look, context, open, ids, now, |status| {
                     matches!(status, Some(Status::Pending | Status::Starting | Status::Running))
                 })
                 .await?
             }
             Mutation::Stop { ids } => {
-                settle_batch(live, look, errand, open, ids, now, |status| {
+                settle_batch(live, look, context, open, ids, now, |status| {
                     matches!(status, None | Some(Status::Stopping | Status::Stopped))
                 })
                 .await?
             }
             Mutation::Delete { ids, .. } => {
-                settle_batch(live, look, errand, open, ids, now, |status| {
+                settle_batch(live, look, context, open, ids, now, |status| {
                     matches!(status, None | Some(Status::Stopping))
                 })
                 .await?
@@ -99,8 +100,8 @@ pub async fn settle(
         };
         let settlement = match found {
             None => continue,
-            Some(Found::Resent(settlement)) => settlement,
-            Some(Found::Seen(settlement)) => live.record(errand, intent, settlement).await?,
+            Some(Conclusion::Resent(settlement)) => settlement,
+            Some(Conclusion::Seen(settlement)) => live.record(context, intent, settlement).await?,
         };
         settled.push(Settled { action: intent.action.clone(), settlement });
     }
@@ -110,12 +111,12 @@ pub async fn settle(
 /// What became of a launch, if anything is known; sends it again where that is safe.
 async fn settle_launch(
     live: &Live,
-    look: Look<'_>,
-    errand: Errand<'_>,
-    open: &Open,
+    look: CloudView<'_>,
+    context: ActionContext<'_>,
+    open: &OpenIntent,
     launch: &Launch,
     now: Timestamp,
-) -> Result<Option<Found>, JournalError> {
+) -> Result<Option<Conclusion>, JournalError> {
     let id = open.intent.action.intent;
     let carries = |instance: &&cloud::Instance| {
         instance.tags.get(tags::INTENT).is_some_and(|tag| *tag == id.to_string())
@@ -123,23 +124,23 @@ async fn settle_launch(
     let found: Vec<InstanceId> =
         look.listed.iter().filter(carries).map(|instance| instance.id.clone()).collect();
     if found.len() >= launch.amount as usize {
-        return Ok(Some(Found::Seen(Settlement::Launched { ids: found })));
+        return Ok(Some(Conclusion::Seen(Settlement::Launched { ids: found })));
     }
     // Some of it is there: the others will be, or they were not to be had.
     if found.is_empty()
-        && let Some(launch) = repeatable(open, launch, errand.inputs, look, now)
+        && let Some(launch) = repeatable(open, launch, context.inputs, look, now)
     {
         let mutation = Mutation::Launch(Box::new(launch));
         let action = crate::model::Action { intent: id, mutation };
         let intent = Intent { at: open.intent.at, action };
-        return Ok(Some(Found::Resent(live.repeat(errand, &intent).await?)));
+        return Ok(Some(Conclusion::Resent(live.repeat(context, &intent).await?)));
     }
     // Whatever the last attempt did is listed after the grace.
     let settled_by = clock::age(now, open.sent_at) >= VISIBILITY_GRACE;
-    if !settled_by || !is_credible(look, errand.inputs).await {
+    if !settled_by || !is_credible(look, context.inputs).await {
         return Ok(None);
     }
-    Ok(Some(Found::Seen(if found.is_empty() {
+    Ok(Some(Conclusion::Seen(if found.is_empty() {
         Settlement::failed(Class::Transient, "no instance carries its intent")
     } else {
         Settlement::Launched { ids: found }
@@ -149,10 +150,10 @@ async fn settle_launch(
 /// The launch as it may be sent again, if it may: while its token is young, unless it was refused,
 /// and unless a person or the bounds say otherwise by now.
 fn repeatable(
-    open: &Open,
+    open: &OpenIntent,
     launch: &Launch,
     inputs: &Inputs,
-    look: Look<'_>,
+    look: CloudView<'_>,
     now: Timestamp,
 ) -> Option<Launch> {
     // By a clock that was set back nobody knows how old it is.
@@ -169,7 +170,7 @@ fn repeatable(
 
 /// What exists or may exist beside the launch `open`: what is listed, what is known and not listed
 /// yet, and what other launches of unknown outcome may have made.
-fn others(open: &Open, inputs: &Inputs, look: Look<'_>) -> u32 {
+fn others(open: &OpenIntent, inputs: &Inputs, look: CloudView<'_>) -> u32 {
     let id = open.intent.action.intent;
     let of_it = |instance: &&cloud::Instance| {
         instance.tags.get(tags::INTENT).is_some_and(|tag| *tag == id.to_string())
@@ -192,7 +193,7 @@ fn others(open: &Open, inputs: &Inputs, look: Look<'_>) -> u32 {
 
 /// Whether what the listing does not show may be taken as not there: listing is permitted, and it
 /// shows at least one of the instances that must be there.
-async fn is_credible(look: Look<'_>, inputs: &Inputs) -> bool {
+async fn is_credible(look: CloudView<'_>, inputs: &Inputs) -> bool {
     shows_some_of(&inputs.history, look.listed) && look.cloud.probe_list().await.is_ok()
 }
 
@@ -208,13 +209,13 @@ fn shows_some_of(history: &History, listed: &[cloud::Instance]) -> bool {
 /// does not show is asked for once more where that is safe.
 async fn settle_batch(
     live: &Live,
-    look: Look<'_>,
-    errand: Errand<'_>,
-    open: &Open,
+    look: CloudView<'_>,
+    context: ActionContext<'_>,
+    open: &OpenIntent,
     ids: &[InstanceId],
     now: Timestamp,
     done: fn(Option<Status>) -> bool,
-) -> Result<Option<Found>, JournalError> {
+) -> Result<Option<Conclusion>, JournalError> {
     let intent = &open.intent;
     let found = match look.cloud.instances_by_ids(ids).await {
         Ok(found) => found,
@@ -227,8 +228,8 @@ async fn settle_batch(
     let (gone, left): (Vec<_>, Vec<_>) = ids.iter().cloned().partition(|id| done(status(id)));
     if !left.is_empty() && clock::age(now, open.sent_at) < VISIBILITY_GRACE {
         let left = found.iter().filter(|instance| left.contains(&instance.id));
-        if may_end_again(open, left, look, errand.inputs, now) {
-            return Ok(Some(Found::Resent(live.repeat(errand, intent).await?)));
+        if may_end_again(open, left, look, context.inputs, now) {
+            return Ok(Some(Conclusion::Resent(live.repeat(context, intent).await?)));
         }
         return Ok(None);
     }
@@ -243,15 +244,15 @@ async fn settle_batch(
             (id, Refusal { class: Class::Ambiguous, message })
         })
         .collect();
-    Ok(Some(Found::Seen(Settlement::Done { done: gone, failed })))
+    Ok(Some(Conclusion::Seen(Settlement::Done { done: gone, failed })))
 }
 
 /// Whether the end of the instances `left` may be asked for again: soon after the decision, unless it
 /// was refused, and unless a person, a tag, a protection or the bounds say otherwise by now.
 fn may_end_again<'a>(
-    open: &Open,
+    open: &OpenIntent,
     mut left: impl Iterator<Item = &'a cloud::Instance>,
-    look: Look<'_>,
+    look: CloudView<'_>,
     inputs: &Inputs,
     now: Timestamp,
 ) -> bool {

@@ -91,12 +91,12 @@ pub struct FleetListing {
     pub asked_at: Timestamp,
     /// Of the whole account, by its newest listing.
     pub account: Arc<Sizes>,
-    found: Found,
+    found: ListingSource,
 }
 
 /// What a fleet's listing was taken from.
 #[derive(Debug, Clone)]
-enum Found {
+enum ListingSource {
     /// A read of this fleet alone.
     Own(Arc<Vec<Instance>>),
     Account(Arc<AccountListing>, FleetId),
@@ -109,7 +109,7 @@ impl FleetListing {
         instances: Arc<Vec<Instance>>,
         account: Arc<Sizes>,
     ) -> FleetListing {
-        FleetListing { asked_at, account, found: Found::Own(instances) }
+        FleetListing { asked_at, account, found: ListingSource::Own(instances) }
     }
 
     /// The part of `fleet` in an account's listing.
@@ -119,14 +119,18 @@ impl FleetListing {
         fleet: &FleetId,
     ) -> FleetListing {
         let sizes = account.sizes.clone();
-        FleetListing { asked_at, account: sizes, found: Found::Account(account, fleet.clone()) }
+        FleetListing {
+            asked_at,
+            account: sizes,
+            found: ListingSource::Account(account, fleet.clone()),
+        }
     }
 
     #[must_use]
     pub fn instances(&self) -> &[Instance] {
         match &self.found {
-            Found::Own(instances) => instances,
-            Found::Account(account, fleet) => account.of_fleet(fleet),
+            ListingSource::Own(instances) => instances,
+            ListingSource::Account(account, fleet) => account.of_fleet(fleet),
         }
     }
 }

@@ -11,21 +11,21 @@ use crate::model::{
 };
 
 use super::belongs::{self, Sorted};
-use super::{Heard, News, Survey};
+use super::{News, ReportingHosts, Survey};
 
 /// A zone is lost when all its instances have been silent for 2 minutes: eight scrapes at 15 s, so
 /// that a restart of the monitoring system is no lost zone.
 const ZONE_SILENT: Duration = Duration::from_secs(120);
 
 /// What the cloud answered.
-pub(super) struct Seen<'a> {
+pub(super) struct Answers<'a> {
     pub(super) listed: &'a [Instance],
     /// These ids were asked for …
     pub(super) asked: &'a [InstanceId],
     /// … and these were found.
     pub(super) by_id: &'a [Instance],
     pub(super) base: &'a [Instance],
-    pub(super) heard: Option<&'a Heard>,
+    pub(super) reporting: Option<&'a ReportingHosts>,
     pub(super) adoptions: &'a [Adoption],
 }
 
@@ -81,7 +81,12 @@ pub(super) fn keep(survey: &mut Survey, ids: &[InstanceId], history: &History) {
     }
 }
 
-pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Timestamp) -> Survey {
+pub(super) fn merge(
+    fleet: &Fleet,
+    seen: &Answers<'_>,
+    history: &History,
+    now: Timestamp,
+) -> Survey {
     let limits = Limits {
         warmup: fleet.warmup.get(),
         boot_timeout: fleet.boot_timeout.span.get(),
@@ -90,13 +95,13 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
     let adoptions = seen.adoptions;
     let current = current(seen, history);
     let Sorted { ours, taken, strangers } = belongs::sort(current, fleet, history, adoptions, now);
-    let heard = useful(seen.heard, &ours);
+    let reporting = useful(seen.reporting, &ours);
 
     let mut members: BTreeMap<InstanceId, Member> = BTreeMap::new();
     let mut survey = Survey { inventory: empty(now, history), news: News::default() };
     let mut taken_in = BTreeMap::new();
     for instance in ours {
-        let up = heard.map(|heard| heard.hears(instance));
+        let up = reporting.map(|reporting| reporting.includes(instance));
         let of_type = fleet.boot_timeouts.get(&instance.instance_type);
         let limits = Limits {
             boot_timeout: of_type.map_or(limits.boot_timeout, |timeout| timeout.get()),
@@ -132,7 +137,7 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
             ownership: Ownership::Base,
             phase: base_phase(instance.status),
             missing_tags: Tags::new(),
-            up: heard.map(|heard| heard.hears(instance)),
+            up: reporting.map(|reporting| reporting.includes(instance)),
         });
     }
     survey.news.takeovers = belongs::takeovers(taken, &taken_in, history, adoptions);
@@ -168,7 +173,7 @@ pub(super) fn merge(fleet: &Fleet, seen: &Seen<'_>, history: &History, now: Time
 /// What was asked for by id is newer than the listing, but an instance that only one of the two
 /// shows is there: nothing is gone before both miss it. Except what we ended ourselves: there it is
 /// the end that is expected.
-fn current<'a>(seen: &Seen<'a>, history: &History) -> Vec<&'a Instance> {
+fn current<'a>(seen: &Answers<'a>, history: &History) -> Vec<&'a Instance> {
     let found: BTreeSet<&InstanceId> = seen.by_id.iter().map(|instance| &instance.id).collect();
     let asked: BTreeSet<&InstanceId> = seen.asked.iter().collect();
     let ended = |id: &InstanceId| {
@@ -198,10 +203,13 @@ fn empty(now: Timestamp, history: &History) -> Inventory {
     }
 }
 
-/// An answer that hears none of the fleet says nothing about the fleet: the names do not match, or
+/// An answer that names none of the fleet says nothing about the fleet: the names do not match, or
 /// the monitoring system has lost its targets.
-fn useful<'a>(heard: Option<&'a Heard>, instances: &[&Instance]) -> Option<&'a Heard> {
-    heard.filter(|heard| instances.iter().any(|instance| heard.hears(instance)))
+fn useful<'a>(
+    reporting: Option<&'a ReportingHosts>,
+    instances: &[&Instance],
+) -> Option<&'a ReportingHosts> {
+    reporting.filter(|reporting| instances.iter().any(|instance| reporting.includes(instance)))
 }
 
 fn phase_of(
@@ -211,7 +219,7 @@ fn phase_of(
     limits: Limits,
     now: Timestamp,
 ) -> Phase {
-    let seen = model::Seen { status: instance.status, up };
+    let seen = model::Evidence { status: instance.status, up };
     if let Some(tracked) = history.instances.get(&instance.id) {
         return tracked.phase.next(Some(seen), clock::age(now, tracked.since), limits);
     }
@@ -280,7 +288,7 @@ fn never_came(tracked: &Tracked, id: &InstanceId, now: Timestamp) -> Option<Acco
     Some(AccountEvent::SoldOut { at: now, place, why })
 }
 
-/// Zones in which every serving instance has been silent for long, while one elsewhere is heard.
+/// Zones in which every serving instance has been silent for long, while one elsewhere reports.
 fn lost_zones(inventory: &Inventory, history: &History, now: Timestamp) -> BTreeSet<String> {
     let serving = || inventory.members.iter().filter(|member| member.phase == Phase::InService);
     let silent = |member: &Member| {
@@ -327,8 +335,8 @@ mod tests {
     use super::*;
     use crate::model::fixtures::{ago, fleet, member, now, tracked};
 
-    fn empty_handed<'a>() -> Seen<'a> {
-        Seen { listed: &[], asked: &[], by_id: &[], base: &[], heard: None, adoptions: &[] }
+    fn empty_handed<'a>() -> Answers<'a> {
+        Answers { listed: &[], asked: &[], by_id: &[], base: &[], reporting: None, adoptions: &[] }
     }
 
     /// What is lost by an empty listing, of instances in these phases for so many seconds.
@@ -365,7 +373,7 @@ mod tests {
             let known = Tracked { launched_at: Some(ago(age)), ..tracked(phase, ("c7", "vsw-h")) };
             let history =
                 History { instances: [("i-1".into(), known)].into(), ..History::default() };
-            let seen = Seen { listed: &listed, asked: &asked, ..empty_handed() };
+            let seen = Answers { listed: &listed, asked: &asked, ..empty_handed() };
             let survey = merge(&fleet(0, 9), &seen, &history, now());
             let is_there = !survey.inventory.members.is_empty();
             (

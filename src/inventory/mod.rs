@@ -8,12 +8,12 @@
 
 mod belongs;
 mod credence;
-mod heard;
 mod listing;
 mod merge;
 mod pace;
 mod questions;
 mod region;
+mod reporting;
 mod shared_read;
 
 use std::borrow::Cow;
@@ -25,10 +25,10 @@ use crate::model::{AccountEvent, Adoption, Fleet, History, Inventory, Phase, Tak
 
 pub use credence::Surveyor;
 pub(crate) use credence::{LOOKS_APART, LOOKS_AT_MANY};
-pub use heard::Heard;
 pub(crate) use listing::FRESH;
 pub use listing::{AccountListing, FleetListing, patience};
 pub use region::Region;
+pub use reporting::ReportingHosts;
 
 use credence::Verdict;
 
@@ -57,7 +57,7 @@ pub struct News {
 pub struct View<'a> {
     pub listing: &'a FleetListing,
     /// Who says which instances are up.
-    pub heard: Option<&'a Heard>,
+    pub reporting: Option<&'a ReportingHosts>,
     /// Who asked for which of them to be taken over.
     pub adoptions: &'a [Adoption],
     /// Whether something is to be done on it.
@@ -77,19 +77,19 @@ impl Surveyor {
         history: &History,
         now: Timestamp,
     ) -> Result<Survey, Error> {
-        let View { listing, heard, adoptions, urgency, since } = view;
+        let View { listing, reporting, adoptions, urgency, since } = view;
         let mut ids = merge::to_be_asked(listing.instances(), history, listing.asked_at >= since);
         let doubtful = doubtful(listing, history);
         ids.extend(doubtful.iter().cloned());
         let by_id = region.by_ids(&ids, urgency).await?;
         let base = region.base(fleet, listing.asked_at).await?;
         let listed = without_ended(listing.instances(), &doubtful, &by_id);
-        let seen = merge::Seen {
+        let seen = merge::Answers {
             listed: &listed,
             asked: &ids,
             by_id: &by_id,
             base: &base,
-            heard,
+            reporting,
             adoptions,
         };
         let mut survey = merge::merge(fleet, &seen, history, now);

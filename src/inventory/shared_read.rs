@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cloud::{Class, Clock, Error, Kind, Pages, Timestamp, clock};
+use cloud::{Class, Clock, Error, ErrorKind, Pages, Timestamp, clock};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either, Shared, select};
 
@@ -243,7 +243,7 @@ pub(super) fn died() -> Error {
     Error {
         action: "DescribeInstances".to_owned(),
         class: Class::Transient,
-        kind: Kind::Cut { why: "the task that read it ended by itself".to_owned() },
+        kind: ErrorKind::Cut { why: "the task that read it ended by itself".to_owned() },
         status: None,
         request_id: None,
         attempts: 0,

@@ -59,7 +59,7 @@ impl Lease {
 
 /// Whose turn it is to act for a fleet.
 #[derive(Debug)]
-pub enum Standing {
+pub enum Turn {
     /// Ours.
     Mine(Lease),
     /// Another replica's, or nobody's yet.
@@ -129,22 +129,22 @@ impl Leases {
     }
 
     /// Waits until no other tick of the fleet is under way, then says whose the fleet is.
-    pub(super) async fn turn(&self, fleet: &FleetId, clock: &dyn Clock) -> Standing {
+    pub(super) async fn turn(&self, fleet: &FleetId, clock: &dyn Clock) -> Turn {
         let turn = self.state().turns.entry(fleet.clone()).or_default().clone();
         let turn = turn.lock_owned().await;
         let now = clock.now();
         let state = self.state();
         match state.mine.get(fleet) {
-            Some(mine) if now < mine.deadline.get() => Standing::Mine(Lease {
+            Some(mine) if now < mine.deadline.get() => Turn::Mine(Lease {
                 fleet: fleet.clone(),
                 fence: mine.fence,
                 deadline: mine.deadline.clone(),
                 _turn: turn,
             }),
             // Ours for all we know, but not renewed in time.
-            Some(_) => Standing::Unknown(state.trouble.clone().unwrap_or(JournalError::Expired)),
+            Some(_) => Turn::Unknown(state.trouble.clone().unwrap_or(JournalError::Expired)),
             // Whose it is by now cannot be asked.
-            None => state.trouble.clone().map_or(Standing::Elsewhere, Standing::Unknown),
+            None => state.trouble.clone().map_or(Turn::Elsewhere, Turn::Unknown),
         }
     }
 
@@ -240,9 +240,9 @@ impl Leases {
             self.state().mine.insert(fleet.clone(), mine);
         }
         match self.turn(fleet, clock).await {
-            Standing::Mine(lease) => Ok(Some(lease)),
-            Standing::Elsewhere => Ok(None),
-            Standing::Unknown(error) => Err(error),
+            Turn::Mine(lease) => Ok(Some(lease)),
+            Turn::Elsewhere => Ok(None),
+            Turn::Unknown(error) => Err(error),
         }
     }
 

@@ -32,7 +32,7 @@ use crate::model::{
 
 pub use error::JournalError;
 use fleets::Fleets;
-pub use leases::{Lease, LeaseTime, Standing};
+pub use leases::{Lease, LeaseTime, Turn};
 pub(crate) use shared::BRAKE_WINDOW;
 use shared::Shared;
 use store::{Retention, Scope, Spend, SpendLimit, Store};
@@ -237,7 +237,7 @@ impl Journal {
     }
 
     /// Whether this replica may act for `fleet` now; waits for its turn.
-    pub async fn turn(&self, fleet: &FleetId) -> Standing {
+    pub async fn turn(&self, fleet: &FleetId) -> Turn {
         self.leases.turn(fleet, &*self.clock).await
     }
 

@@ -30,14 +30,14 @@ pub(super) struct Shared {
     /// As it was last read, if the last reading worked: who does not know what people said may not
     /// act.
     orders: Mutex<Option<Result<Orders, JournalError>>>,
-    accounts: Mutex<BTreeMap<AccountId, Arc<Shelf>>>,
+    accounts: Mutex<BTreeMap<AccountId, Arc<AccountCell>>>,
     /// What could not be read and was left out, by whose it is.
     left_out: Mutex<BTreeMap<String, String>>,
 }
 
 /// What is kept of one account.
 #[derive(Debug, Default)]
-struct Shelf {
+struct AccountCell {
     cell: AsyncMutex<Cell>,
     /// As it was last read: to be had without waiting for who is reading. Shared by all ticks of the
     /// account's fleets.
@@ -90,7 +90,7 @@ impl Shared {
         self.orders.lock().expect("no holder of this lock can panic")
     }
 
-    fn shelf(&self, account: &AccountId) -> Arc<Shelf> {
+    fn shelf(&self, account: &AccountId) -> Arc<AccountCell> {
         let mut accounts = self.accounts.lock().expect("no holder of this lock can panic");
         accounts.entry(account.clone()).or_default().clone()
     }
@@ -237,7 +237,7 @@ impl Shared {
     }
 }
 
-impl Shelf {
+impl AccountCell {
     /// The cell, once it is free. Whoever had to wait for a read that failed fails with it: a store
     /// that is away lets everybody wait for seconds, and all fleets of the account stand in line here.
     async fn turn(&self) -> Result<MutexGuard<'_, Cell>, JournalError> {

@@ -30,7 +30,7 @@ fn journal(store: Arc<dyn Store>, me: &str) -> (Journal, ManualClock) {
 
 async fn lease(journal: &Journal, fleet: &FleetId) -> Lease {
     match journal.turn(fleet).await {
-        Standing::Mine(lease) => lease,
+        Turn::Mine(lease) => lease,
         other => panic!("{fleet} is not ours: {other:?}"),
     }
 }
@@ -148,14 +148,14 @@ async fn a_crash_loses_ticks_that_were_not_written_and_no_intent() {
 async fn a_lease_that_is_not_renewed_ends_and_its_deadline_with_it() {
     let store = Arc::new(Memory::default());
     let (first, clock) = journal(store, "first");
-    assert!(matches!(first.turn(&web()).await, Standing::Elsewhere), "nothing was asked yet");
+    assert!(matches!(first.turn(&web()).await, Turn::Elsewhere), "nothing was asked yet");
     first.tend(&[web()]).await.expect("tended");
     let held = lease(&first, &web()).await;
     let deadline = held.deadline.clone();
     drop(held);
     assert!(deadline.get() < clock::after(now(), Duration::from_secs(12)));
     clock.advance(Duration::from_secs(11));
-    assert!(matches!(first.turn(&web()).await, Standing::Unknown(JournalError::Expired)));
+    assert!(matches!(first.turn(&web()).await, Turn::Unknown(JournalError::Expired)));
     first.tend(&[web()]).await.expect("tended");
     let held = lease(&first, &web()).await;
     assert_eq!(held.deadline.get(), deadline.get(), "a permit that was given out lives on");
@@ -187,7 +187,7 @@ async fn what_a_replica_lost_it_neither_writes_nor_believes() {
     assert_eq!(refused, Intended::LeaseLost);
     drop(held);
     first.tend(&[web()]).await.expect("tended");
-    assert!(matches!(first.turn(&web()).await, Standing::Elsewhere));
+    assert!(matches!(first.turn(&web()).await, Turn::Elsewhere));
     assert!(deadline.get() < now(), "nothing is sent under the old lease any more");
     let open: Vec<IntentId> = history(&second).await.open.keys().copied().collect();
     assert_eq!(open, [intent(2).action.intent]);
@@ -264,11 +264,11 @@ async fn nobody_says_that_a_fleet_is_elsewhere_while_the_store_is_away() {
     first.tend(&[web()]).await.expect("tended");
     assert!(first.tended());
     let api = FleetId("api".to_owned());
-    assert!(matches!(first.turn(&api).await, Standing::Elsewhere));
+    assert!(matches!(first.turn(&api).await, Turn::Elsewhere));
     first.store.close().await;
     first.tend(&[web()]).await.expect_err("it is away");
-    assert!(matches!(first.turn(&api).await, Standing::Unknown(JournalError::Closed)));
-    assert!(matches!(first.turn(&web()).await, Standing::Mine(_)), "renewed a moment ago");
+    assert!(matches!(first.turn(&api).await, Turn::Unknown(JournalError::Closed)));
+    assert!(matches!(first.turn(&web()).await, Turn::Mine(_)), "renewed a moment ago");
 }
 
 #[tokio::test]
@@ -299,7 +299,7 @@ async fn snapshots_of_many_fleets_are_written_together_and_not_all_at_one_time()
 
 async fn one_of(journal: &Journal, fleets: &[FleetId]) -> FleetId {
     for fleet in fleets {
-        if let Standing::Mine(_) = journal.turn(fleet).await {
+        if let Turn::Mine(_) = journal.turn(fleet).await {
             return fleet.clone();
         }
     }

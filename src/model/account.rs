@@ -69,7 +69,7 @@ pub struct Account {
     /// Refusals for another reason than that a place is sold out.
     #[serde(with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<Scope, Cold>,
-    pub stop: Option<Stop>,
+    pub stop: Option<LaunchStop>,
     /// How often launches were stopped, by what they were refused for. A stop that ended because
     /// some launch succeeded does not make the next one a first one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -128,7 +128,7 @@ pub struct Slow {
 
 /// Why nothing is launched in this account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stop {
+pub struct LaunchStop {
     pub class: Class,
     pub message: String,
     pub since: Timestamp,
@@ -227,7 +227,7 @@ impl Account {
         let until = clock::after(at, pause(strikes));
         let count = strikes.saturating_add(1);
         self.strikes.insert(what.to_owned(), Strikes { count, last: at });
-        self.stop = Some(Stop {
+        self.stop = Some(LaunchStop {
             class,
             message: message.to_owned(),
             since: before.map_or(at, |stop| stop.since),
@@ -261,7 +261,7 @@ impl Account {
 
     /// Whether anything may be launched at `now`.
     #[must_use]
-    pub fn launches(&self, now: Timestamp) -> Gate<&Stop> {
+    pub fn launches(&self, now: Timestamp) -> Gate<&LaunchStop> {
         match &self.stop {
             Some(stop) if now < stop.until => Gate::Closed(stop),
             Some(_) => Gate::Probe,

@@ -39,7 +39,7 @@ pub struct History {
     /// Instances that the fleet launched or took over, until they are gone: no others are ended.
     pub instances: BTreeMap<InstanceId, Tracked>,
     /// Intents whose outcome is not known.
-    pub open: BTreeMap<IntentId, Open>,
+    pub open: BTreeMap<IntentId, OpenIntent>,
     /// Launches whose outcome is recorded, of the last day: what turns up late and carries one of
     /// these intents is the fleet's.
     pub past_launches: BTreeMap<IntentId, PastLaunch>,
@@ -48,7 +48,7 @@ pub struct History {
     /// What the newest decision wanted.
     pub last_desired: u32,
     /// A size that was decided and is not reached through no decision of ours.
-    pub standing: Option<Standing>,
+    pub standing: Option<StandingTarget>,
     /// How many instances served, from each of these times on.
     pub in_service: VecDeque<(Timestamp, u32)>,
     /// What was recommended, from each of these times on.
@@ -69,7 +69,7 @@ pub struct History {
 
 /// A size that is still to be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct StandingTarget {
     pub target: u32,
     pub since: Timestamp,
     pub why: Short,
@@ -89,7 +89,7 @@ pub enum Short {
 
 /// An intent whose outcome is not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Open {
+pub struct OpenIntent {
     #[serde(flatten)]
     pub intent: Intent,
     /// When it was last sent.
@@ -190,7 +190,7 @@ impl History {
     /// Instances of launches whose outcome is open.
     #[must_use]
     pub fn launches_in_doubt(&self) -> u32 {
-        let amount = |open: &Open| match &open.intent.action.mutation {
+        let amount = |open: &OpenIntent| match &open.intent.action.mutation {
             Mutation::Launch(launch) => launch.amount,
             _ => 0,
         };

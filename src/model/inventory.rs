@@ -25,7 +25,7 @@ pub struct Member {
     pub phase: Phase,
     /// Tags that our launch set and that a listing does not show: to be repaired.
     pub missing_tags: Tags,
-    /// Whether the fleet's `up` query hears of it; `None` when there is no query, or no answer.
+    /// Whether the fleet's `up` query names it; `None` when there is no query, or no answer.
     #[serde(default)]
     pub up: Option<bool>,
 }

@@ -34,7 +34,7 @@ mod situation;
 mod span;
 mod text;
 
-pub use account::{Account, AccountEvent, Cold, Gate, Slow, Stop, Strikes};
+pub use account::{Account, AccountEvent, Cold, Gate, LaunchStop, Slow, Strikes};
 pub use adaptive::{AdaptiveState, Shape};
 pub use alert::{Alert, AlertCode, AlertKey};
 pub use census::Census;
@@ -49,7 +49,7 @@ pub use fleet::{
     Threshold, Timeout, Tolerance,
 };
 pub(crate) use history::RECOMMENDED_KEPT;
-pub use history::{History, Open, PastLaunch, Short, Standing, Tracked};
+pub use history::{History, OpenIntent, PastLaunch, Short, StandingTarget, Tracked};
 pub use hold::{HOLD_TIMES, Hold, OperatorEvent, Orders};
 pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, RuleName, SignalName};
 pub use inputs::{Amounts, Inputs, Spent};
@@ -57,7 +57,7 @@ pub use inventory::{Inventory, Member, Ownership, Unlisted};
 pub use memory::{Memories, MemoryChanges, RuleMemory, memory_changes};
 pub use outlook::Outlook;
 pub use ownership::{Adopted, Adoption, Owner, Stranger, TakenBecause, Takeover};
-pub(crate) use phase::{Limits, Seen};
+pub(crate) use phase::{Evidence, Limits};
 pub use phase::{Phase, VISIBILITY_GRACE};
 pub use plan::{Action, Place, Plan, Skipped};
 pub use reason::{BrakeScope, Reason};

@@ -43,7 +43,7 @@ pub(crate) struct Limits {
 
 /// What one tick saw of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct Evidence {
     pub(crate) status: Status,
     /// Whether it is heard of; `None` when nobody knows.
     pub(crate) up: Option<bool>,
@@ -73,8 +73,8 @@ impl Phase {
     /// The phase after a tick that saw the instance as `seen` (`None`: in no listing), when it has
     /// been in this phase for `elapsed`.
     #[must_use]
-    pub(crate) fn next(self, seen: Option<Seen>, elapsed: Duration, limits: Limits) -> Phase {
-        let Some(Seen { status, up }) = seen else {
+    pub(crate) fn next(self, seen: Option<Evidence>, elapsed: Duration, limits: Limits) -> Phase {
+        let Some(Evidence { status, up }) = seen else {
             return self.unseen(elapsed);
         };
         match (self, status) {
@@ -169,7 +169,7 @@ mod tests {
             ("failed and heard at last", Failed, Some(true), 9, Warming),
             ("a serving one that falls silent still serves", InService, Some(false), 9, InService),
         ] {
-            let seen = Seen { status: Status::Running, up };
+            let seen = Evidence { status: Status::Running, up };
             let got = phase.next(Some(seen), Duration::from_secs(elapsed_secs), limits);
             assert_eq!(got, next, "{name}");
         }
@@ -215,7 +215,7 @@ mod tests {
             ("a new one that does something new boots", Requested, Some(Unknown), 3, Booting),
             ("and has failed when that never ends", Booting, Some(Unknown), 300, Failed),
         ] {
-            let seen = seen.map(|status| Seen { status, up: None });
+            let seen = seen.map(|status| Evidence { status, up: None });
             assert_eq!(phase.next(seen, Duration::from_secs(elapsed_secs), LIMITS), next, "{name}");
         }
     }

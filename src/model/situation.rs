@@ -8,7 +8,7 @@ use cloud::Timestamp;
 
 use super::{
     Account, Census, Failures, Fleet, History, Hold, Inputs, SignalMemory, SignalName, Signals,
-    Spent, Standing,
+    Spent, StandingTarget,
 };
 
 /// One fleet at one moment.
@@ -36,7 +36,7 @@ pub struct Past<'a> {
     /// The size that the newest decision wanted.
     pub last_desired: u32,
     /// A size that was decided and is not reached through no decision of ours.
-    pub standing: Option<Standing>,
+    pub standing: Option<StandingTarget>,
     /// How many instances served, from each of these times on.
     pub in_service: &'a VecDeque<(Timestamp, u32)>,
     /// The recommended sizes, from each of these times on.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cloud::{Kind, Mutation, Timestamp, clock};
+use cloud::{ErrorKind, Mutation, Timestamp, clock};
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::{Board, Changes, Whose, without_journal};
@@ -118,7 +118,7 @@ impl Instruments {
         match error {
             TickError::Survey(error) => {
                 fleet.unreadable += 1;
-                if let Kind::OtherAccount { found, expected } = &error.kind {
+                if let ErrorKind::OtherAccount { found, expected } = &error.kind {
                     let message = format!(
                         "the key belongs to account {found}, and the instances are in account \
                          {expected}: nothing is called; put the right key back, or run `fleetscaler \

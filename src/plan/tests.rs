@@ -169,7 +169,7 @@ fn an_instance_of_an_open_deletion_is_no_victim_again() {
     let intent = IntentId(uuid::Uuid::from_u128(1));
     let mutation = Mutation::Delete { ids: vec!["i-1".into()], how: Terminate::Graceful };
     let action = Action { intent, mutation };
-    let open = Open { intent: Intent { at: now(), action }, sent_at: now(), repeat: true };
+    let open = OpenIntent { intent: Intent { at: now(), action }, sent_at: now(), repeat: true };
     history.open.insert(intent, open);
     let inventory = inventory(vec![member("i-1", 9), member("i-2", 8), member("i-3", 7)]);
     assert_eq!(victims(&planned(&fleet(1, 9), &inventory, &history, 2)), ["i-2"]);

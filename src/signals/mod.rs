@@ -26,9 +26,9 @@ pub trait Source: Debug + Send + Sync {
 
 /// The instances that are up.
 #[async_trait]
-pub trait Roll: Debug + Send + Sync {
+pub trait UpSource: Debug + Send + Sync {
     /// The names (`host:port` or `host`) of all that answer their scrapes.
-    async fn call(&self) -> Result<Vec<String>, Gap>;
+    async fn names_up(&self) -> Result<Vec<String>, Gap>;
 }
 
 /// Reads all signals of a fleet at once; one that is slow or missing does not hold up the others

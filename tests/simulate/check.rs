@@ -42,11 +42,11 @@ pub(crate) struct Checks {
     emulators: Vec<Arc<Emulator>>,
     clock: TrueClock,
     shape: Arc<Shape>,
-    seen: Mutex<Seen>,
+    seen: Mutex<CheckState>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct CheckState {
     ledger: Ledger,
     /// The last call that was looked at, by account.
     seq: Vec<u64>,
@@ -89,11 +89,11 @@ impl Checks {
         clock: TrueClock,
     ) -> Checks {
         let seq = vec![0; emulators.len()];
-        let seen = Seen { ledger: Ledger::new(&shape), seq, ..Seen::default() };
+        let seen = CheckState { ledger: Ledger::new(&shape), seq, ..CheckState::default() };
         Checks { emulators, clock, shape, seen: Mutex::new(seen) }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, CheckState> {
         self.seen.lock().expect("no holder of this lock can panic")
     }
 
@@ -122,7 +122,7 @@ impl Checks {
         }
     }
 
-    fn look_at(&self, seen: &mut Seen, account: usize, launched: &BTreeMap<String, usize>) {
+    fn look_at(&self, seen: &mut CheckState, account: usize, launched: &BTreeMap<String, usize>) {
         let views = self.emulators[account].instances();
         seen.ledger.look(account, &views, launched, self.clock.now());
     }
@@ -151,7 +151,7 @@ impl Checks {
     }
 
     /// Effects of delayed calls that have come about.
-    fn late_effects(&self, seen: &mut Seen) {
+    fn late_effects(&self, seen: &mut CheckState) {
         for (seq, asked) in std::mem::take(&mut seen.late) {
             let entries = self.emulators[asked.account].transcript_after(seq - 1);
             let entry = entries.into_iter().next().filter(|entry| entry.seq == seq);

@@ -14,7 +14,7 @@ use fleetscaler::config::{self, Config, Env, Provider};
 use fleetscaler::control::{self, Draw, LiveCloud, Mode, Sourced, World};
 use fleetscaler::journal::{Journal, Keep, LeaseTime};
 use fleetscaler::model::ReplicaId;
-use fleetscaler::signals::{Roll, Source};
+use fleetscaler::signals::{Source, UpSource};
 use uuid::Uuid;
 
 use crate::check::{COOLDOWN_IN, COOLDOWN_OUT, Checks};
@@ -144,9 +144,10 @@ pub(crate) fn start(outside: &Outside, start: &Start<'_>) -> Replica {
         .map(|Ticking { fleet, .. }| {
             let (truth, fleet) = (outside.truth.clone(), *fleet);
             let cpu = Cpu { truth: truth.clone(), place, fleet };
-            let roll = outside.shape.fleets[fleet].roll;
-            let roll = roll.then(|| Arc::new(Answering { truth, fleet }) as Arc<dyn Roll>);
-            ([("cpu".into(), Arc::new(cpu) as Arc<dyn Source>)].into(), roll)
+            let up_source = outside.shape.fleets[fleet].up_source;
+            let up_source =
+                up_source.then(|| Arc::new(Answering { truth, fleet }) as Arc<dyn UpSource>);
+            ([("cpu".into(), Arc::new(cpu) as Arc<dyn Source>)].into(), up_source)
         })
         .collect();
     let mut world =
@@ -207,7 +208,7 @@ fn fleet(n: usize, shape: &FleetShape, setup: &Setup) -> String {
         _ => format!("base = {{ tags = {{ pool = \"{}\", team = \"ops\" }} }}", pool(n)),
     };
     let boot_timeout = if shape.learns_boots { "" } else { "boot_timeout = \"3m\"" };
-    let roll = if shape.roll {
+    let up_source = if shape.up_source {
         format!("[fleet.{name}.up]\nurl = \"http://127.0.0.1:9\"\nquery = \"up\"")
     } else {
         String::new()
@@ -231,7 +232,7 @@ vswitches = {VSWITCHES:?}
 security_group_ids = ["sg-bp1example"]
 instance_name = "revision-{revision}"
 spread = "{spread}"
-{roll}
+{up_source}
 [fleet.{name}.signal.cpu]
 source = "prometheus"
 url = "http://127.0.0.1:9"

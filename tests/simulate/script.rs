@@ -109,7 +109,7 @@ pub(crate) struct FleetShape {
     /// No `boot_timeout` is configured: it is learned.
     pub(crate) learns_boots: bool,
     /// A query says who is up.
-    pub(crate) roll: bool,
+    pub(crate) up_source: bool,
 }
 
 /// Within an hour.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloud::{Clock, Timestamp, clock};
 use fleetscaler::model::{Gap, Reading, Sample, Span};
-use fleetscaler::signals::{Roll, Source};
+use fleetscaler::signals::{Source, UpSource};
 
 use crate::check::Checks;
 use crate::host::TrueClock;
@@ -152,8 +152,8 @@ pub(crate) struct Answering {
 }
 
 #[async_trait]
-impl Roll for Answering {
-    async fn call(&self) -> Result<Vec<String>, Gap> {
+impl UpSource for Answering {
+    async fn names_up(&self) -> Result<Vec<String>, Gap> {
         let now = self.truth.clock.now();
         self.truth.newest(self.fleet, now)?;
         Ok(self.truth.checks.serving_ids(self.fleet))

@@ -17,7 +17,7 @@ use cloud::credentials::{Cache, Credentials};
 use cloud::limit::{ActionBudget, Limits, Patience};
 use cloud::retry::{self, Next, Schedule};
 use cloud::{
-    Class, Clock, Dice, Error, Kind, Permit, PlannedCall, Redactor, Timestamp, Urgency, clock,
+    Class, Clock, Dice, Error, ErrorKind, Permit, PlannedCall, Redactor, Timestamp, Urgency, clock,
 };
 use reqwest::Url;
 use serde::de::DeserializeOwned;
@@ -169,7 +169,7 @@ impl Caller {
             let credentials = match self.credentials.get().await {
                 Ok(credentials) => credentials,
                 Err(error) => {
-                    let kind = Kind::NoCredentials { why: error.to_string() };
+                    let kind = ErrorKind::NoCredentials { why: error.to_string() };
                     return Err(fail(action, Class::Auth, kind, met));
                 }
             };
@@ -185,7 +185,7 @@ impl Caller {
                 && self.clock.now() >= permit.send_before()
             {
                 let why = "its permit ran out before it could be sent".to_owned();
-                return Err(fail(action, Class::Permanent, Kind::NotSent { why }, met));
+                return Err(fail(action, Class::Permanent, ErrorKind::NotSent { why }, met));
             }
             met.attempts += 1;
             let is_write = matches!(access, CallAccess::Write(_));
@@ -211,7 +211,7 @@ impl Caller {
                 Next::GiveUp => return Err(error),
                 Next::Deadline => {
                     let kind =
-                        Kind::Deadline { after: self.retry.deadline, last: error.to_string() };
+                        ErrorKind::Deadline { after: self.retry.deadline, last: error.to_string() };
                     return Err(Error { kind, ..error });
                 }
             }
@@ -355,7 +355,7 @@ impl Caller {
             Some(last) => format!("the provider closed it until {until}: {last}"),
             None => format!("the rate limit lets nothing through before {until}"),
         };
-        fail(action, Class::Throttled { retry_after }, Kind::NotSent { why }, met)
+        fail(action, Class::Throttled { retry_after }, ErrorKind::NotSent { why }, met)
     }
 }
 
@@ -375,7 +375,7 @@ struct Failed {
     server_time: Option<Timestamp>,
 }
 
-fn fail(action: &str, class: Class, kind: Kind, met: &Met) -> Error {
+fn fail(action: &str, class: Class, kind: ErrorKind, met: &Met) -> Error {
     Error {
         action: action.to_owned(),
         class,
@@ -388,7 +388,8 @@ fn fail(action: &str, class: Class, kind: Kind, met: &Met) -> Error {
 
 /// Whether other credentials could be answered otherwise.
 fn is_about_credentials(error: &Error) -> bool {
-    let (Kind::Refused { code, message, .. } | Kind::TokenMismatch { code, message }) = &error.kind
+    let (ErrorKind::Refused { code, message, .. } | ErrorKind::TokenMismatch { code, message }) =
+        &error.kind
     else {
         return false;
     };
@@ -398,7 +399,7 @@ fn is_about_credentials(error: &Error) -> bool {
 }
 
 /// `kind` with texts that are safe to show: a refusal may repeat the request.
-fn clean(kind: Kind, credentials: &Credentials, proxy: Option<&str>) -> Kind {
+fn clean(kind: ErrorKind, credentials: &Credentials, proxy: Option<&str>) -> ErrorKind {
     let Credentials { access_key_secret, security_token, .. } = credentials;
     let secrets = [Some(access_key_secret.clone()), security_token.clone()];
     let redactor = Redactor::new(secrets.into_iter().flatten());
@@ -407,17 +408,22 @@ fn clean(kind: Kind, credentials: &Credentials, proxy: Option<&str>) -> Kind {
         None => text,
     };
     match kind {
-        Kind::Refused { code, message, concerns } => {
-            Kind::Refused { code: redactor.line(&code), message: redactor.line(&message), concerns }
+        ErrorKind::Refused { code, message, concerns } => ErrorKind::Refused {
+            code: redactor.line(&code),
+            message: redactor.line(&message),
+            concerns,
+        },
+        ErrorKind::TokenMismatch { code, message } => ErrorKind::TokenMismatch {
+            code: redactor.line(&code),
+            message: redactor.line(&message),
+        },
+        ErrorKind::BadAnswer { what, head } => {
+            ErrorKind::BadAnswer { what: through(redactor.line(&what)), head: redactor.line(&head) }
         }
-        Kind::TokenMismatch { code, message } => {
-            Kind::TokenMismatch { code: redactor.line(&code), message: redactor.line(&message) }
+        ErrorKind::NotConnected { why } => {
+            ErrorKind::NotConnected { why: through(redactor.line(&why)) }
         }
-        Kind::BadAnswer { what, head } => {
-            Kind::BadAnswer { what: through(redactor.line(&what)), head: redactor.line(&head) }
-        }
-        Kind::NotConnected { why } => Kind::NotConnected { why: through(redactor.line(&why)) },
-        Kind::Cut { why } => Kind::Cut { why: through(redactor.line(&why)) },
+        ErrorKind::Cut { why } => ErrorKind::Cut { why: through(redactor.line(&why)) },
         other => other,
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::{
-    Class, ClientToken, Clock, Deadline, InstanceId, Kind, Launch, ManualClock, Mutate, Observe,
-    Permit, Status, SystemClock, TagFilter, Tags, Terminate, clock,
+    Class, ClientToken, Clock, Deadline, ErrorKind, InstanceId, Launch, ManualClock, Mutate,
+    Observe, Permit, Status, SystemClock, TagFilter, Tags, Terminate, clock,
 };
 
 /// A provider with the cloud that it talks to, on a manual clock.
@@ -134,7 +134,7 @@ async fn launches_once_per_token(rig: &dyn Rig) {
     let other = Launch { amount: 4, ..launch };
     let error = patiently(rig, rig.mutate().launch(&permit, &other)).await.expect_err("a misuse");
     assert_eq!(error.class, Class::Ambiguous, "other parameters under one token: {error}");
-    assert!(matches!(error.kind, Kind::TokenMismatch { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::TokenMismatch { .. }), "{error}");
     assert_eq!(error.attempts, 1, "it is not repeated: {error}");
     assert_eq!(listed(rig, "once").await.len(), 3);
 }
@@ -260,7 +260,7 @@ async fn a_run_out_permit_sends_nothing(rig: &dyn Rig) {
     let calls = rig.calls();
     let launch = rig.launch(token(), 1, tags("late"));
     let error = rig.mutate().launch(&permit, &launch).await.expect_err("too late");
-    assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::NotSent { .. }), "{error}");
     let error =
         rig.mutate().tag(&permit, &["i-1".into()], &tags("late")).await.expect_err("too late");
     assert_eq!(error.class, Class::Permanent);
@@ -287,7 +287,7 @@ async fn a_lease_that_ends_during_a_wait_sends_nothing(rig: &dyn Rig) {
     assert_eq!(early, None, "it waits");
     lease.end();
     let error = patiently(rig, work).await.expect_err("the lease is lost");
-    assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::NotSent { .. }), "{error}");
     assert_eq!(rig.calls(), calls + 1, "nothing is sent after the end of the lease");
     rig.clock().advance(Duration::from_secs(70));
     assert_eq!(listed(rig, "lease").await, []);

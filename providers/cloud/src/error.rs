@@ -1,4 +1,4 @@
-//! The one error of all providers. What failed is its [`Kind`]; what to do about it its [`Class`].
+//! The one error of all providers. What failed is its [`ErrorKind`]; what to do about it its [`Class`].
 
 use std::fmt;
 use std::time::Duration;
@@ -105,7 +105,7 @@ impl Concerns {
 
 /// The failure itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The provider answered with an error code of its own. `concerns`: what it is about when a
     /// launch is refused with it.
     Refused { code: String, message: String, concerns: Concerns },
@@ -141,7 +141,7 @@ pub struct Error {
     /// The provider's name of the action, such as `RunInstances`.
     pub action: String,
     pub class: Class,
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// HTTP status, where an answer came.
     pub status: Option<u16>,
     /// The provider's id of the request, for its support.
@@ -155,7 +155,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Refused { code, .. } | Kind::TokenMismatch { code, .. } => Some(code),
+            ErrorKind::Refused { code, .. } | ErrorKind::TokenMismatch { code, .. } => Some(code),
             _ => None,
         }
     }
@@ -165,34 +165,34 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let action = &self.action;
         match &self.kind {
-            Kind::Refused { code, message, .. } => {
+            ErrorKind::Refused { code, message, .. } => {
                 write!(f, "{action} was refused: {code}: {message}")?;
             }
-            Kind::TokenMismatch { code, message } => {
+            ErrorKind::TokenMismatch { code, message } => {
                 write!(f, "{action} repeats a client token for something else: {code}: {message}")?;
             }
-            Kind::BadAnswer { what, head } if head.is_empty() => {
+            ErrorKind::BadAnswer { what, head } if head.is_empty() => {
                 write!(f, "{action} got an unusable answer: {what}")?;
             }
-            Kind::BadAnswer { what, head } => {
+            ErrorKind::BadAnswer { what, head } => {
                 write!(f, "{action} got an unusable answer: {what}; it begins {head:?}")?;
             }
-            Kind::TooLarge { limit } => {
+            ErrorKind::TooLarge { limit } => {
                 write!(f, "{action} got an answer larger than {limit} bytes")?;
             }
-            Kind::TimedOut { after } => write!(f, "{action} had no answer within {after:?}")?,
-            Kind::NotConnected { why } => write!(f, "{action} could not connect: {why}")?,
-            Kind::Cut { why } => write!(f, "{action} lost its connection: {why}")?,
-            Kind::Deadline { after, last } => {
+            ErrorKind::TimedOut { after } => write!(f, "{action} had no answer within {after:?}")?,
+            ErrorKind::NotConnected { why } => write!(f, "{action} could not connect: {why}")?,
+            ErrorKind::Cut { why } => write!(f, "{action} lost its connection: {why}")?,
+            ErrorKind::Deadline { after, last } => {
                 write!(f, "{action} did not succeed within {after:?}; last: {last}")?;
             }
-            Kind::NoCredentials { why } => write!(f, "{action} has no credentials: {why}")?,
-            Kind::OtherAccount { found, expected } => write!(
+            ErrorKind::NoCredentials { why } => write!(f, "{action} has no credentials: {why}")?,
+            ErrorKind::OtherAccount { found, expected } => write!(
                 f,
                 "{action} was not sent: the key is of account {found}, and the instances are in \
                  account {expected}"
             )?,
-            Kind::NotSent { why } => write!(f, "{action} was not sent: {why}")?,
+            ErrorKind::NotSent { why } => write!(f, "{action} was not sent: {why}")?,
         }
         write!(f, " ({}", self.class)?;
         if let Some(status) = self.status {

@@ -25,7 +25,7 @@ pub mod text;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dice::Dice;
-pub use error::{Class, Concerns, Error, Kind};
+pub use error::{Class, Concerns, Error, ErrorKind};
 pub use instance::{Instance, InstanceId, Status, TagFilter, Tags};
 pub use launch::{
     ClientToken, InvalidToken, Launch, LaunchSpec, Spot, SystemDisk, Terminate, UserData,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-use crate::{Class, Error, Kind};
+use crate::{Class, Error, ErrorKind};
 
 /// How one operation is repeated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,7 +79,7 @@ impl Schedule {
     /// `jitter` is uniform in `0.0..=1.0`.
     pub fn next(&mut self, error: &Error, jitter: f64, elapsed: Duration) -> Next {
         // The same request under the same token is refused for as long as the token is known.
-        if matches!(error.kind, Kind::TokenMismatch { .. }) {
+        if matches!(error.kind, ErrorKind::TokenMismatch { .. }) {
             return Next::GiveUp;
         }
         let step = match error.class {
@@ -115,10 +115,10 @@ mod tests {
     fn refused(class: Class) -> Error {
         let (code, message) = ("Code".to_owned(), "message".to_owned());
         let concerns = crate::Concerns::of_class(class);
-        failed(class, Kind::Refused { code, message, concerns })
+        failed(class, ErrorKind::Refused { code, message, concerns })
     }
 
-    fn failed(class: Class, kind: Kind) -> Error {
+    fn failed(class: Class, kind: ErrorKind) -> Error {
         let action = "RunInstances".to_owned();
         Error { action, class, kind, status: None, request_id: None, attempts: 1 }
     }
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn what_may_have_happened_is_repeated_unless_its_token_means_something_else() {
         let (code, message) = ("IdempotentParameterMismatch".to_owned(), "other".to_owned());
-        let misused = failed(Class::Ambiguous, Kind::TokenMismatch { code, message });
+        let misused = failed(Class::Ambiguous, ErrorKind::TokenMismatch { code, message });
         for (error, next) in [
             (refused(Class::Ambiguous), Next::Wait(Duration::from_millis(250))),
             (misused, Next::GiveUp),

@@ -5,7 +5,7 @@ mod permissions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cloud::{Class, ClientToken, Clock, Error, InstanceId, Kind, Observe, SystemClock};
+use cloud::{Class, ClientToken, Clock, Error, ErrorKind, InstanceId, Observe, SystemClock};
 
 use crate::cli::output;
 use crate::config::{Config, FleetConfig, StateUrl};
@@ -77,7 +77,7 @@ pub(super) async fn ask(config: &Config) -> anyhow::Result<CheckResults> {
         if let Err(error) = &answer
             && error.class == Class::Auth
         {
-            lacks_credentials |= matches!(error.kind, Kind::NoCredentials { .. });
+            lacks_credentials |= matches!(error.kind, ErrorKind::NoCredentials { .. });
             refused.insert(name.clone(), 0);
         }
         let what = format!("provider {name}: credentials, and permission to list");
@@ -271,7 +271,7 @@ fn found(result: Result<(), Error>, fine: &str) -> CheckFinding {
 fn todo(error: &Error) -> &'static str {
     let code = error.code().unwrap_or_default();
     match error.class {
-        Class::Auth if matches!(error.kind, Kind::NoCredentials { .. }) => {
+        Class::Auth if matches!(error.kind, ErrorKind::NoCredentials { .. }) => {
             "give it credentials: a RAM role, systemd's LoadCredential, or the environment \
              (docs/operating.md, Install)"
         }

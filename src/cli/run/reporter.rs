@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use cloud::{Error, Kind, Timestamp};
+use cloud::{Error, ErrorKind, Timestamp};
 
 use crate::cli::args::Format;
 use crate::cli::output;
@@ -147,16 +147,16 @@ fn gist(error: &TickError) -> String {
     let TickError::Survey(error) = error else { return error.to_string() };
     let Error { action, class, kind, .. } = error;
     let how = match kind {
-        Kind::Refused { code, .. } | Kind::TokenMismatch { code, .. } => code.as_str(),
-        Kind::BadAnswer { what, .. } => what.as_str(),
-        Kind::NoCredentials { why } => why.as_str(),
-        Kind::TooLarge { .. } => "too large",
-        Kind::TimedOut { .. } => "timed out",
-        Kind::NotConnected { .. } => "not connected",
-        Kind::Cut { .. } => "cut",
-        Kind::Deadline { .. } => "deadline",
-        Kind::OtherAccount { found, .. } => found.as_str(),
-        Kind::NotSent { .. } => "not sent",
+        ErrorKind::Refused { code, .. } | ErrorKind::TokenMismatch { code, .. } => code.as_str(),
+        ErrorKind::BadAnswer { what, .. } => what.as_str(),
+        ErrorKind::NoCredentials { why } => why.as_str(),
+        ErrorKind::TooLarge { .. } => "too large",
+        ErrorKind::TimedOut { .. } => "timed out",
+        ErrorKind::NotConnected { .. } => "not connected",
+        ErrorKind::Cut { .. } => "cut",
+        ErrorKind::Deadline { .. } => "deadline",
+        ErrorKind::OtherAccount { found, .. } => found.as_str(),
+        ErrorKind::NotSent { .. } => "not sent",
     };
     format!("{action} {class} {how}")
 }
@@ -230,8 +230,10 @@ impl Sink for Reporter {
                     said.errors.insert(fleet.clone(), gist.clone()) == Some(gist)
                 }
             };
-            let lacks_credentials =
-                matches!(error, TickError::Survey(Error { kind: Kind::NoCredentials { .. }, .. }));
+            let lacks_credentials = matches!(
+                error,
+                TickError::Survey(Error { kind: ErrorKind::NoCredentials { .. }, .. })
+            );
             if let (false, true, Some(config)) = (known, lacks_credentials, &self.dry) {
                 output::by_hand("run --dry-run", config, &output::KEY_PAIR);
             }
@@ -279,7 +281,7 @@ mod tests {
         TickError::Survey(Error {
             action: "DescribeInstances".to_owned(),
             class: Class::Auth,
-            kind: Kind::Refused {
+            kind: ErrorKind::Refused {
                 code: code.to_owned(),
                 message: format!("nonce {id}"),
                 concerns: cloud::Concerns::Moment,

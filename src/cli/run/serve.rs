@@ -20,7 +20,7 @@ pub(super) struct Doors {
 }
 
 /// Both end when this is dropped.
-pub(super) struct Open {
+pub(super) struct OpenListeners {
     _port: Option<Served>,
     _socket: Option<ServedSocket>,
 }
@@ -40,7 +40,7 @@ pub(super) async fn serve(
     doors: &Doors,
     world: &Arc<World>,
     instruments: &Arc<Instruments>,
-) -> anyhow::Result<Open> {
+) -> anyhow::Result<OpenListeners> {
     let api = Api::new(world.clone(), instruments.clone());
     let pages = || observe::pages(instruments.clone());
     let clock = &world.clock;
@@ -77,5 +77,5 @@ pub(super) async fn serve(
         }
         None => None,
     };
-    Ok(Open { _port: port, _socket: socket })
+    Ok(OpenListeners { _port: port, _socket: socket })
 }

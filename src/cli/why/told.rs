@@ -74,7 +74,12 @@ pub(super) fn page(
         && let (Some(seen_at), Some(why)) = (now.seen_at, &now.why)
         && seen_at > decision.decided_at
     {
-        tell(Paint::Plain, "Now", &format!("{} {}.", seen_at.format("%H:%M:%S"), in_words(why)));
+        let mut text = format!("{} {}", seen_at.format("%H:%M:%S"), in_words(why));
+        // A decision that says the same is not kept again, and the instances it saw may have booted.
+        if let Some(instances) = &now.instances {
+            text.push_str(&format!("; {}", sizes(instances)));
+        }
+        tell(Paint::Plain, "Now", &format!("{text}."));
     }
     if let Some(trouble) = now.and_then(|now| now.trouble.as_ref()) {
         let since = trouble.since.format("%H:%M:%S");
@@ -110,8 +115,21 @@ fn joined(texts: Vec<&String>) -> String {
 
 /// `4 in service, none coming. cpu = 88.1, measured 12 s before, by 4 of 4 instances.`
 fn seen(saw: &SawView, signals: &[SignalView]) -> String {
+    let mut text = sizes(&saw.instances);
+    text.push('.');
+    for signal in signals {
+        text.push_str(&format!(" {}", measured(signal, saw.instances.serving)));
+    }
+    for doubt in &saw.doubts {
+        text.push_str(&format!(" The listing was not believed: {doubt}."));
+    }
+    text
+}
+
+/// `4 in service, none coming, 1 leaving`
+fn sizes(instances: &SizesView) -> String {
     let SizesView { serving, warming_up, booting, requested, leaving, failed, unreachable } =
-        saw.instances;
+        *instances;
     let coming = match warming_up + booting + requested {
         0 => "none coming".to_owned(),
         coming => format!("{coming} coming"),
@@ -121,13 +139,6 @@ fn seen(saw: &SawView, signals: &[SignalView]) -> String {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
         }
-    }
-    text.push('.');
-    for signal in signals {
-        text.push_str(&format!(" {}", measured(signal, serving)));
-    }
-    for doubt in &saw.doubts {
-        text.push_str(&format!(" The listing was not believed: {doubt}."));
     }
     text
 }

@@ -8,7 +8,7 @@ use cloud::{Instance, InstanceId, Price, Timestamp, clock};
 use serde::Serialize;
 
 use super::{Audited, Histories};
-use crate::inventory::{AccountListing, Heard};
+use crate::inventory::{AccountListing, ReportingHosts};
 use crate::model::{
     Account, Alert, AlertCode, FleetId, History, IntentId, Phase, Span, VISIBILITY_GRACE, tags,
 };
@@ -102,11 +102,11 @@ impl What {
 }
 
 /// What the cloud and the monitoring system show.
-pub(super) struct Seen<'a> {
+pub(super) struct AuditView<'a> {
     pub(super) listing: &'a AccountListing,
     /// Those of the missing that exist all the same.
     pub(super) by_id: &'a [Instance],
-    pub(super) heard: &'a BTreeMap<FleetId, Heard>,
+    pub(super) reporting: &'a BTreeMap<FleetId, ReportingHosts>,
 }
 
 /// What the journal knows.
@@ -131,7 +131,7 @@ pub(super) fn not_listed(
 
 pub(super) fn judge(
     audited: &Audited<'_>,
-    seen: &Seen<'_>,
+    seen: &AuditView<'_>,
     known: &Known<'_>,
     now: Timestamp,
 ) -> Findings {
@@ -151,8 +151,8 @@ pub(super) fn judge(
         if let Some(history) = known.histories.get(&fleet.id) {
             let listed = seen.listing.of_fleet(&fleet.id);
             findings.extend(drifted(audited, &fleet.id, listed.iter().chain(seen.by_id), history));
-            if let Some(heard) = seen.heard.get(&fleet.id) {
-                findings.extend(silent(&fleet.id, listed, history, heard));
+            if let Some(reporting) = seen.reporting.get(&fleet.id) {
+                findings.extend(silent(&fleet.id, listed, history, reporting));
             }
         }
     }
@@ -270,14 +270,19 @@ fn drifted<'a>(
     instances.filter_map(drift).collect()
 }
 
-fn silent(fleet: &FleetId, listed: &[Instance], history: &History, heard: &Heard) -> Vec<Finding> {
-    // An answer that hears none of them says nothing about them.
-    if !listed.iter().any(|instance| heard.hears(instance)) {
+fn silent(
+    fleet: &FleetId,
+    listed: &[Instance],
+    history: &History,
+    reporting: &ReportingHosts,
+) -> Vec<Finding> {
+    // An answer that includes none of them says nothing about them.
+    if !listed.iter().any(|instance| reporting.includes(instance)) {
         return Vec::new();
     }
     let unheard = listed.iter().filter_map(|instance| {
         let tracked = history.instances.get(&instance.id)?;
-        let serves = tracked.phase == Phase::InService && !heard.hears(instance);
+        let serves = tracked.phase == Phase::InService && !reporting.includes(instance);
         let since = tracked.silent_since;
         serves.then(|| finding(fleet, instance, What::Silent { since }))
     });
@@ -287,7 +292,7 @@ fn silent(fleet: &FleetId, listed: &[Instance], history: &History, heard: &Heard
 /// Of fleets that are configured: nobody misses the instances of others.
 fn ghosts(
     audited: &Audited<'_>,
-    seen: &Seen<'_>,
+    seen: &AuditView<'_>,
     histories: &Histories,
     now: Timestamp,
 ) -> Vec<Finding> {

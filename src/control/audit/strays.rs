@@ -7,8 +7,8 @@ use cloud::{InstanceId, Mutation, Status, Terminate, Timestamp};
 
 use super::Audited;
 use super::judge::{Finding, Findings, What};
-use crate::control::world::{Account, World};
-use crate::execute::{self, Errand, Hands, Look};
+use crate::control::world::{LiveAccount, World};
+use crate::execute::{self, ActionContext, CloudView, Executor};
 use crate::journal::{JournalError, Known, Lease, Reader};
 use crate::model::{
     AccountId, Action, Bounds, Brakes, Entropy, Fleet, FleetId, History, Inputs, IntentId,
@@ -20,7 +20,12 @@ const BATCH: usize = 100;
 
 /// Deletes the strays that are ripe, as many as the account's hourly limits allow now: the others go
 /// after a later audit. What became of earlier deletions is found out first.
-pub(super) async fn delete(world: &World, audited: &Audited<'_>, account: &Account, found: &Found) {
+pub(super) async fn delete(
+    world: &World,
+    audited: &Audited<'_>,
+    account: &LiveAccount,
+    found: &Found,
+) {
     let mut fleets: BTreeSet<FleetId> = found.left_open.clone();
     let ripe = found.findings.findings.iter().filter(|finding| may_go(finding));
     fleets.extend(ripe.map(|finding| finding.fleet.clone()));
@@ -66,7 +71,7 @@ pub(super) async fn left_open(
 async fn delete_of(
     world: &World,
     audited: &Audited<'_>,
-    account: &Account,
+    account: &LiveAccount,
     found: &Found,
     fleet: &FleetId,
 ) -> Result<(), JournalError> {
@@ -77,13 +82,13 @@ async fn delete_of(
     };
     let unwanted = unwanted(fleet, &like.fleet, &audited.owner);
     let mut inputs = inputs(world, &lease, id, &unwanted, found).await?;
-    if let (Hands::Live(live), false) = (&account.hands, inputs.history.open.is_empty()) {
+    if let (Executor::Live(live), false) = (&account.executor, inputs.history.open.is_empty()) {
         match audited.region.account(found.now).await {
             Ok(listing) => {
                 let cloud = audited.region.cloud();
-                let look = Look { listed: listing.of_fleet(fleet), base: &[], cloud };
-                let errand = Errand { lease: &lease, inputs: &inputs };
-                for settled in execute::settle(live, look, errand, &world.stop, found.now).await? {
+                let look = CloudView { listed: listing.of_fleet(fleet), base: &[], cloud };
+                let context = ActionContext { lease: &lease, inputs: &inputs };
+                for settled in execute::settle(live, look, context, &world.stop, found.now).await? {
                     tracing::warn!(account.id = %id, fleet.id = %fleet, "{}", settled.line());
                 }
             }
@@ -107,8 +112,8 @@ async fn delete_of(
             mutation: Mutation::Delete { ids: ids.to_vec(), how: Terminate::Graceful },
         })
         .collect();
-    let errand = Errand { lease: &lease, inputs: &inputs };
-    for outcome in execute::run(&account.hands, errand, &actions, &world.stop).await? {
+    let context = ActionContext { lease: &lease, inputs: &inputs };
+    for outcome in execute::run(&account.executor, context, &actions, &world.stop).await? {
         tracing::warn!(account.id = %id, fleet.id = %fleet, "strays: {}", outcome.line());
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cloud::{Class, Concerns, InstanceId, Mutation, Timestamp, clock};
 
-use super::{History, Open, PastLaunch, RECOMMENDED_KEPT, Short, Standing, Tracked};
+use super::{History, OpenIntent, PastLaunch, RECOMMENDED_KEPT, Short, StandingTarget, Tracked};
 use crate::model::{
     Direction, Event, Failures, IntentId, Measured, Phase, Place, Refusal, RefusedEnd, Sample,
     Settlement, SignalName, TakenBecause, Takeover, Ticked, fingerprint, tags,
@@ -39,7 +39,8 @@ impl History {
             }
             Event::Intended(intent) => {
                 self.last_change = Some(intent.at);
-                let open = Open { intent: (**intent).clone(), sent_at: intent.at, repeat: true };
+                let open =
+                    OpenIntent { intent: (**intent).clone(), sent_at: intent.at, repeat: true };
                 self.open.insert(intent.action.intent, open);
             }
             Event::Resent { at, intent } => {
@@ -200,7 +201,7 @@ impl History {
     /// Capacity was lost without our doing: the size that was decided still holds.
     fn lost(&mut self, at: Timestamp, why: Short) {
         let target = self.standing.map_or(0, |s| s.target).max(self.last_desired);
-        self.standing = Some(Standing { target, since: at, why });
+        self.standing = Some(StandingTarget { target, since: at, why });
     }
 
     fn settled(&mut self, at: Timestamp, id: IntentId, settlement: &Settlement) {
@@ -322,7 +323,7 @@ impl History {
         // What was decided last counts, whatever smaller size is remembered.
         if self.standing.is_none_or(|standing| standing.target < self.last_desired) {
             let target = self.last_desired;
-            self.standing = Some(Standing { target, since: at, why: Short::Remainder });
+            self.standing = Some(StandingTarget { target, since: at, why: Short::Remainder });
         }
     }
 
@@ -367,7 +368,7 @@ impl History {
     }
 
     /// Something of a launch may turn up after its outcome was recorded.
-    fn remember(&mut self, id: IntentId, open: &Open, settlement: &Settlement) {
+    fn remember(&mut self, id: IntentId, open: &OpenIntent, settlement: &Settlement) {
         let Some(mut launch) = PastLaunch::of(open) else { return };
         if let Settlement::Launched { ids } = settlement {
             launch.ids.extend(ids.iter().cloned());
@@ -397,7 +398,7 @@ impl History {
 
 impl PastLaunch {
     /// `None`: it is no launch.
-    fn of(open: &Open) -> Option<PastLaunch> {
+    fn of(open: &OpenIntent) -> Option<PastLaunch> {
         let Mutation::Launch(launch) = &open.intent.action.mutation else { return None };
         let (place, spec) = (Place::of(launch), fingerprint(&launch.spec));
         Some(PastLaunch {

@@ -28,7 +28,7 @@ fn a_doubtful_inventory_and_an_unknown_outcome_remove_nothing() {
 
 #[test]
 fn lost_instances_are_replaced_unless_the_fleet_is_idle() {
-    let standing = Standing { target: 6, since: ago(15), why: Short::Lost };
+    let standing = StandingTarget { target: 6, since: ago(15), why: Short::Lost };
     for (name, values, add, remove) in [
         ("in its band", vec![50.0, 50.0], 2, 0),
         ("busy", vec![90.0, 90.0], 2, 0),
@@ -89,7 +89,7 @@ fn while_it_is_not_known_whether_an_end_happened_no_other_is_begun() {
     let mutation =
         cloud::Mutation::Delete { ids: vec!["i-0000".into()], how: cloud::Terminate::Graceful };
     let action = Action { intent, mutation };
-    let open = Open { intent: Intent { at: ago(9), action }, sent_at: ago(9), repeat: true };
+    let open = OpenIntent { intent: Intent { at: ago(9), action }, sent_at: ago(9), repeat: true };
     inputs.history.open.insert(intent, open);
     let decision = decide(&inputs);
     assert_eq!(decision.remove, 0, "{decision}");

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
 use cloud::Redactor;
 
-use super::{PrometheusSpec, Roll, Source, UpSpec};
+use super::{PrometheusSpec, Source, UpSource, UpSpec};
 use crate::model::{Gap, Reading, Reduce, Sample, Span};
 use age::{AgeQuestion, Measure, QueryData};
 use answer::{Answer, Want};
@@ -283,8 +283,8 @@ impl Up {
 }
 
 #[async_trait]
-impl Roll for Up {
-    async fn call(&self) -> Result<Vec<String>, Gap> {
+impl UpSource for Up {
+    async fn names_up(&self) -> Result<Vec<String>, Gap> {
         let answer = self.client.ask(&self.query, &self.want, None, self.timeout).await?;
         Ok(answer.ones().to_vec())
     }

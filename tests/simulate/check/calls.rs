@@ -6,14 +6,14 @@ use std::time::Duration;
 use cloud::{Clock, Timestamp, clock};
 use ecs_emulator::Entry;
 
-use super::{Asked, Checks, Seen, TICK_TAKES};
+use super::{Asked, CheckState, Checks, TICK_TAKES};
 
 /// Somewhat less than the hour of the brakes: an effect comes after its intent.
 const HOUR: Duration = Duration::from_secs(3_600 - 400);
 
 impl Checks {
     /// Whether the call might be sent when it was.
-    pub(super) fn sent(&self, seen: &mut Seen, entry: &Entry, asked: &Asked) {
+    pub(super) fn sent(&self, seen: &mut CheckState, entry: &Entry, asked: &Asked) {
         let Some(who) = asked.who else {
             seen.wrong.push(format!("nobody knows who sent {}", entry.action));
             return;
@@ -49,7 +49,7 @@ impl Checks {
     }
 
     /// What a call came to. `late`: longer after it was sent than usual.
-    pub(super) fn effects(&self, seen: &mut Seen, entry: &Entry, asked: &Asked, late: bool) {
+    pub(super) fn effects(&self, seen: &mut CheckState, entry: &Entry, asked: &Asked, late: bool) {
         match entry.action.as_str() {
             "RunInstances" if !entry.created.is_empty() && !entry.repeated => {
                 self.launched(seen, entry, asked, late);
@@ -59,7 +59,7 @@ impl Checks {
         }
     }
 
-    fn launched(&self, seen: &mut Seen, entry: &Entry, asked: &Asked, late: bool) {
+    fn launched(&self, seen: &mut CheckState, entry: &Entry, asked: &Asked, late: bool) {
         let now = self.clock.now();
         seen.launches += 1;
         let token = entry.parameters.get("ClientToken").cloned().unwrap_or_default();
@@ -113,7 +113,7 @@ impl Checks {
     }
 
     /// Whether so many may have ended within the hour.
-    pub(super) fn braked(&self, seen: &mut Seen, fleet: usize, now: Timestamp) {
+    pub(super) fn braked(&self, seen: &mut CheckState, fleet: usize, now: Timestamp) {
         let Some(brakes) = self.shape.fleets[fleet].brakes else { return };
         if !seen.steps.is_empty() {
             return;

@@ -6,7 +6,7 @@ use cloud::{Clock, Timestamp, clock};
 use ecs_emulator::Entry;
 
 use super::ledger::KNOWN_AFTER;
-use super::{Asked, Checks, Key, Known, Seen, TICK_TAKES, Whose, calls};
+use super::{Asked, CheckState, Checks, Key, Known, TICK_TAKES, Whose, calls};
 use crate::who::{Ticking, Who};
 
 /// One that has run for so long is known to run.
@@ -23,7 +23,7 @@ const PASSED_OVER: Duration = Duration::from_secs(45 * 60);
 
 impl Checks {
     /// A call that stops or deletes has had its effect, if any.
-    pub(super) fn ended(&self, seen: &mut Seen, entry: &Entry, asked: &Asked, late: bool) {
+    pub(super) fn ended(&self, seen: &mut CheckState, entry: &Entry, asked: &Asked, late: bool) {
         let now = self.clock.now();
         let named = calls::ids(entry);
         let before: Vec<(Key, Option<Known>)> = named
@@ -75,7 +75,7 @@ impl Checks {
     /// Why an instance must not be ended, if so.
     fn may_end(
         &self,
-        seen: &Seen,
+        seen: &CheckState,
         known: Option<&Known>,
         who: Who,
         now: Timestamp,
@@ -124,7 +124,7 @@ impl Checks {
     /// Never fewer than `min` serve because of us.
     fn too_many(
         &self,
-        seen: &mut Seen,
+        seen: &mut CheckState,
         tick: Ticking,
         ended: &[(Key, Option<Known>)],
         now: Timestamp,
@@ -152,7 +152,7 @@ impl Checks {
     /// No eligible one stays that is older than one that goes.
     fn oldest_first(
         &self,
-        seen: &mut Seen,
+        seen: &mut CheckState,
         tick: Ticking,
         ended: &[(Key, Option<Known>)],
         now: Timestamp,

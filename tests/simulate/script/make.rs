@@ -162,7 +162,7 @@ fn fleet(
         fallback: rng.random_bool(0.2),
         base,
         learns_boots: rng.random_bool(0.3),
-        roll: rng.random_bool(0.3),
+        up_source: rng.random_bool(0.3),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cloud::http::head;
 use cloud::text::one_line;
-use cloud::{Class, Kind, Timestamp};
+use cloud::{Class, ErrorKind, Timestamp};
 use serde::Deserialize;
 
 use crate::codes::{by_status, classify, concerns, is_token_mismatch};
@@ -21,7 +21,7 @@ const FINE: &[&str] = &["", "0", "200", "OK", "Success", "successful"];
 #[derive(Debug)]
 pub(super) struct Unusable {
     pub(super) class: Class,
-    pub(super) kind: Kind,
+    pub(super) kind: ErrorKind,
     pub(super) status: Option<u16>,
     pub(super) request_id: Option<String>,
     /// The answer's `Date`: the provider's clock.
@@ -36,11 +36,11 @@ fn lost(is_write: bool) -> Class {
 /// A request that got no answer at all, or none that could be read.
 pub(super) fn none(error: TransportError, is_write: bool, timeout: Duration) -> Unusable {
     let (class, kind) = match error {
-        TransportError::NotConnected { why } => (Class::Transient, Kind::NotConnected { why }),
-        TransportError::TimedOut => (lost(is_write), Kind::TimedOut { after: timeout }),
-        TransportError::Cut { why } => (lost(is_write), Kind::Cut { why }),
-        TransportError::TooLarge { limit } => (too_large(is_write), Kind::TooLarge { limit }),
-        TransportError::NotSendable { why } => (Class::Permanent, Kind::NotSent { why }),
+        TransportError::NotConnected { why } => (Class::Transient, ErrorKind::NotConnected { why }),
+        TransportError::TimedOut => (lost(is_write), ErrorKind::TimedOut { after: timeout }),
+        TransportError::Cut { why } => (lost(is_write), ErrorKind::Cut { why }),
+        TransportError::TooLarge { limit } => (too_large(is_write), ErrorKind::TooLarge { limit }),
+        TransportError::NotSendable { why } => (Class::Permanent, ErrorKind::NotSent { why }),
     };
     Unusable { class, kind, status: None, request_id: None, server_time: None }
 }
@@ -78,7 +78,7 @@ pub(super) fn read(
         .and_then(|millis| millis.trim().parse().ok())
         .or_else(|| time_left(header("x-ratelimit-user-api").or(header("x-ratelimit-user"))?))
         .map(Duration::from_millis);
-    let unusable = |class: Class, kind: Kind, request_id: Option<String>| Unusable {
+    let unusable = |class: Class, kind: ErrorKind, request_id: Option<String>| Unusable {
         class: match class {
             Class::Throttled { .. } => Class::Throttled { retry_after },
             class => class,
@@ -89,7 +89,7 @@ pub(super) fn read(
         server_time,
     };
     if body.len() as u64 > limit {
-        return Err(unusable(too_large(is_write), Kind::TooLarge { limit }, request_id));
+        return Err(unusable(too_large(is_write), ErrorKind::TooLarge { limit }, request_id));
     }
     let class_of_status = || match by_status(status) {
         Class::Transient => lost(is_write),
@@ -97,11 +97,11 @@ pub(super) fn read(
     };
     if let Some(to) = header("location").filter(|_| (300..400).contains(&status)) {
         let what = format!("a redirect to {}, which is not followed", head(to.as_bytes()));
-        let kind = Kind::BadAnswer { what, head: String::new() };
+        let kind = ErrorKind::BadAnswer { what, head: String::new() };
         return Err(unusable(class_of_status(), kind, request_id));
     }
     let Ok(Head { request_id: named, code, message }) = serde_json::from_slice(body) else {
-        let kind = Kind::BadAnswer { what: what_is(body).to_owned(), head: head(body) };
+        let kind = ErrorKind::BadAnswer { what: what_is(body).to_owned(), head: head(body) };
         return Err(unusable(class_of_status(), kind, request_id));
     };
     let request_id = named.0.map(|id| shorten(&id)).or(request_id);
@@ -111,7 +111,7 @@ pub(super) fn read(
             return Ok(request_id);
         }
         let what = "an error status without an error code".to_owned();
-        let kind = Kind::BadAnswer { what, head: head(body) };
+        let kind = ErrorKind::BadAnswer { what, head: head(body) };
         return Err(unusable(class_of_status(), kind, request_id));
     }
     let message = shorten(&message.0.unwrap_or_default());
@@ -119,9 +119,9 @@ pub(super) fn read(
     let concerns = concerns(&code);
     let code = one_line(&code);
     let kind = if is_token_mismatch(&code) {
-        Kind::TokenMismatch { code, message }
+        ErrorKind::TokenMismatch { code, message }
     } else {
-        Kind::Refused { code, message, concerns }
+        ErrorKind::Refused { code, message, concerns }
     };
     Err(unusable(class, kind, request_id))
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex as SyncMutex, MutexGuard};
 use std::time::Duration;
 
 use cloud::credentials::Credentials;
-use cloud::{Class, Error, Kind, Signer, Timestamp, clock};
+use cloud::{Class, Error, ErrorKind, Signer, Timestamp, clock};
 use reqwest::Url;
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -70,7 +70,7 @@ impl Caller {
     pub(crate) async fn signer(&self, reread: bool) -> Result<Signer, Error> {
         let get = || async {
             self.credentials.get().await.map_err(|error| {
-                let kind = Kind::NoCredentials { why: error.to_string() };
+                let kind = ErrorKind::NoCredentials { why: error.to_string() };
                 fail(ACTION, Class::Auth, kind, &Met::default())
             })
         };
@@ -96,7 +96,7 @@ impl Caller {
             Some(found) if found != expected => {
                 // Whoever puts the right key back must not have to restart this.
                 self.credentials.doubt(credentials).await;
-                Err(fail(action, Class::Auth, Kind::OtherAccount { found, expected }, met))
+                Err(fail(action, Class::Auth, ErrorKind::OtherAccount { found, expected }, met))
             }
             _ => Ok(()),
         }
@@ -165,7 +165,7 @@ impl Caller {
         };
         caught.ok().map(|caught| caught.account).filter(usable).ok_or_else(|| {
             let what = "it has no AccountId".to_owned();
-            fail(ACTION, Class::Transient, Kind::BadAnswer { what, head: String::new() }, &met)
+            fail(ACTION, Class::Transient, ErrorKind::BadAnswer { what, head: String::new() }, &met)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cloud::{Class, Error, InstanceId, InstanceResult, Kind, Permit, Terminate};
+use cloud::{Class, Error, ErrorKind, InstanceId, InstanceResult, Permit, Terminate};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -166,7 +166,7 @@ pub(super) async fn delete(
 /// The refusal of the last answer, whatever earlier attempts left open.
 fn refusal(error: &Error) -> Option<Class> {
     match &error.kind {
-        Kind::Refused { code, .. } => Some(is_known(code).unwrap_or(error.class)),
+        ErrorKind::Refused { code, .. } => Some(is_known(code).unwrap_or(error.class)),
         _ => None,
     }
 }
@@ -252,7 +252,7 @@ fn refused(action: &str, class: Class, code: String, message: String) -> Error {
     Error {
         action: action.to_owned(),
         class,
-        kind: Kind::Refused { code, message, concerns },
+        kind: ErrorKind::Refused { code, message, concerns },
         status: Some(200),
         request_id: None,
         attempts: 1,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cloud::limit::ActionBudget;
 use cloud::{
-    Class, Clock, Error, Instance, InstanceId, InstanceResult, Kind, Launch, Meter, Mutate,
+    Class, Clock, Error, ErrorKind, Instance, InstanceId, InstanceResult, Launch, Meter, Mutate,
     Mutation, Observe, Offer, Pages, Permit, PlannedCall, Preview, Price, Signer, TagFilter, Tags,
     Terminate, Timestamp, Urgency,
 };
@@ -74,7 +74,7 @@ fn malformed(action: &str, what: &str, class: Class) -> Error {
     Error {
         action: action.to_owned(),
         class,
-        kind: Kind::BadAnswer { what: what.to_owned(), head: String::new() },
+        kind: ErrorKind::BadAnswer { what: what.to_owned(), head: String::new() },
         status: None,
         request_id: None,
         attempts: 1,

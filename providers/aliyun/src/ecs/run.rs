@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cloud::{Class, Error, InstanceId, Kind, Launch, Permit, Spot};
+use cloud::{Class, Error, ErrorKind, InstanceId, Launch, Permit, Spot};
 use serde::Deserialize;
 
 use super::params::{put, put_list, put_some, put_tags};
@@ -58,7 +58,7 @@ pub(super) fn params(ecs: &Ecs, launch: &Launch) -> Result<Params, Error> {
     let not_sent = |why: &str| Error {
         action: ACTION.to_owned(),
         class: Class::Permanent,
-        kind: Kind::NotSent { why: why.to_owned() },
+        kind: ErrorKind::NotSent { why: why.to_owned() },
         status: None,
         request_id: None,
         attempts: 0,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aliyun::TransportError;
 use cloud::{
-    Class, Deadline, InstanceId, Kind, Meter, Mutate, Observe, Terminate, Timestamp, clock,
+    Class, Deadline, ErrorKind, InstanceId, Meter, Mutate, Observe, Terminate, Timestamp, clock,
 };
 
 use crate::common::{launch, leased, now, permit};
@@ -53,7 +53,7 @@ async fn a_permit_that_runs_out_after_a_lost_answer_leaves_the_doubt() {
     let error = stage.patiently(stage.ecs.launch(&permit, &launch()), |_| {}).await;
     let error = error.expect_err("no answer");
     assert_eq!(error.class, Class::Ambiguous, "{error}");
-    assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::NotSent { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_misused_token_is_not_repeated() {
         let stage = Stage::new(now(), &[refuse(code)]);
         let error = stage.ecs.launch(&permit(), &launch()).await.expect_err(code);
         assert_eq!((error.class, error.code()), (Class::Ambiguous, Some(code)), "{error}");
-        assert!(matches!(error.kind, Kind::TokenMismatch { .. }), "{error}");
+        assert!(matches!(error.kind, ErrorKind::TokenMismatch { .. }), "{error}");
         assert_eq!(stage.asked().len(), 1);
     }
 }
@@ -117,7 +117,7 @@ async fn a_throttled_call_goes_back_to_its_caller_when_the_minute_is_long() {
     let error = stage.ecs.launch(&permit(), &launch()).await.expect_err("not now");
     let Class::Throttled { retry_after: Some(after) } = error.class else { panic!("{error}") };
     assert!((40..=45).contains(&after.as_secs()), "{error}");
-    assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::NotSent { .. }), "{error}");
     assert!(error.to_string().contains("Throttling.User"), "{error}");
     // The next one is told without a request, and other actions go on.
     let again = stage.ecs.launch(&permit(), &launch()).await.expect_err("still not");
@@ -220,7 +220,7 @@ async fn a_batch_without_a_permit_is_not_taken_apart() {
     let results = stage.ecs.delete(&permit, &ids(), Terminate::Force).await.expect("per instance");
     for result in results {
         let error = result.result.expect_err("too late");
-        assert!(matches!(error.kind, Kind::NotSent { .. }), "{error}");
+        assert!(matches!(error.kind, ErrorKind::NotSent { .. }), "{error}");
     }
     assert_eq!(stage.asked(), Vec::<String>::new());
     assert_eq!(stage.ecs.budget()[0].calls, 1, "no tokens are spent on what cannot be sent");

@@ -1,4 +1,4 @@
-//! Which instances are heard of, by the `up` series of a monitoring system.
+//! The hosts that report to the monitoring system, by its `up` series.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +6,20 @@ use cloud::Instance;
 
 /// The hosts that answer their scrapes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct ReportingHosts {
     hosts: BTreeSet<String>,
 }
 
-impl Heard {
+impl ReportingHosts {
     /// From the `instance` labels of series whose value is 1: `host:port` or `host`.
     #[must_use]
-    pub fn of<'a>(labels: impl IntoIterator<Item = &'a str>) -> Heard {
-        Heard { hosts: labels.into_iter().map(host).collect() }
+    pub fn of<'a>(labels: impl IntoIterator<Item = &'a str>) -> ReportingHosts {
+        ReportingHosts { hosts: labels.into_iter().map(host).collect() }
     }
 
     /// Whether `instance` is among them, by its address or its id.
     #[must_use]
-    pub fn hears(&self, instance: &Instance) -> bool {
+    pub fn includes(&self, instance: &Instance) -> bool {
         let address = instance.private_ip.map(|ip| ip.to_string());
         address.is_some_and(|address| self.hosts.contains(&address))
             || self.hosts.contains(&instance.id.0)
@@ -49,8 +49,9 @@ mod tests {
 
     #[test]
     fn an_instance_is_heard_by_its_address_or_its_id() {
-        let heard = Heard::of(["10.0.0.7:9100", "[fd00::7]:9100", "fd00::8", "i-3", "web-4:80"]);
-        for (id, ip, hears) in [
+        let reporting =
+            ReportingHosts::of(["10.0.0.7:9100", "[fd00::7]:9100", "fd00::8", "i-3", "web-4:80"]);
+        for (id, ip, includes) in [
             ("i-1", Some("10.0.0.7"), true),
             ("i-1", Some("10.0.0.70"), false),
             ("i-1", Some("fd00::7"), true),
@@ -60,7 +61,7 @@ mod tests {
         ] {
             let mut instance = member(id, 1).instance;
             instance.private_ip = ip.map(|ip| ip.parse().expect("an address"));
-            assert_eq!(heard.hears(&instance), hears, "{id} {ip:?}");
+            assert_eq!(reporting.includes(&instance), includes, "{id} {ip:?}");
         }
     }
 }
