@@ -15,7 +15,7 @@ const RUNS: u64 = 20_000;
 const PROMETHEUS_TIMES: u64 = 3;
 /// The same of an answer of the cloud.
 const ECS_TIMES: u64 = 3;
-/// Whatever an input is, some texts are made of it.
+/// Some texts are made of the input, whatever it is.
 const FREE_BYTES: u64 = 64 * 1024;
 /// The largest answer of a metric server that is read.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;

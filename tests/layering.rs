@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What must not appear in a module that is pure, and why.
+/// The words that must not appear in a module that is pure, and why.
 const IMPURE: &[(&str, &str)] = &[
     ("async ", "waits"),
     (".await", "waits"),
@@ -227,7 +227,7 @@ fn permits_are_made_and_backoff_is_used_in_one_place() {
     }
 }
 
-/// What is outside the seams is outside the simulation.
+/// Code outside the seams is outside the simulation.
 #[test]
 fn randomness_is_drawn_and_work_is_spawned_in_a_few_places() {
     // The command line and the demo are above the seams, and suites for tests are no daemon.

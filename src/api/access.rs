@@ -1,4 +1,4 @@
-//! Who may ask, and who may change something.
+//! Access: which connections may ask, and which may change something.
 //!
 //! On the socket, whoever may open it may do both. On a port everybody on the machine may ask, and only
 //! who has a token may change something. A browser on the machine has none.

@@ -13,7 +13,7 @@ use super::shape::{
 };
 use crate::model::{Account, AccountId, Cold, Gate, Place, fingerprint};
 
-/// What the newest tick of one of its fleets knew of each account.
+/// Each account as the newest tick of one of its fleets knew it.
 fn known(api: &Api) -> BTreeMap<AccountId, Arc<Account>> {
     let mut known: BTreeMap<AccountId, (Timestamp, Arc<Account>)> = BTreeMap::new();
     for member in &api.world.fleets {
@@ -80,7 +80,7 @@ fn view(
     }
 }
 
-/// What calls cost: by account, and by the provider's action.
+/// The cost of calls: by account, and by the provider's action.
 #[utoipa::path(get, path = "/v1/budget", tag = "accounts", responses((status = 200, body = BudgetsView)))]
 pub(super) async fn budget(State(api): State<Arc<Api>>) -> Json<BudgetsView> {
     let known = known(&api);
@@ -99,7 +99,7 @@ pub(super) async fn budget(State(api): State<Arc<Api>>) -> Json<BudgetsView> {
     Json(BudgetsView { accounts: accounts.collect() })
 }
 
-/// What the newest audits found.
+/// The findings of the newest audits.
 #[utoipa::path(get, path = "/v1/audit", tag = "accounts", responses((status = 200, body = AuditsView)))]
 pub(super) async fn audits(State(api): State<Arc<Api>>) -> Json<AuditsView> {
     let audits = api.instruments.audits();

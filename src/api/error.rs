@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::journal::JournalError;
 
-/// What is said instead of an answer.
+/// The body of every answer that is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorView {
     pub error: ErrorBody,
@@ -18,9 +18,9 @@ pub struct ErrorView {
 pub struct ErrorBody {
     /// One word for programs, such as `unknown_fleet`.
     pub code: String,
-    /// What is wrong.
+    /// The fault, in a sentence.
     pub message: String,
-    /// What to do about it.
+    /// The way out.
     pub hint: String,
 }
 

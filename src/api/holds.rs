@@ -99,7 +99,7 @@ async fn placed(
         let hint = "write 60 to 2592000; for good, set `min` and `max`";
         return Err(Refusal::bad_request("`for_secs` is out of its range", hint));
     }
-    // Whatever is in them, they stay one line each.
+    // They stay one line each, whatever is in them.
     let [author, reason] = [&asked.author, &asked.reason].map(|said| text::one_line(said));
     if author.trim().is_empty() || reason.trim().is_empty() {
         return Err(Refusal::bad_request("`author` or `reason` is empty", FORM));
@@ -113,12 +113,12 @@ async fn placed(
     Ok((StatusCode::CREATED, Json(HoldView::from(&hold))))
 }
 
-/// Who lifts a hold.
+/// The author of a lift.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Author {
-    /// Who asks.
+    /// The author.
     author: String,
 }
 

@@ -12,7 +12,7 @@ use crate::model::AccountId;
 const EVERY: Duration = Duration::from_secs(10);
 const KEPT: usize = 6;
 
-/// What the meters said at the ends of the last minute's parts.
+/// The meters at the ends of the last minute's parts.
 #[derive(Debug, Default)]
 pub(super) struct Pace(Mutex<BTreeMap<AccountId, VecDeque<u64>>>);
 

@@ -45,7 +45,7 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-/// What the system says, without its number.
+/// The system's text of an error, without its number.
 fn plainly(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
@@ -61,7 +61,7 @@ impl Daemon {
         self.ask(Method::GET, page, String::new()).await
     }
 
-    /// What it answers to a request.
+    /// The answer to a request.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,

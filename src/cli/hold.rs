@@ -33,7 +33,7 @@ pub(super) async fn place(args: HoldArgs) -> anyhow::Result<Exit> {
             _ => None,
         },
         author: one_line(&author),
-        // Whatever is in it, it cannot look like another line.
+        // It cannot look like another line, whatever is in it.
         reason: one_line(&args.reason),
         placed: now,
         until: clock::after(now, args.duration.get()),

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use cloud::text::printable;
 
-/// What a piece of text means.
+/// The meaning of a piece of text, which a terminal shows as a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Paint {
     Plain,

@@ -18,7 +18,7 @@ pub(super) fn keep_to_itself() {
 pub(super) fn raise_descriptors() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
-        // What there was is left then.
+        // The old state is left then.
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
     }
 }

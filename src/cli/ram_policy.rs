@@ -76,7 +76,7 @@ fn policy(provider: &AliyunConfig, fleets: &[&FleetConfig]) -> Value {
         parts.extend(launch.vswitches.iter().map(|id| vpc(&format!("vswitch/{id}"))));
         roles.extend(launch.spec.ram_role_name.iter());
     }
-    // What an image's disks and a vSwitch's network are checked against, too.
+    // An image's disks and a vSwitch's network are checked against these, too.
     parts.extend([ecs("snapshot/*"), vpc("vpc/*")]);
     let stops = fleets.iter().any(|f| f.fleet.terminate == cloud::Terminate::StopThenDelete);
     let mut ends = vec!["ecs:DeleteInstances"];

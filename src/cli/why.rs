@@ -16,7 +16,7 @@ use crate::config::{self, CommandConfig};
 use crate::journal::Reader;
 use crate::model::FleetId;
 
-/// What is told: the decision in force, and the one before it.
+/// The explanation: the decision in force, and the one before it.
 struct Explanation {
     /// The newest first.
     decisions: Vec<DecisionView>,

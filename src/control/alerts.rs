@@ -17,7 +17,7 @@ const OUTCOME_LATE: Duration = Duration::from_secs(2 * 60);
 const SIGNAL_LATE: Duration = Duration::from_secs(10 * 60);
 /// One boot that hangs is an accident, two are a cause.
 const BOOTS_TIMED_OUT: u32 = 2;
-/// What has booted well for half an hour is over.
+/// A trouble with boots is over after half an hour of good ones.
 const BOOTS_SLOW: Duration = Duration::from_secs(30 * 60);
 /// The first refusal to end may be a state that passes.
 const REFUSALS: u32 = 2;

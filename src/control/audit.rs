@@ -26,7 +26,7 @@ pub use judge::{Finding, Findings, What};
 /// An account is audited this often.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// What is audited.
+/// The subject of an audit.
 #[derive(Debug)]
 pub struct Audited<'a> {
     pub account: AccountId,
@@ -77,7 +77,7 @@ pub async fn audit(
         }
     }
     let listing = audited.region.account(now).await?;
-    // What the listing does not show may only lag: it is asked for by its id.
+    // An instance that the listing does not show may only lag: it is asked for by its id.
     let missing = judge::not_listed(audited, &listing, &histories);
     let by_id = audited.region.cloud().instances_by_ids(&missing).await?;
     let seen = judge::AuditView { listing: &listing, by_id: &by_id, reporting: &reporting };
@@ -87,7 +87,7 @@ pub async fn audit(
     Ok(findings)
 }
 
-/// What each finding costs; where the vendor does not say, nothing is said.
+/// The cost of each finding; where the vendor does not say, nothing is said.
 async fn price(cloud: &dyn Observe, findings: &mut Findings) {
     let mut prices: BTreeMap<(String, String), Option<cloud::Price>> = BTreeMap::new();
     for finding in &mut findings.findings {
@@ -160,7 +160,7 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
                     tracing::warn!("the audit of `{id}` was not recorded: {error}");
                 }
                 for finding in &findings.findings {
-                    // What a person should see to is an alert, and said as one.
+                    // A finding that a person should see to is an alert, and said as one.
                     tracing::debug!(account.id = %id, "audit of `{id}`: {finding}");
                 }
                 let findings = match account.deletes_strays {
@@ -197,7 +197,7 @@ async fn delete(
     found.findings
 }
 
-/// What the account should remember of an audit.
+/// The facts of an audit that the account should remember.
 fn facts(findings: &Findings, before: &crate::model::Account, at: Timestamp) -> Vec<AccountEvent> {
     let mut facts = Vec::new();
     let strays: BTreeMap<_, _> = findings

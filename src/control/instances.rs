@@ -18,7 +18,7 @@ pub struct InstanceSeen {
     pub listed: Option<Listed>,
 }
 
-/// What the listing says of it.
+/// The listing's words about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub zone: String,

@@ -137,7 +137,7 @@ async fn tick_under(
     Ok(TickReport { settled, outcomes, ..report })
 }
 
-/// What one look at the cloud led to.
+/// The decision and plan that one look at the cloud led to, not carried out yet.
 struct Proposal {
     inputs: Inputs,
     news: News,
@@ -233,7 +233,7 @@ struct At {
     entropy: Entropy,
     /// The only time that the decision knows.
     now: Timestamp,
-    /// What was read at this time or later is new.
+    /// Reads of this time or later are new.
     since: Timestamp,
 }
 
@@ -340,7 +340,7 @@ async fn tick_without_journal(
     now: Timestamp,
 ) -> Result<TickReport, TickError> {
     let last = world.journal.last_known(&member.fleet.id, &member.fleet.account).await;
-    // What was never ours is not ours to look at.
+    // A fleet that was never ours is not ours to look at.
     let Some(known) = last else { return Err(TickError::Journal(error)) };
     let entropy = Entropy(world.entropy.draw());
     let reads = async {

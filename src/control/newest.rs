@@ -1,6 +1,7 @@
 //! The newest of each fleet: what its last tick saw and did, or why it could not.
 //!
-//! Whoever shows a fleet (the API, the status line) reads it here, and waits for the next one here.
+//! The API, the status line and everything else that shows a fleet reads it here, and waits for the
+//! next one here.
 //! A tick waits for no reader.
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{TickError, TickReport};
 
-/// What is known of one fleet now.
+/// The newest knowledge of one fleet.
 #[derive(Debug, Clone, Default)]
 pub struct Newest {
     /// Of the newest tick that saw the fleet; it stays while later ticks fail. `None` before the first
@@ -34,7 +35,7 @@ pub struct Trouble {
 pub struct Shown(watch::Sender<Newest>);
 
 impl Shown {
-    /// What is known now.
+    /// The newest knowledge.
     #[must_use]
     pub fn newest(&self) -> Newest {
         self.0.borrow().clone()

@@ -1,4 +1,4 @@
-//! What of a tick is recorded. Pure.
+//! The part of a tick that is recorded. Pure.
 //!
 //! Every tick adds its samples and phases. Its whole text, and what it was made from, is kept when
 //! it acts, when it says something else than the last one that was kept, and every ten minutes:
@@ -45,7 +45,7 @@ pub(super) fn events(
 
 fn ticked(inputs: &Inputs, news: &News, decision: &Decision, memory: &Memories) -> Ticked {
     let Inputs { inventory, history, .. } = inputs;
-    // What is doubted must not become history.
+    // A doubted inventory must not become history.
     let believed = history.in_service.back().filter(|_| !inventory.doubts.is_empty());
     let mut samples = std::collections::BTreeMap::new();
     let mut gaps = std::collections::BTreeMap::new();

@@ -28,7 +28,7 @@ pub struct TickReport {
     pub signals: Signals,
     pub decision: Decision,
     pub plan: Plan,
-    /// What became of actions of earlier ticks.
+    /// The outcomes of actions of earlier ticks.
     pub settled: Vec<Settled>,
     pub outcomes: Vec<Outcome>,
     /// Everything that a person should know just now.
@@ -40,13 +40,13 @@ pub struct TickReport {
     pub listing_age: Duration,
     #[serde(skip)]
     pub account: AccountId,
-    /// What the account's fleets have found out.
+    /// The facts that the account's fleets have found out.
     #[serde(skip)]
     pub shared: Arc<Account>,
     /// Learned: how old the samples of each signal are when they are first seen.
     #[serde(skip)]
     pub lags: BTreeMap<SignalName, Quantiles>,
-    /// What each rule asks for, before any limit.
+    /// The size that each rule asks for, before any limit.
     #[serde(skip)]
     pub rules: Vec<RuleAsked>,
     /// The oldest first.
@@ -56,7 +56,7 @@ pub struct TickReport {
     pub recent: Recent,
 }
 
-/// What one rule asks for.
+/// The size that one rule asks for, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleAsked {
     pub name: RuleName,
@@ -67,7 +67,7 @@ pub struct RuleAsked {
 }
 
 impl RuleAsked {
-    /// What the rules of a decision asked for, by what they remember of it.
+    /// The sizes that the rules of a decision asked for, by what they remember of it.
     #[must_use]
     pub fn all(memory: &Memories) -> Vec<RuleAsked> {
         let asked = memory.iter().map(|(name, memory)| RuleAsked {
@@ -79,7 +79,7 @@ impl RuleAsked {
     }
 }
 
-/// What a person wants to see of the past beside the present.
+/// The part of the past that a person wants to see beside the present.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recent {
     /// The end of the last action in each direction.
@@ -120,7 +120,7 @@ impl Recent {
     }
 }
 
-/// What half and what nearly all measurements stay under, in seconds.
+/// The bounds that half and nearly all measurements stay under, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quantiles {
     pub p50: f64,

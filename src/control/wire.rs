@@ -92,7 +92,7 @@ impl LiveCloud {
     }
 }
 
-/// What one fleet is asked about: its signals, and who is up.
+/// The sources of one fleet: its signals, and the query for the hosts that are up.
 pub type Sourced = (BTreeMap<SignalName, Arc<dyn Source>>, Option<Arc<dyn UpSource>>);
 
 /// Puts a world together from its parts. `sourced` has one entry for each fleet of `config`.
@@ -168,7 +168,7 @@ pub fn sources(
     Ok(sources)
 }
 
-/// Who says which of the fleet's instances are up.
+/// The source that names the fleet's hosts that are up, if one is configured.
 pub fn up_source(
     fleet: &FleetConfig,
     shared: &Arc<Clients>,

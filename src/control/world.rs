@@ -16,7 +16,7 @@ use crate::journal::Journal;
 use crate::model::{AccountId, Fleet, FleetId, SignalName, Span};
 use crate::signals::{Source, UpSource};
 
-/// What all fleets share, and the fleets.
+/// All fleets, and everything that they share.
 #[derive(Debug)]
 pub struct World {
     pub clock: Arc<dyn Clock>,
@@ -38,7 +38,7 @@ pub struct World {
 #[derive(Debug)]
 pub struct LiveAccount {
     pub region: Arc<Region>,
-    /// What its calls cost.
+    /// The cost of its calls.
     pub meter: Arc<dyn Meter>,
     pub executor: Executor,
     /// The key that signed last, as the provider tells it from others.
@@ -59,7 +59,7 @@ pub struct FleetInWorld {
     pub executor: Executor,
     /// Makes the next tick happen now. A nudge carries no data.
     pub nudge: Arc<Notify>,
-    /// What its newest tick saw and did.
+    /// The report of its newest tick.
     pub shown: Shown,
 }
 

@@ -68,7 +68,7 @@ pub async fn run(
         return Err(DemoError::TooShort);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    // What takes minutes in the field takes seconds here: everything is scaled to the duration.
+    // Minutes in the field are seconds here: everything is scaled to the duration.
     let pace = Pace::of(duration);
     let mut world = World::default();
     world.set_boot(pace.boot.get());

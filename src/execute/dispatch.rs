@@ -31,7 +31,7 @@ const PERMIT_VALID: Duration = Duration::from_secs(180);
 /// paused does not know how long it was away.
 const DECISION_VALID: Duration = Duration::from_secs(60);
 
-/// What the executor may do.
+/// The executor: with the right to change the cloud, or to say what it would change.
 #[derive(Debug, Clone)]
 pub enum Executor {
     /// Change the cloud.
@@ -144,7 +144,7 @@ impl Live {
         }
         let direction = match mutation {
             Mutation::Launch(_) => Direction::Out,
-            // What a drain began may end.
+            // An end that a drain began may be finished.
             Mutation::Delete { how: Terminate::StopThenDelete, .. } => return Ok(None),
             Mutation::Stop { .. } | Mutation::Delete { .. } => Direction::In,
             Mutation::Tag { .. } | Mutation::Start { .. } => return Ok(None),
@@ -282,7 +282,7 @@ fn failure(error: &Error, in_time: bool, again: bool) -> Settlement {
     }
 }
 
-/// What a refusal by the provider is about.
+/// The subject of a refusal by the provider.
 fn about(error: &Error) -> Option<About> {
     match &error.kind {
         ErrorKind::Refused { code, concerns, .. } => {

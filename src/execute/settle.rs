@@ -30,7 +30,7 @@ use super::{Settled, Stop};
 /// than 30 minutes count as unsafe, so 20 leave a margin.
 const TOKEN_YOUNG: Duration = Duration::from_secs(20 * 60);
 
-/// What a look at the cloud showed before settling.
+/// The cloud's state, read before settling.
 #[derive(Debug, Clone, Copy)]
 pub struct CloudView<'a> {
     /// The fleet's instances by tag, read in this tick.
@@ -40,7 +40,7 @@ pub struct CloudView<'a> {
     pub cloud: &'a dyn Observe,
 }
 
-/// What was found out of an open intent, and how.
+/// The conclusion about an open intent, and how it was reached.
 enum Conclusion {
     /// By a look: to be recorded.
     Seen(Settlement),
@@ -108,7 +108,7 @@ pub async fn settle(
     Ok(settled)
 }
 
-/// What became of a launch, if anything is known; sends it again where that is safe.
+/// The outcome of a launch, if anything is known; sends it again where that is safe.
 async fn settle_launch(
     live: &Live,
     look: CloudView<'_>,
@@ -135,7 +135,7 @@ async fn settle_launch(
         let intent = Intent { at: open.intent.at, action };
         return Ok(Some(Conclusion::Resent(live.repeat(context, &intent).await?)));
     }
-    // Whatever the last attempt did is listed after the grace.
+    // The effect of the last attempt is listed after the grace.
     let settled_by = clock::age(now, open.sent_at) >= VISIBILITY_GRACE;
     if !settled_by || !is_credible(look, context.inputs).await {
         return Ok(None);
@@ -175,7 +175,7 @@ fn others(open: &OpenIntent, inputs: &Inputs, look: CloudView<'_>) -> u32 {
     let of_it = |instance: &&cloud::Instance| {
         instance.tags.get(tags::INTENT).is_some_and(|tag| *tag == id.to_string())
     };
-    // What is not the fleet's does not count.
+    // Instances of others do not count.
     let ours = |instance: &&cloud::Instance| inputs.history.instances.contains_key(&instance.id);
     let listed = look.listed.iter().filter(|i| ours(i) && !of_it(i)).count() + look.base.len();
     let unlisted = inputs.history.instances.iter().filter(|(id, tracked)| {
@@ -261,14 +261,14 @@ fn may_end_again<'a>(
         return false;
     };
     let fleet = &inputs.fleet;
-    // What was decided longer ago is decided anew: the load may be another one.
+    // An older decision is made anew: the load may be another one.
     let young = open.intent.at <= now && clock::age(now, open.intent.at) < VISIBILITY_GRACE;
     let held = inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, now));
     let may_end = left.all(|instance| {
         let listed = look.listed.iter().any(|listed| listed.id == instance.id);
         listed && inputs.history.instances.contains_key(&instance.id) && !tags::protect(instance)
     });
-    // What certainly serves, by the records and by the listing.
+    // The instances that certainly serve, by the records and by the listing.
     let others = look.listed.iter().filter(|instance| {
         let tracked = inputs.history.instances.get(&instance.id);
         let serves = tracked.is_some_and(|tracked| tracked.phase == Phase::InService);

@@ -1,4 +1,4 @@
-//! What an action takes of the hour's allowance. Pure.
+//! The share of the hour's allowance that an action takes. Pure.
 //!
 //! The decision stays within the allowance already; the store checks it once more with the intent,
 //! since other fleets and replicas spend at the same time.
@@ -9,7 +9,7 @@ use crate::journal::BRAKE_WINDOW;
 use crate::journal::store::{Spend, SpendLimit, What, Whose};
 use crate::model::{Inputs, Intent, Phase, Settlement};
 
-/// What `intent` takes if all of it happens.
+/// The share that `intent` takes if all of it happens.
 pub(super) fn of(intent: &Intent, inputs: &Inputs) -> Spend {
     let removed = match &intent.action.mutation {
         Mutation::Stop { ids } | Mutation::Delete { ids, .. } => count(ids, inputs),
@@ -22,7 +22,7 @@ pub(super) fn of(intent: &Intent, inputs: &Inputs) -> Spend {
     Spend { limits: limits(inputs, launched, removed), ..spend(intent, inputs, launched, removed) }
 }
 
-/// What it really took, once that is known.
+/// The share that it really took, once that is known.
 pub(super) fn really(intent: &Intent, settlement: &Settlement, inputs: &Inputs) -> Option<Spend> {
     let (launched, removed) = match settlement {
         Settlement::Open { .. } => return None,

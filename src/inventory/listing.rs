@@ -1,4 +1,4 @@
-//! What reads of the cloud showed: all managed instances of an account, or those of one fleet.
+//! Listings: all managed instances of an account, or those of one fleet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ pub struct FleetListing {
     found: ListingSource,
 }
 
-/// What a fleet's listing was taken from.
+/// The origin of a fleet's listing.
 #[derive(Debug, Clone)]
 enum ListingSource {
     /// A read of this fleet alone.
@@ -103,7 +103,7 @@ enum ListingSource {
 }
 
 impl FleetListing {
-    /// What a read of this fleet alone found.
+    /// The listing of a read of this fleet alone.
     pub(super) fn own(
         asked_at: Timestamp,
         instances: Arc<Vec<Instance>>,

@@ -17,7 +17,7 @@ use super::{News, ReportingHosts, Survey};
 /// that a restart of the monitoring system is no lost zone.
 const ZONE_SILENT: Duration = Duration::from_secs(120);
 
-/// What the cloud answered.
+/// The cloud's answers to one survey.
 pub(super) struct Answers<'a> {
     pub(super) listed: &'a [Instance],
     /// These ids were asked for …
@@ -141,7 +141,7 @@ pub(super) fn merge(
         });
     }
     survey.news.takeovers = belongs::takeovers(taken, &taken_in, history, adoptions);
-    // What an operator's selector finds is counted, whoever tagged it.
+    // Instances that an operator's selector finds are counted, whoever tagged them.
     let strangers = strangers.into_iter().filter(|stranger| !members.contains_key(&stranger.id));
     survey.inventory.strangers = strangers.collect();
     for (id, tracked) in history.instances.iter().filter(|(id, _)| !members.contains_key(id)) {
@@ -339,7 +339,7 @@ mod tests {
         Answers { listed: &[], asked: &[], by_id: &[], base: &[], reporting: None, adoptions: &[] }
     }
 
-    /// What is lost by an empty listing, of instances in these phases for so many seconds.
+    /// The instances that an empty listing loses, of those in these phases for so many seconds.
     fn lost(known: &[(Phase, u64)]) -> (usize, usize) {
         let mut history = History::default();
         for (n, (phase, secs)) in known.iter().enumerate() {

@@ -32,14 +32,14 @@ pub use reporting::ReportingHosts;
 
 use credence::Verdict;
 
-/// What a survey found.
+/// The result of a survey.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     pub inventory: Inventory,
     pub news: News,
 }
 
-/// What is not as the records have it.
+/// The differences from the records.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct News {
     /// Instances whose phase is another one than the history says, with the new phase.
@@ -48,7 +48,7 @@ pub struct News {
     pub up: BTreeMap<InstanceId, bool>,
     /// Instances that are the fleet's from now on.
     pub takeovers: Vec<Takeover>,
-    /// What all fleets of the account should know: boot times, capacity that was missing after all.
+    /// News for all fleets of the account: boot times, capacity that was missing after all.
     pub facts: Vec<AccountEvent>,
 }
 
@@ -56,9 +56,9 @@ pub struct News {
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     pub listing: &'a FleetListing,
-    /// Who says which instances are up.
+    /// The source that names the hosts that are up.
     pub reporting: Option<&'a ReportingHosts>,
-    /// Who asked for which of them to be taken over.
+    /// The takeovers that operators asked for.
     pub adoptions: &'a [Adoption],
     /// Whether something is to be done on it.
     pub urgency: Urgency,
@@ -103,7 +103,7 @@ impl Surveyor {
             }
             Verdict::Doubted(why) => {
                 survey.inventory.doubts.push(why);
-                // What is doubted must not become history.
+                // A doubted inventory must not become history.
                 survey.news = News::default();
             }
         }
@@ -121,7 +121,7 @@ fn doubtful(listing: &FleetListing, history: &History) -> BTreeSet<InstanceId> {
     listing.instances().iter().filter(unknown).map(|instance| instance.id.clone()).collect()
 }
 
-/// What is listed, but for instances that have ended since.
+/// The listing without instances that have ended since.
 fn without_ended<'a>(
     listed: &'a [Instance],
     doubtful: &BTreeSet<InstanceId>,

@@ -78,7 +78,7 @@ impl Questions {
             let ids: Vec<InstanceId> = {
                 let mut state = locked(&shared);
                 state.called_at = Some(clock.now());
-                // Who asks from now on goes with the call after this one.
+                // Questions from now on go with the call after this one.
                 state.last = state.next.take();
                 std::mem::take(&mut state.ids).into_iter().collect()
             };

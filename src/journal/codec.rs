@@ -26,7 +26,7 @@ pub enum Unreadable {
     Malformed(String),
 }
 
-/// What can be recorded.
+/// Everything that can be recorded.
 pub(super) trait Recorded: Serialize {
     fn kind(&self) -> &'static str;
     fn at(&self) -> Timestamp;
@@ -125,7 +125,7 @@ pub fn account_event(v: i64, body: &str) -> Result<AccountEvent, Unreadable> {
     decode(v, body, |value| value)
 }
 
-/// What a person said, from its record.
+/// A person's word, from its record.
 pub fn operator_event(v: i64, body: &str) -> Result<OperatorEvent, Unreadable> {
     decode(v, body, |value| value)
 }

@@ -104,7 +104,7 @@ impl Fleets {
         self.cells.lock().expect("no holder of this lock can panic").len()
     }
 
-    /// What is in memory of `fleet` is not the truth any more: it is read again before it is used.
+    /// The memory of `fleet` is not the truth any more: it is read again before it is used.
     pub(super) async fn stale(&self, fleet: &FleetId) {
         self.cell(fleet).lock().await.fence = None;
     }
@@ -302,7 +302,7 @@ impl Cell {
         }
     }
 
-    /// Who holds the lease is part of the history, before anything that it does.
+    /// The holder of the lease is part of the history, before anything that it does.
     fn announce(&mut self, fence: Fence, event: Option<Event>) {
         // Of a lease that was lost again before a word was written there is nothing to say.
         self.announce = self.announce.take().filter(|(said, _)| *said == fence);
@@ -336,7 +336,7 @@ impl Cell {
                     self.announce = None;
                     self.reach(seqs);
                 }
-                // What is in memory is ahead of the records, which another replica goes on with.
+                // The memory is ahead of the records, which another replica goes on with.
                 Written::LeaseLost | Written::Braked(_) => self.fence = None,
             }
         }

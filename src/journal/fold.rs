@@ -1,4 +1,4 @@
-//! What the records of a scope come to, read from its newest snapshot on.
+//! The fold of a scope's records, read from its newest snapshot on.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -13,7 +13,7 @@ use crate::model::{Account, FleetId, History, Orders};
 /// test kills the daemon while it writes one, seconds must be enough to come to it.
 pub(super) const SNAPSHOT_EVERY: usize = if cfg!(feature = "failpoints") { 8 } else { 200 };
 
-/// What is built up from records.
+/// A value that is built up from records.
 pub(super) trait Fold: Default + Serialize {
     /// Whether what cannot be read is left out, and told. Not what a fleet did: without one of its
     /// records an instance would be bought twice, so it holds.
@@ -103,7 +103,7 @@ impl<T: Fold> Folded<T> {
         Ok(())
     }
 
-    /// What was read, unless it is left out.
+    /// The record, unless it is left out.
     fn unless_left_out<R>(
         &mut self,
         what: String,

@@ -1,4 +1,4 @@
-//! Who acts for which fleet: this replica's share, kept by a heartbeat, spread evenly over all
+//! Leases: this replica's share of the fleets, kept by a heartbeat, spread evenly over all
 //! replicas that live.
 //!
 //! The store decides who holds a lease, by its own time. What is kept here is only how long we may
@@ -68,7 +68,7 @@ pub enum Turn {
     Unknown(JournalError),
 }
 
-/// What this replica holds.
+/// The leases that this replica holds.
 #[derive(Debug)]
 pub(super) struct Leases {
     me: ReplicaId,

@@ -38,7 +38,7 @@ use shared::Shared;
 use store::{Retention, Scope, Spend, SpendLimit, Store};
 pub use view::{Entry, Examined, Look, Reader, Recorded, Said, examine};
 
-/// What of the past is kept.
+/// The part of the past that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
     pub age: Duration,
@@ -205,7 +205,7 @@ impl Journal {
     /// [`Journal::flush`] and [`Journal::save_snapshots`]. Returns the fleets that were taken.
     pub async fn tend(&self, fleets: &[FleetId]) -> Result<Vec<FleetId>, JournalError> {
         let taken = self.renew(fleets).await;
-        // What was decided is written, whatever cannot be read.
+        // Decisions are written, whatever cannot be read.
         self.flush().await?;
         self.save_snapshots().await;
         taken
@@ -326,7 +326,7 @@ impl Journal {
         self.shared.refresh_operator(&*self.store).await
     }
 
-    /// What was last known, without asking the store: for ticks that only look while it is away.
+    /// The last knowledge, without asking the store: for ticks that only look while it is away.
     pub async fn last_known(&self, fleet: &FleetId, account: &AccountId) -> Option<Known> {
         Some(Known {
             history: self.fleets.last_known(fleet).await?,
@@ -444,7 +444,7 @@ impl Journal {
         Ok(self.store.bytes().await?.is_some_and(|bytes| bytes > self.keep.bytes))
     }
 
-    /// What could not be read of accounts and of what people said, and was left out.
+    /// The records of accounts and of people's words that could not be read, and were left out.
     #[must_use]
     pub fn left_out(&self) -> Option<String> {
         self.shared.left_out()

@@ -1,4 +1,4 @@
-//! What fleets share: the facts about accounts, what people said, and what was spent.
+//! The records that fleets share: facts about accounts, people's words, and the spent allowance.
 //!
 //! Any replica adds to it, so it is read again every few seconds.
 
@@ -18,7 +18,7 @@ use crate::model::{
     Spent,
 };
 
-/// What other replicas found out is known here this much later at most.
+/// The findings of other replicas are known here this much later at most.
 const SHARED_FOR: Duration = Duration::from_secs(2);
 /// Brakes look back over an hour.
 pub(crate) const BRAKE_WINDOW: Duration = Duration::from_secs(60 * 60);
@@ -31,11 +31,11 @@ pub(super) struct Shared {
     /// act.
     orders: Mutex<Option<Result<Orders, JournalError>>>,
     accounts: Mutex<BTreeMap<AccountId, Arc<AccountCell>>>,
-    /// What could not be read and was left out, by whose it is.
+    /// Records that could not be read and were left out, by their scope.
     left_out: Mutex<BTreeMap<String, String>>,
 }
 
-/// What is kept of one account.
+/// The memory of one account.
 #[derive(Debug, Default)]
 struct AccountCell {
     cell: AsyncMutex<Cell>,
@@ -61,7 +61,7 @@ struct Cell {
     spent: Option<(Timestamp, Tally)>,
 }
 
-/// What was spent in an account, added up once for all of its fleets.
+/// The spent allowance of an account, added up once for all of its fleets.
 #[derive(Debug, Default)]
 struct Tally {
     account: Amounts,
@@ -129,7 +129,7 @@ impl Shared {
         self.refresh_operator(store).await
     }
 
-    /// What `look` takes out of what people said; an error while that is not known.
+    /// The part of people's words that `look` takes; an error while they are not known.
     pub(super) fn orders<T>(&self, look: impl FnOnce(&Orders) -> T) -> Result<T, JournalError> {
         match &*self.last_orders() {
             Some(Ok(orders)) => Ok(look(orders)),
@@ -176,7 +176,7 @@ impl Shared {
         }
     }
 
-    /// What could not be read and was left out.
+    /// Records that could not be read and were left out.
     pub(super) fn left_out(&self) -> Option<String> {
         let left_out = self.left_out.lock().expect("no holder of this lock can panic");
         let all: Vec<&str> = left_out.values().map(String::as_str).collect();

@@ -50,7 +50,7 @@ pub struct Entry {
     pub said: Result<Said, codec::Unreadable>,
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
     Fleet(Event),
@@ -163,13 +163,13 @@ impl Reader {
         Folded::load(&*self.store, &scope).await.map(|folded| folded.value)
     }
 
-    /// What is known of an account.
+    /// The facts of an account.
     pub async fn account(&self, account: &AccountId) -> Result<Account, JournalError> {
         let scope = Scope::Account(account.clone());
         Folded::load(&*self.store, &scope).await.map(|folded| folded.value)
     }
 
-    /// What people said: holds that were placed and not lifted, ended ones among them, and more.
+    /// People's words: holds that were placed and not lifted, ended ones among them, and more.
     pub async fn orders(&self) -> Result<Orders, JournalError> {
         Folded::load(&*self.store, &Scope::Operator).await.map(|folded| folded.value)
     }
@@ -198,7 +198,7 @@ fn read(record: Record) -> Entry {
     Entry { seq, at, scope, kind, v, body, said }
 }
 
-/// What became of a journal that is only looked at.
+/// The state of a journal that is only looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Examined {
     Usable,

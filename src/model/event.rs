@@ -1,4 +1,4 @@
-//! What the journal records of a fleet. Folded in order, the events are its
+//! The events that the journal records of a fleet. Folded in order, they are its
 //! [`History`](super::History).
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub enum Event {
     Intended(Box<Intent>),
     /// A launch of unknown outcome is about to be sent again, with the same token.
     Resent { at: Timestamp, intent: IntentId },
-    /// What became of an intent.
+    /// The outcome of an intent.
     Settled { at: Timestamp, intent: IntentId, settlement: Settlement },
     /// The fleet took instances over.
     Adopted { at: Timestamp, takeover: Takeover },
@@ -38,7 +38,7 @@ pub enum Event {
     Cleared { at: Timestamp, key: AlertKey },
 }
 
-/// What one tick adds to the history; small, since there is one per fleet and interval.
+/// The part of a tick that the history keeps; small, since there is one per fleet and interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ticked {
     pub at: Timestamp,

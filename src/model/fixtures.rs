@@ -117,7 +117,7 @@ pub(crate) fn running(n: u32) -> Inventory {
     inventory((0..n).map(|n| member(&format!("i-{n:04}"), 1_440)).collect())
 }
 
-/// What the records say of an instance that we launched.
+/// The records of an instance that we launched.
 pub(crate) fn tracked(phase: Phase, place: (&str, &str)) -> Tracked {
     Tracked {
         phase,

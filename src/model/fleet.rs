@@ -235,19 +235,19 @@ pub struct Threshold {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     pub signal: SignalName,
-    /// What one instance should carry, in the signal's unit; positive.
+    /// The load that one instance should carry, in the signal's unit; positive.
     pub target: f64,
     pub of: TargetOf,
     pub tolerance: Tolerance,
 }
 
-/// What a signal says.
+/// The meaning of a signal's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetOf {
-    /// What an instance carries on average, such as CPU in percent.
+    /// The load of an instance on average, such as CPU in percent.
     Average,
-    /// What all carry together.
+    /// The load of all instances together.
     Total,
 }
 
@@ -269,9 +269,9 @@ pub struct Fixed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adaptive {
     pub signal: SignalName,
-    /// What one instance carries, in the signal's unit; positive.
+    /// The load that one instance carries, in the signal's unit; positive.
     pub capacity: f64,
-    /// What a missing instance costs, in idle ones; above 1.
+    /// The price of a missing instance, in idle ones; above 1.
     pub price: f64,
     /// From a launch until the instance serves, its warm-up included.
     pub boot: Estimate,
@@ -287,7 +287,7 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// What a missing instance costs in idle ones: where nobody says otherwise, ten.
+    /// The price of a missing instance in idle ones: ten, where nobody says otherwise.
     pub const BALANCED: f64 = 10.0;
     /// The prices that have names: for batch work that may wait, for most services, and for those
     /// whose users notice each second.

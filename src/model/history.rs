@@ -1,4 +1,4 @@
-//! What is known of a fleet's past: the fold of its events, and nothing else.
+//! A fleet's past: the fold of its events, and nothing else.
 //!
 //! A restart folds the same events and therefore changes nothing: cool-downs, sample runs,
 //! recommendations, open intents and failures are all here.
@@ -45,15 +45,15 @@ pub struct History {
     pub past_launches: BTreeMap<IntentId, PastLaunch>,
     /// Wishes to take instances over that were carried out, and when.
     pub adoptions: BTreeMap<Uuid, Timestamp>,
-    /// What the newest decision wanted.
+    /// The size that the newest decision wanted.
     pub last_desired: u32,
     /// A size that was decided and is not reached through no decision of ours.
     pub standing: Option<StandingTarget>,
     /// How many instances served, from each of these times on.
     pub in_service: VecDeque<(Timestamp, u32)>,
-    /// What was recommended, from each of these times on.
+    /// The recommended size, from each of these times on.
     pub recommended: VecDeque<(Timestamp, u32)>,
-    /// What each rule returned at the last tick.
+    /// The memory that each rule returned at the last tick.
     pub memory: Memories,
     pub failures: Option<Failures>,
     /// Instances that refused to end.
@@ -63,7 +63,7 @@ pub struct History {
     pub alerts: BTreeMap<AlertKey, Timestamp>,
     /// When an instance or an intent last changed.
     pub last_change: Option<Timestamp>,
-    /// What the last recorded decision came down to, and when.
+    /// The gist of the last recorded decision, and its time.
     pub decided: Option<(Timestamp, String)>,
 }
 
@@ -137,7 +137,7 @@ pub struct Tracked {
     /// Since when it has not been heard of, where the fleet has a query for that.
     #[serde(default)]
     pub silent_since: Option<Timestamp>,
-    /// What its `scale-owner` tag was last set to, or said when it was taken over.
+    /// The value that its `scale-owner` tag was last set to, or had when it was taken over.
     #[serde(default)]
     pub owner: Option<String>,
     /// When that tag was set: a listing may show the one before for a while.

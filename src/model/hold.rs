@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{AccountId, Adoption, Direction, FleetId, Span, clock_time};
 
-/// What people said. Recorded beside the daemon, an input to its next tick.
+/// People's words. Recorded beside the daemon, an input to its next tick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum OperatorEvent {
@@ -22,7 +22,7 @@ pub enum OperatorEvent {
         at: Timestamp,
         id: Uuid,
         author: String,
-        /// What was lifted; absent in records of earlier versions.
+        /// The lifted hold; absent in records of earlier versions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hold: Option<Hold>,
     },
@@ -130,7 +130,7 @@ impl Orders {
     pub fn apply(&mut self, event: &OperatorEvent) {
         match event {
             OperatorEvent::Held { at, hold } => {
-                // What has ended is of no use to anybody.
+                // Ended holds are of no use to anybody.
                 self.holds.retain(|held| held.id != hold.id && *at < held.until);
                 // Whoever can write the journal writes texts of any size, and each decision has them.
                 self.holds.push(Hold {

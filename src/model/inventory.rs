@@ -1,4 +1,4 @@
-//! What the cloud has of one fleet, counted one way for all stages.
+//! The inventory: the cloud's instances of one fleet, counted one way for all stages.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Phase, Stranger};
 
-/// Who an instance belongs to.
+/// The owner of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ownership {

@@ -66,7 +66,7 @@ pub enum TakenBecause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adopted {
     pub phase: Phase,
-    /// What its `scale-owner` tag said.
+    /// The value of its `scale-owner` tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The intent of ours that launched it.

@@ -41,7 +41,7 @@ pub(crate) struct Limits {
     pub(crate) ready_timeout: Option<Duration>,
 }
 
-/// What one tick saw of an instance.
+/// The evidence of one tick about an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Evidence {
     pub(crate) status: Status,

@@ -38,9 +38,9 @@ pub enum Reason {
         signal: SignalName,
         value: f64,
     },
-    /// What the load is expected to be, and the size for it.
+    /// The expected load, and the size for it.
     Expected(Box<super::Outlook>),
-    /// What the instances carry, what they should, and the size at which they would.
+    /// The load that the instances carry, the load that they should, and the size at which they would.
     AgainstTarget {
         signal: SignalName,
         value: f64,

@@ -1,4 +1,4 @@
-//! What was seen of every fleet, and counted since the start: fed by reports, read by metrics and
+//! Counts and newest values of every fleet since the start: fed by reports, read by metrics and
 //! health.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ struct State {
     accounts: BTreeMap<AccountId, Arc<Account>>,
     audits: BTreeMap<AccountId, Findings>,
     board: Board,
-    /// What concerns the daemon as a whole, each kind said by whom it concerns.
+    /// Alerts of the daemon as a whole, by the part that raised them.
     daemon: BTreeMap<AlertCode, Alert>,
     /// When a tick of any fleet last ended.
     ended: Option<Timestamp>,
@@ -180,7 +180,7 @@ impl Instruments {
         board.set(Whose::Daemon, &alerts)
     }
 
-    /// What could not be read of the journal and was left out.
+    /// Records of the journal that could not be read and were left out.
     #[must_use]
     pub fn left_out(&self) -> Option<String> {
         self.world.journal.left_out()

@@ -309,7 +309,7 @@ mod tests {
         (address, reached, task.abort_handle())
     }
 
-    /// What comes back for `request`, until the server closes.
+    /// The answer to `request`, until the server closes.
     async fn asked(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).await.expect("a connection");
         stream.write_all(request.as_bytes()).await.expect("sent");

@@ -1,4 +1,4 @@
-//! What the daemon tells the world about itself: its log, its metrics, its health.
+//! The daemon's word about itself: its log, its metrics, its health.
 //!
 //! It reads reports and asks nobody: it tells as much while the cloud or the journal is down.
 

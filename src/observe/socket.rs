@@ -34,7 +34,7 @@ pub struct ServedSocket {
 impl Drop for ServedSocket {
     fn drop(&mut self) {
         self.server.abort();
-        // What is left of it is cleared away by the next start.
+        // A socket that is left behind is cleared away by the next start.
         drop(std::fs::remove_file(&self.path));
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn failed(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
     batches(&failed, |ids| Mutation::Delete { ids, how: Terminate::Force }, drafts);
 }
 
-/// What ends the surplus of a scale-in.
+/// The actions that end the surplus of a scale-in.
 pub(super) fn surplus(
     inputs: &Inputs,
     decision: &Decision,

@@ -72,7 +72,7 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
                     cloud::Terminate::Graceful | cloud::Terminate::Force => Status::Running,
                 };
                 for id in ids {
-                    // What never served may be in any state.
+                    // An instance that never served may be in any state.
                     let now = members.get(id).map(|member| member.instance.status);
                     ended
                         .push((id, now.filter(|s| never_served(id, *s, inputs)).unwrap_or(wanted)));
@@ -82,7 +82,7 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
         }
     }
     let ends = |(id, _): &(&InstanceId, Status)| {
-        // What a drain began may end.
+        // An end that a drain began may be finished.
         members.get(id).is_none_or(|member| member.phase != Phase::Draining)
     };
     held(inputs, launches > 0, ended.iter().any(ends))?;
@@ -104,7 +104,7 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
         return Err(Objection::BothWays);
     }
     let min = fleet.bounds.min;
-    // What is in doubt may not exist.
+    // Instances in doubt may not exist.
     let left = inventory.capacity().saturating_sub(inventory.in_doubt).saturating_sub(lost);
     if lost > 0 && left < min {
         return Err(Objection::BelowMin { left, min });

@@ -1,4 +1,4 @@
-//! What is written for people is complete: metrics, alert codes, rules.
+//! The texts written for people are complete: metrics, alert codes, rules.
 
 use std::collections::BTreeSet;
 

@@ -17,7 +17,7 @@ pub(crate) struct World {
     dir: tempfile::TempDir,
 }
 
-/// What one command said.
+/// The output of one command.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,

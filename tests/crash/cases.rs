@@ -1,9 +1,9 @@
-//! What is played: which script, and where the processes of it are killed.
+//! The cases: which script is played, and where its processes are killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What the fleet goes through.
+/// The story that the fleet goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
     /// High load: from 1 instance to 3.

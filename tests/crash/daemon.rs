@@ -9,7 +9,7 @@ pub(crate) struct Daemon {
     log: PathBuf,
 }
 
-/// What the points of a process do.
+/// The effect of the failpoints of a process.
 pub(crate) struct Points<'a> {
     /// Nothing counts before this file is there.
     pub(crate) arm: &'a Path,

@@ -1,4 +1,4 @@
-//! What must be true at the end of every story, by the cloud's own account and by the journal's.
+//! The truths at the end of every story, by the cloud's own account and by the journal's.
 
 use std::collections::{BTreeMap, BTreeSet};
 

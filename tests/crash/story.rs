@@ -30,7 +30,7 @@ pub(crate) struct Story {
     daemon: Option<Daemon>,
 }
 
-/// What the service is under, in percent of its CPU.
+/// The service's load, in percent of its CPU.
 #[derive(Debug, Clone, Copy)]
 enum Load {
     Calm,
@@ -74,7 +74,7 @@ impl Story {
         let mut world = World::default();
         world.set_boot(Duration::from_secs(1));
         world.stop = Duration::from_secs(1).into();
-        // Who looks after a crash does not see yet what was done just before it.
+        // A look right after a crash does not see yet what was done just before it.
         world.listing_lag = Duration::from_secs(2).into();
         world.deletion_lag = Duration::from_secs(2).into();
         let emulator = Emulator::on_loopback(world, clock.clone()).await.expect("an emulator");

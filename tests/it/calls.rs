@@ -1,4 +1,4 @@
-//! What reading the cloud costs, and that every fleet is served: many fleets, many instances, the
+//! The cost of reading the cloud, and that every fleet is served: many fleets, many instances, the
 //! default rate limits, an emulator in this process, and a clock that moves only while all wait.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ use crate::embedded::InProcess;
 /// So far the clock moves at a time: two or three calls, at the default limit.
 const STEP: Duration = Duration::from_millis(500);
 
-/// What the sink was told.
+/// The reports that the sink was given.
 #[derive(Default)]
 struct Told {
     ticks: Mutex<BTreeMap<FleetId, usize>>,

@@ -1,4 +1,4 @@
-//! What was decided a moment ago and is not right any more when it is about to be done.
+//! Decisions that were right a moment ago and are not any more when they are about to be carried out.
 
 use std::time::Duration;
 

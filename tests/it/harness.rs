@@ -281,7 +281,7 @@ cooldown = {{ out = "1m", in = "1m" }}
         self.tend().await;
         let world = self.world.as_ref().expect("the daemon is up");
         let audited = self.patiently(control::hourly(world)).await;
-        // What was borrowed is given up.
+        // The borrowed parts are given up.
         self.tend().await;
         audited.into_values().flat_map(|findings| findings.findings).collect()
     }
@@ -296,7 +296,7 @@ cooldown = {{ out = "1m", in = "1m" }}
         self.tend().await;
     }
 
-    /// What the daemon does every second or two, beside its ticks.
+    /// The daemon's work of every second or two, beside its ticks.
     pub(crate) async fn tend(&self) {
         let world = self.world.as_ref().expect("the daemon is up");
         control::tend(world).await.expect("the journal can be used");
@@ -315,7 +315,7 @@ cooldown = {{ out = "1m", in = "1m" }}
         events.collect()
     }
 
-    /// What of the journal could not be read and was left out.
+    /// The records of the journal that could not be read and were left out.
     pub(crate) fn left_out(&self) -> Option<String> {
         self.world.as_ref().expect("the daemon is up").journal.left_out()
     }

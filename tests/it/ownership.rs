@@ -18,7 +18,7 @@ fn view(setup: &Setup, id: &str) -> InstanceView {
     setup.emulator.instances().into_iter().find(|view| view.id == id).expect("it is there")
 }
 
-/// What runs with the tags of the fleet and this owner.
+/// The running instances with the tags of the fleet and this owner.
 fn of(setup: &Setup, owner: &str) -> Vec<String> {
     let mut views = setup.emulator.instances();
     views.retain(|view| view.status == "Running");

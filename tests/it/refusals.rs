@@ -91,7 +91,7 @@ async fn a_refusal_of_one_place_is_followed_by_the_next_place_in_the_same_second
         assert_eq!(codes.len(), calls, "{code:?}: {codes:?}");
         assert!(secs <= 2, "{code:?}: {secs} s");
         assert!(!alerts(&reports).contains(&AlertCode::AccountStopped), "{code:?}");
-        // What is refused is left alone until its pause is over.
+        // A refused place is left alone until its pause is over.
         setup.ticks(4, 50.0).await;
         assert_eq!(asked(&setup).0.len(), calls, "{code:?}");
     }

@@ -60,7 +60,7 @@ async fn in_doubt() -> Setup {
     setup
 }
 
-/// What is still in doubt.
+/// The intents that are still in doubt.
 async fn lowered(to: (u32, u32)) -> (Setup, TickReport) {
     let mut setup = in_doubt().await;
     let sent = launches(&setup);

@@ -1,4 +1,4 @@
-//! What an operator types, with the journal on a real PostgreSQL.
+//! An operator's commands, with the journal on a real PostgreSQL.
 
 use std::process::Output;
 use std::sync::Arc;

@@ -104,7 +104,7 @@ impl Server {
         } else {
             Command::new(&program)
         };
-        // What it says goes to a file: the server would keep a pipe open for as long as it lives.
+        // Its output goes to a file: the server would keep a pipe open for as long as it lives.
         let said = tempfile::NamedTempFile::new().expect("a file");
         let [out, errors] = [said.reopen(), said.reopen()].map(|file| file.expect("a handle"));
         command.args(arguments).current_dir("/").stdin(Stdio::null()).stdout(out).stderr(errors);

@@ -115,7 +115,7 @@ async fn real_load_grows_the_fleet_and_its_end_shrinks_it() {
         "untagged instances are untouched"
     );
 
-    // What the vendor's own SDK sees of it.
+    // The same, seen by the vendor's own SDK.
     let listed = crate::sdk::run(&["list", &cloud]);
     let listed: Value = serde_json::from_str(listed.trim()).expect("a list");
     let ours: Vec<&Value> = listed

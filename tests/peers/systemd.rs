@@ -187,7 +187,7 @@ scale_in = {{ below = 30 }}
     )
 }
 
-/// What the running service may not do, asked from within its own mounts and limits.
+/// The acts that the running service may not do, asked from within its own mounts and limits.
 fn confined(machine: &Machine, pid: &str) {
     let limits = machine.must(&["cat", &format!("/proc/{pid}/limits")]);
     let limit = |name: &str| {

@@ -36,7 +36,7 @@ pub(crate) struct Asked {
     pub(crate) holds: bool,
 }
 
-/// What has been seen so far, and what was wrong with it.
+/// The observations so far, and what was wrong with them.
 #[derive(Debug)]
 pub(crate) struct Checks {
     emulators: Vec<Arc<Emulator>>,
@@ -57,7 +57,7 @@ struct CheckState {
     holds: BTreeMap<usize, Held>,
     /// When each fleet's newest instance was created.
     launched: BTreeMap<usize, Timestamp>,
-    /// What each fleet launched, and what it ended that served.
+    /// The instances that each fleet launched, and those that it ended while they served.
     grown: BTreeMap<usize, Vec<Timestamp>>,
     shrunk: BTreeMap<usize, Vec<Timestamp>>,
     /// When each replica's host had its clock set the last time.
@@ -73,7 +73,7 @@ struct CheckState {
     changes: BTreeMap<(usize, usize), u64>,
 }
 
-/// What an operator holds.
+/// The holds of an operator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held {
     pub(crate) out: bool,
@@ -97,7 +97,7 @@ impl Checks {
         self.seen.lock().expect("no holder of this lock can panic")
     }
 
-    /// What went wrong, if anything did.
+    /// The first fault, if there was one.
     pub(crate) fn wrong(&self) -> Option<String> {
         let seen = self.seen();
         (!seen.wrong.is_empty()).then(|| seen.wrong.join("\n  "))

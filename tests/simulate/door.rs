@@ -39,7 +39,7 @@ impl fmt::Debug for SteppedCloud {
 }
 
 impl SteppedCloud {
-    /// Who asks, when, and whether the fleet is its own by the store's word.
+    /// The asker, the time, and whether the fleet is its own by the store's word.
     async fn asked(&self) -> Asked {
         let (who, at) = (who::current(), self.clock.now());
         let fleet = who.and_then(|who| who.tick).map(|tick| tick.fleet);

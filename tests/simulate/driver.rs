@@ -32,7 +32,7 @@ const STEPS_MOST: u32 = 40_000;
 /// What exists is looked at so often, in seconds, beside after every call that changes something.
 const LOOK_EVERY: u32 = 5;
 
-/// What a simulation came to.
+/// The result of a simulation.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Run {
     pub(crate) ticks: u64,
@@ -100,7 +100,7 @@ pub(crate) fn run(script: &Script, verbose: bool) -> Result<Run, String> {
     Ok(Run { launches, deletions, ..run })
 }
 
-/// What is there before the daemon is.
+/// The world before the daemon starts.
 fn populate(shape: &Shape, emulators: &[Arc<Emulator>]) {
     for (n, fleet) in shape.fleets.iter().enumerate() {
         for _ in 0..fleet.base {

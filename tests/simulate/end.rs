@@ -1,4 +1,4 @@
-//! What must be so when nothing has gone wrong for a while.
+//! The checks when nothing has gone wrong for a while.
 
 use std::collections::BTreeSet;
 
@@ -75,7 +75,7 @@ fn restless_fleet(driver: &Driver, fleet: usize, known: &[&Known]) -> Option<Str
     let stopped = u32::try_from(stopped).expect("few");
     let load = driver.outside.truth.fleets()[fleet].load;
     let cpu = 100.0 * load / f64::from(size.max(1));
-    // What somebody stopped counts against max until somebody sees to it.
+    // An instance that somebody stopped counts against max until somebody sees to it.
     let full = size + stopped >= shape.max;
     if size < shape.min && !full {
         return Some(format!("{name}: {size} is below min = {}", shape.min));

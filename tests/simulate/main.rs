@@ -74,7 +74,7 @@ fn args() -> Result<Args, String> {
             "--no-lag" => args.less.no_lag = true,
             "--verbose" => args.verbose = true,
             "--no-shrink" => args.shrink = false,
-            // What cargo and its friends hand to every test.
+            // The arguments that cargo and its friends hand to every test.
             "--nocapture" | "--quiet" | "-q" => {}
             "--list" => std::process::exit(0),
             other if !other.starts_with('-') => {}

@@ -27,7 +27,7 @@ use crate::store::{SteppedStore, StoreTrouble};
 use crate::truth::{Answering, Cpu, Truth};
 use crate::who::Ticking;
 
-/// What all replicas share.
+/// The parts that all replicas share.
 #[derive(Debug, Clone)]
 pub(crate) struct Outside {
     pub(crate) shape: Arc<Shape>,
@@ -42,7 +42,7 @@ pub(crate) struct Outside {
     pub(crate) checks: Arc<Checks>,
 }
 
-/// What is configured by now, by fleet.
+/// The present configuration, by fleet.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
     pub(crate) present: bool,
@@ -249,7 +249,7 @@ cooldown = {{ out = "{COOLDOWN_OUT}s", in = "{COOLDOWN_IN}s" }}
     )
 }
 
-/// What the base instances of the nth fleet are tagged with.
+/// The tags of the base instances of the nth fleet.
 pub(crate) fn pool(fleet: usize) -> String {
     format!("base-{fleet}")
 }

@@ -1,4 +1,4 @@
-//! What happens in one simulation: the shape of the world, and everything that goes wrong in it,
+//! The script of one simulation: the shape of the world, and everything that goes wrong in it,
 //! with its time. Made from a seed; a script that fails is made smaller by leaving things out.
 
 mod make;
@@ -18,7 +18,7 @@ pub(crate) struct Script {
     pub(crate) rough_secs: u32,
 }
 
-/// What a smaller script does not have.
+/// The parts that a smaller script does not have.
 #[derive(Debug, Default)]
 pub(crate) struct Less {
     /// Only what happens in these seconds.

@@ -17,7 +17,7 @@ use crate::gates::Gates;
 use crate::host::TrueClock;
 use crate::kept::Kept;
 
-/// What goes wrong between a replica and its store.
+/// The faults between a replica and its store.
 #[derive(Debug, Default)]
 pub(crate) struct StoreTrouble {
     pub(crate) down: Option<Down>,
@@ -63,7 +63,7 @@ impl SteppedStore {
         result
     }
 
-    /// What was recorded for a fleet was recorded by the holder of its lease.
+    /// Records for a fleet are recorded by the holder of its lease.
     async fn only_the_holder_writes(
         &self,
         me: &ReplicaId,

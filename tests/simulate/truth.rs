@@ -1,4 +1,4 @@
-//! What is really going on: the load on each fleet, and what a monitoring system would say of it.
+//! The truth: the load on each fleet, and what a monitoring system would say of it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,7 +15,7 @@ use crate::script::Shape;
 
 /// Data older than this is no reason for anything, in these simulations.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(90);
-/// What a simulated panic says.
+/// The text of a simulated panic.
 pub(crate) const PANIC: &str = "a simulated panic";
 /// The rhythm of the simulated monitoring system.
 const SCRAPE: Duration = Duration::from_secs(15);
@@ -25,7 +25,7 @@ pub(crate) struct Truth {
     clock: TrueClock,
     checks: Arc<Checks>,
     fleets: Mutex<Vec<FleetTruth>>,
-    /// What each replica was told of each fleet, the last time that it asked.
+    /// The value that each replica was told of each fleet, the last time that it asked.
     told: Mutex<BTreeMap<(usize, usize), Told>>,
 }
 
@@ -99,7 +99,7 @@ impl Truth {
         }
     }
 
-    /// What `place` was told of `fleet` the last time.
+    /// The value that `place` was told of `fleet` the last time.
     pub(crate) fn told(&self, place: usize, fleet: usize) -> Option<Told> {
         self.told.lock().expect("no panic").get(&(place, fleet)).copied()
     }
@@ -144,7 +144,7 @@ impl Source for Cpu {
     }
 }
 
-/// Who answers its scrapes.
+/// The hosts that answer their scrapes.
 #[derive(Debug)]
 pub(crate) struct Answering {
     pub(crate) truth: Arc<Truth>,

@@ -1,4 +1,4 @@
-//! Who asks: a call of the cloud does not say for which fleet it is made, the work that makes it does.
+//! The asker: a call of the cloud does not say for which fleet it is made, the work that makes it does.
 
 use std::cell::Cell;
 use std::pin::Pin;

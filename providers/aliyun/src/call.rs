@@ -338,7 +338,7 @@ impl Caller {
             );
             return true;
         }
-        // Whoever repairs a key while this runs must not have to restart it, whatever the code was
+        // A key that is repaired while this runs must not need a restart, whatever the code was
         // that the old one was refused with.
         if met.credentials_doubted || !is_about_credentials(&failed.error) {
             return false;

@@ -29,7 +29,7 @@ pub fn client_builder() -> ClientBuilder {
 }
 
 /// The same for a client that asks one server, over the proxy that the environment names for it.
-/// Whoever reports an answer says which proxy it came through: it may be the proxy's own.
+/// A report of an answer says which proxy it came through: it may be the proxy's own.
 pub fn client_builder_to(
     url: &Url,
     proxies: &Proxies,

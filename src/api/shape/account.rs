@@ -1,4 +1,4 @@
-//! What fleets of an account share: stock, calls, audits.
+//! The things that fleets of an account share: stock, calls, audits.
 
 use chrono::{DateTime, Utc};
 use cloud::limit::ActionBudget;
@@ -32,7 +32,7 @@ pub struct PlaceView {
     pub failed_in_a_row: Option<u32>,
 }
 
-/// What calls to the clouds cost.
+/// The cost of calls to the clouds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BudgetsView {
     pub accounts: Vec<BudgetView>,

@@ -48,11 +48,11 @@ pub struct DecisionView {
     pub shortfalls: Vec<String>,
     /// In their order.
     pub actions: Vec<ActionTaken>,
-    /// What would have led to an action.
+    /// The values that would have led to an action.
     pub would_change: Vec<ReasonView>,
 }
 
-/// What there was.
+/// The world as the decision saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SawView {
     pub instances: SizesView,
@@ -62,7 +62,7 @@ pub struct SawView {
     pub doubts: Vec<String>,
 }
 
-/// What one rule asked for.
+/// The size that one rule asked for, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleView {
     pub rule: String,
@@ -72,7 +72,7 @@ pub struct RuleView {
     pub because: Vec<ReasonView>,
 }
 
-/// What bounded it.
+/// The limits that applied to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LimitsView {
     pub bounds: BoundsView,
@@ -105,7 +105,7 @@ pub struct ActionTaken {
     pub served_after_secs: Option<u64>,
 }
 
-/// What followed a decision in the journal.
+/// The events that followed a decision in the journal.
 #[derive(Debug, Default)]
 pub(in crate::api) struct Followed {
     settled: BTreeMap<IntentId, (Timestamp, Settlement)>,

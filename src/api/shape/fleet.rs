@@ -54,9 +54,9 @@ pub struct FleetView {
     /// The decision in one line.
     pub why: Option<String>,
     pub reasons: Vec<ReasonView>,
-    /// What keeps it from its recommended size, if anything.
+    /// The reason that keeps it from its recommended size, if any.
     pub blocked_by: Option<ReasonView>,
-    /// What would have led to an action.
+    /// The values that would have led to an action.
     pub would_change: Vec<ReasonView>,
     /// When what blocks it ends, where that is known.
     pub next_change_at: Option<DateTime<Utc>>,
@@ -91,7 +91,7 @@ pub struct BoundsView {
     pub max_instances: u32,
 }
 
-/// What a fleet wants, from before the first limit to after the last.
+/// The sizes that a fleet wants, from before the first limit to after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WantsView {
     /// Instances that serve or soon will: what the decision started from.
@@ -169,7 +169,7 @@ pub struct InstanceView {
 }
 
 impl FleetView {
-    /// What is shown of `fleet` at `now`.
+    /// The view of `fleet` at `now`.
     pub(crate) fn of(
         fleet: &FleetId,
         newest: &Newest,

@@ -35,7 +35,7 @@ pub struct NewHold {
     /// `scale_in`, `scale_out`, or `both`, which is the default.
     #[serde(default = "both")]
     pub holds: String,
-    /// Who asks, for whoever finds it.
+    /// The author, for the reader who finds it.
     pub author: String,
     pub reason: String,
     /// 60 to 2,592,000 (30 days).

@@ -1,4 +1,4 @@
-//! What runs beside the ticks: the watchdog, the status line, pruning, audits.
+//! The work beside the ticks: the watchdog, the status line, pruning, audits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,7 @@ async fn prune(world: Arc<World>) {
         {
             tracing::warn!("old journal records cannot be removed: {error}");
         }
-        // What cannot be removed yet, since no snapshot covers it, is not measured all the time.
+        // Records that cannot be removed yet, since no snapshot covers them, are not measured all the time.
         if too_large && world.journal.is_too_large().await.is_ok_and(|is| is) {
             world.clock.sleep(PRUNE_PAUSE).await;
         }

@@ -1,4 +1,4 @@
-//! What is said of ticks: printed where it was asked for, logged when it is news.
+//! The words about ticks: printed where they were asked for, logged when they are news.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub(super) struct Reporter {
     said: Mutex<Said>,
 }
 
-/// What was said last.
+/// The words that were said last.
 #[derive(Default)]
 struct Said {
     /// Of each fleet, and when.
@@ -68,7 +68,7 @@ impl Reporter {
         self.instruments.forget_old_audits();
     }
 
-    /// What is wrong with the file descriptors, if anything.
+    /// The trouble with the file descriptors, if any.
     pub(super) fn descriptors(&self, trouble: Option<String>) {
         self.daemon(AlertCode::Descriptors, trouble);
     }
@@ -207,7 +207,7 @@ impl Sink for Reporter {
         match self.printed {
             Some(Format::Text) => output::line(output::text(report).trim_end()),
             Some(Format::Json) => output::line(&output::json(report)),
-            // What is printed to stdout need not be logged as well.
+            // A line that is printed to stdout need not be logged as well.
             None => self.log(report),
         }
     }

@@ -11,7 +11,7 @@ use crate::config::Daemon;
 use crate::control::World;
 use crate::observe::{self, Instruments, Names, Served, ServedSocket};
 
-/// What the configuration says of it.
+/// The configured addresses.
 pub(super) struct Doors {
     listen: Option<SocketAddr>,
     names: Names,

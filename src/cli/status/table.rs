@@ -99,7 +99,7 @@ fn heading(status: &Status, columns: usize) -> Vec<Painted> {
     lines
 }
 
-/// What one fleet's line has in it.
+/// The cells of one fleet's line.
 struct Row {
     name: String,
     serves: String,
@@ -173,7 +173,7 @@ impl Row {
     }
 }
 
-/// What it asks for beyond `max`, if it does.
+/// The size that it asks for beyond `max`, if it does.
 fn beyond(fleet: &FleetView, wants: &WantsView) -> Option<u32> {
     let max = fleet.bounds?.max_instances;
     wants.asked_instances.filter(|asked| *asked > max && wants.desired_instances >= max)
@@ -228,7 +228,7 @@ fn why(fleet: &FleetView) -> (Paint, String) {
     (paint, fleet.headline.clone().unwrap_or_default())
 }
 
-/// What a person should know: what is wrong, since when, and where to look.
+/// The lines that a person should read: what is wrong, since when, and where to look.
 fn attention(fleet: &FleetView, now: Timestamp, columns: usize, flags: &str) -> Vec<Painted> {
     let mut said = Vec::new();
     if let Some(trouble) = &fleet.trouble {

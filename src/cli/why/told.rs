@@ -40,7 +40,7 @@ pub(super) fn page(
         };
         tell(Paint::Plain, "Rule", &sentence(&asks, rule.because.iter().map(|r| &r.text)));
     }
-    // What no rule is about.
+    // The reasons that no rule gave.
     let told: Vec<&str> =
         decision.rules.iter().flat_map(|r| &r.because).map(|r| r.text.as_str()).collect();
     let others: Vec<&String> = decision

@@ -1,4 +1,4 @@
-//! What an audit finds. Pure.
+//! The findings of an audit, from a listing and the journal. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::model::{
 /// less: a fleet that was renamed by mistake is named right again within that.
 pub(super) const STRAY_GRACE: Duration = Duration::from_secs(15 * 60);
 
-/// What was found in one account.
+/// The findings in one account.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Findings {
     pub at: Timestamp,
@@ -38,7 +38,7 @@ pub struct Finding {
     pub price_per_hour: Option<Price>,
 }
 
-/// What is wrong with it.
+/// The kind of a finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 pub enum What {
@@ -101,7 +101,7 @@ impl What {
     }
 }
 
-/// What the cloud and the monitoring system show.
+/// The instances as the cloud and the monitoring system show them.
 pub(super) struct AuditView<'a> {
     pub(super) listing: &'a AccountListing,
     /// Those of the missing that exist all the same.
@@ -109,7 +109,7 @@ pub(super) struct AuditView<'a> {
     pub(super) reporting: &'a BTreeMap<FleetId, ReportingHosts>,
 }
 
-/// What the journal knows.
+/// The instances as the journal knows them.
 pub(super) struct Known<'a> {
     pub(super) histories: &'a Histories,
     pub(super) account: &'a Account,
@@ -316,7 +316,7 @@ fn ghosts(
 }
 
 impl Findings {
-    /// What they cost in an hour, by currency.
+    /// Their cost in an hour, by currency.
     #[must_use]
     pub fn cost_per_hour(&self) -> BTreeMap<String, f64> {
         let mut costs = BTreeMap::new();

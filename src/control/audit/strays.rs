@@ -40,7 +40,7 @@ pub(super) async fn delete(
     }
 }
 
-/// What an audit found, and when.
+/// The findings of an audit, and its time.
 pub(super) struct Found {
     pub(super) findings: Findings,
     /// Fleets that are not configured, and of which the outcome of an end is not known.
@@ -119,7 +119,7 @@ async fn delete_of(
     Ok(())
 }
 
-/// What is known of the fleet `unwanted` now.
+/// The state of the fleet `unwanted` now.
 async fn inputs(
     world: &World,
     lease: &Lease,
@@ -130,7 +130,7 @@ async fn inputs(
     let Known { history, account, holds, spent, .. } = world.journal.known(lease, account).await?;
     let history = History::clone(&history);
     let mut inputs = Inputs::to_settle(found.now, unwanted, history, account, holds, spent);
-    // What limits on removals are shares of.
+    // The base of limits on removals.
     inputs.inventory.account_size = found.findings.listed;
     Ok(inputs)
 }

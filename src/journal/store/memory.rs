@@ -142,7 +142,7 @@ impl Kept {
         Written::Done(places)
     }
 
-    /// What all but `spend` itself took of what `limit` is about.
+    /// The amount that all but `spend` itself took of `limit`.
     fn spent_against(&self, limit: &SpendLimit, spend: &Spend) -> u64 {
         let counts = |other: &&Spend| {
             let same = match limit.whose {

@@ -44,11 +44,11 @@ pub type Fence = i64;
 /// A stream of records with a fold of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// What concerns one fleet; written by the holder of its lease only.
+    /// The records of one fleet; written by the holder of its lease only.
     Fleet(FleetId),
-    /// What all fleets of an account share. Anybody may add a fact.
+    /// The records that all fleets of an account share. Every replica may add a fact.
     Account(AccountId),
-    /// What people said.
+    /// People's words.
     Operator,
 }
 
@@ -137,7 +137,7 @@ pub enum What {
     Removals,
 }
 
-/// What one fleet spent.
+/// The amounts that one fleet spent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spent {
     pub fleet: FleetId,
@@ -158,7 +158,7 @@ pub struct Write {
     pub inputs: Option<(Uuid, Vec<u8>)>,
 }
 
-/// What became of a [`Write`].
+/// The outcome of a [`Write`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// The places of its records, in order.
@@ -189,7 +189,7 @@ pub struct Query {
     pub oldest: Option<u32>,
 }
 
-/// What is kept.
+/// The records that are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// Records of the kind `tick`, and inputs of decisions, from here on.

@@ -19,7 +19,7 @@ const LOSS_FORGOTTEN: Duration = Duration::from_secs(30 * 60);
 /// How far back it is known how many instances served: longer than any sample may be old and still
 /// lead to an action.
 const IN_SERVICE_KEPT: Duration = Duration::from_secs(2 * 60 * 60);
-/// What turns up a day after its launch was given up is a person's to judge.
+/// An instance that turns up a day after its launch was given up is a person's to judge.
 const LAUNCH_FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// No more than this many past launches are kept: one each quarter of an hour for a day.
 const LAUNCHES_KEPT: usize = 96;
@@ -320,7 +320,7 @@ impl History {
 
     /// A part of a scale-out is still to be had elsewhere.
     fn remainder(&mut self, at: Timestamp) {
-        // What was decided last counts, whatever smaller size is remembered.
+        // The last decision counts, whatever smaller size is remembered.
         if self.standing.is_none_or(|standing| standing.target < self.last_desired) {
             let target = self.last_desired;
             self.standing = Some(StandingTarget { target, since: at, why: Short::Remainder });

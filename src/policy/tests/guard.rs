@@ -66,7 +66,7 @@ fn what_a_lost_zone_held_is_rebuilt_to_the_size_that_was_decided() {
     let decision = decided(&fleet(2, 10), &inventory, &signals, &history);
     assert_eq!((decision.add, decision.desired), (1, 4), "{decision}");
     assert!(decision.reasons.contains(&Reason::Replacing { target: 4 }), "{decision}");
-    // What was launched there a moment before the loss may still come up.
+    // An instance that was launched there a moment before the loss may still come up.
     inventory.members[0].phase = Phase::Warming;
     let decision = decided(&fleet(2, 10), &inventory, &signals, &history);
     assert_eq!((decision.current, decision.add), (4, 0), "{decision}");

@@ -225,7 +225,7 @@ impl Builder<'_> {
             ]));
         }
         if op == T_LUNLESS && self.about == DataAbout::Count {
-            // Who is under the right side is left out, not measured.
+            // Hosts under the right side are left out, not measured.
             return self.of(&binary.lhs, keeps);
         }
         if op == T_LAND || op == T_LUNLESS {

@@ -26,7 +26,7 @@ pub(super) struct Question {
 
 pub(super) type Reply = Result<Arc<Answer>, Gap>;
 
-/// Whoever comes first asks, the others wait for the same answer. A gap is shared, too.
+/// The first caller asks, the others wait for the same answer. A gap is shared, too.
 pub(super) type Cell = Arc<OnceCell<Reply>>;
 
 /// The questions of one window.

@@ -123,7 +123,7 @@ mod tests {
         circuit.answered();
         circuit.failed(heavy, at(5), Some(TIMEOUT), &gap());
         circuit.pass(at(5), TIMEOUT).expect("closed");
-        // Who waits for longer may well get an answer.
+        // A caller that waits for longer may well get an answer.
         let hasty = circuit.pass(at(5), Span::secs(1)).expect("closed");
         circuit.failed(hasty, at(6), Some(Span::secs(1)), &gap());
         circuit.pass(at(6), Span::secs(1)).expect_err("open");

@@ -1,4 +1,4 @@
-//! What a launch may meet.
+//! Faults that a launch may meet.
 
 use std::time::Duration;
 

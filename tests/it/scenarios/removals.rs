@@ -1,4 +1,4 @@
-//! What a deletion may meet.
+//! Faults that a deletion may meet.
 
 use ecs_emulator::{Fault, FaultKind};
 use fleetscaler::model::AlertCode;

@@ -1,4 +1,4 @@
-//! What journal and cloud must agree on at the end.
+//! The facts on which journal and cloud must agree at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

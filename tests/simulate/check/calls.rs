@@ -1,4 +1,4 @@
-//! What may be sent, and what a launch may come to.
+//! Checks on calls: which may be sent, and what a launch may come to.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Checks {
         let against = in_force.is_some_and(|held| match entry.action.as_str() {
             "RunInstances" => held.out,
             "StopInstances" => held.in_,
-            // What a drain began may end.
+            // An end that a drain began may be finished.
             "DeleteInstances" => {
                 let ids = ids(entry);
                 let drained = |id: &String| {

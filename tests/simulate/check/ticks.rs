@@ -1,4 +1,4 @@
-//! What ticks say, held against the truth.
+//! Checks on the reports of ticks, held against the truth.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Checks {
         }
     }
 
-    /// What one tick said and did. `told`: what its source said the last time.
+    /// One tick's report. `told`: the value that its source gave the last time.
     pub(crate) fn ticked(
         &self,
         who: Who,
@@ -147,7 +147,7 @@ fn not_as_decided(report: &TickReport) -> Vec<String> {
     if adds > decision.add {
         wrong.push(format!("{adds} planned where {} were decided", decision.add));
     }
-    // What never came into service is cleared away whatever was decided.
+    // An instance that never came into service is cleared away whatever was decided.
     let most = decision.remove + report.counts.failed;
     if ends > most as usize {
         wrong.push(format!("{ends} end where {most} may: {decision}"));
@@ -174,7 +174,7 @@ fn too_few_are_left(report: &TickReport, tick: Ticking, before: Before) -> Vec<S
     wrong
 }
 
-/// What a plan comes to.
+/// The sizes that a plan comes to.
 #[derive(Default)]
 struct Planned {
     /// Instances that it launches.

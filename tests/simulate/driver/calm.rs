@@ -42,7 +42,7 @@ impl Driver {
             }
         }
         self.run.borrow_mut().rest_secs = self.elapsed() - calm_at - RESTED_SECS;
-        // What the newest ticks saw is written a little later.
+        // The newest ticks are written a little later.
         let mut checked = end::check(self);
         for _ in 0..WRITTEN_SECS / 5 {
             if checked.is_ok() {

@@ -1,4 +1,4 @@
-//! What happens to the world, and what ends it: loads, faults, zones, signals, hosts, and what
+//! The things that happen to the world, and end: loads, faults, zones, signals, hosts, and what
 //! operators and strangers do.
 
 use std::time::Duration;
@@ -309,7 +309,7 @@ impl Driver {
         self.outside.checks.held(fleet, None);
     }
 
-    /// What an operator's command records, beside the replicas.
+    /// The records of an operator's command, beside the replicas.
     fn operator(&mut self, fleet: usize, event: &OperatorEvent) {
         let record = NewRecord {
             scope: Scope::Operator,

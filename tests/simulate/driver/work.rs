@@ -1,4 +1,4 @@
-//! What replicas do: ticks, renewals and audits, each at moments of its own.
+//! The work of replicas: ticks, renewals and audits, each at moments of its own.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -136,7 +136,7 @@ fn time_left(limit: &str) -> Option<u64> {
 /// A refusal's message on one line. `SignatureDoesNotMatch` quotes the whole string to sign, which
 /// is new with each request and tells nothing to a person.
 fn shorten(message: &str) -> String {
-    // What is longer than that is not read by a person: it need not be searched either.
+    // Longer texts are not read by a person: they need not be searched either.
     let begin: String = message.chars().take(4_000).collect();
     let begin = begin.split_whitespace().collect::<Vec<_>>().join(" ");
     one_line(match begin.find("server string to sign is") {

@@ -94,7 +94,7 @@ impl Caller {
         let Some(expected) = self.identity.expected().clone() else { return Ok(()) };
         match self.account_of(credentials).await {
             Some(found) if found != expected => {
-                // Whoever puts the right key back must not have to restart this.
+                // A key that is put right must not need a restart.
                 self.credentials.doubt(credentials).await;
                 Err(fail(action, Class::Auth, ErrorKind::OtherAccount { found, expected }, met))
             }

@@ -223,7 +223,7 @@ async fn calls_that_somebody_acts_on_pass_before_those_that_only_look_and_the_ea
         tasks.push(waiting(&limits, urgency, &passed, name));
         asleep(&clock, n + 1).await;
     }
-    // Who gives up its place holds nobody up.
+    // A caller that gives up its place holds nobody up.
     let given_up = waiting(&limits, Urgency::Act, &passed, "given up");
     asleep(&clock, 5).await;
     given_up.abort();

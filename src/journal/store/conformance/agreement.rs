@@ -1,4 +1,4 @@
-//! Whatever is asked in whatever order, a store answers as the one in memory does.
+//! A store answers as the one in memory does, whatever is asked in whatever order.
 //!
 //! Time stands still here, so that a store with a clock of its own can agree: whoever lives, lives
 //! long, and whoever dies was given no time at all.

@@ -96,7 +96,7 @@ pub(crate) async fn what_was_recorded_is_there_after_a_restart(rig: &mut dyn Rig
     assert!(later[0] > places[0]);
 }
 
-/// Whoever reads a scope again and again misses nothing, however many write to it at once.
+/// A reader of a scope misses nothing, however many write to it at once.
 pub(crate) async fn places_become_visible_in_their_order(rig: &mut dyn Rig) {
     const WRITERS: usize = 4;
     const EACH: usize = 15;

@@ -22,7 +22,7 @@ pub(super) async fn claim(
     most: usize,
     free_for: Duration,
 ) -> Result<Vec<Held>, sqlx::Error> {
-    // Whoever wants a scope twice gets it once.
+    // A scope that is wanted twice is claimed once.
     let mut seen = BTreeSet::new();
     let wanted: Vec<&Scope> = wanted.iter().filter(|scope| seen.insert(*scope)).collect();
     let names: Vec<String> = wanted.iter().map(|scope| scope.name()).collect();

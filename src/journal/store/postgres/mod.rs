@@ -291,7 +291,7 @@ impl Store for Postgres {
     }
 
     async fn close(&self) {
-        // What is recorded is recorded; a server that does not say goodbye loses nothing.
+        // Every record is committed; a server that does not say goodbye loses nothing.
         if timeout(BOUND, self.pool.close()).await.is_err() {
             tracing::warn!("the database {} was left without a goodbye", self.name);
         }

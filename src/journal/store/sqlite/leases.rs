@@ -89,7 +89,7 @@ pub(super) async fn claim(
             .bind(&me.0)
             .execute(&mut *transaction)
             .await?;
-        // Whoever wants it twice gets it once.
+        // A scope that is wanted twice is claimed once.
         leases.insert(name, (fence, i64::MAX));
         taken.push(Held { scope: scope.clone(), fence });
     }

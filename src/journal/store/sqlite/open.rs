@@ -14,7 +14,7 @@ use super::{JournalError, Link, Opened, Sqlite, StoreAccess, failure, private, v
 use crate::journal::Examined;
 use crate::journal::store::Store;
 
-/// Whoever only looks at the lock has it for microseconds: a daemon that starts just then waits.
+/// A command that only looks at the lock has it for microseconds: a daemon that starts just then waits.
 const LOOKS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -215,7 +215,7 @@ fn lock(path: &Path) -> Result<File, JournalError> {
     options.read(true).write(true).create(true).truncate(false);
     let mut file = options.open(&lock_path).map_err(io)?;
     private::refuse_second_name(&lock_path, &file)?;
-    // Who may open it may lock it, and keep the daemon from starting.
+    // A user who may open it may lock it, and keep the daemon from starting.
     private::close(&file).map_err(io)?;
     let mut locked = file.try_lock();
     for _ in 0..LOOKS {
@@ -245,7 +245,7 @@ fn named(file: &mut File) -> String {
     if read { format!(" (process {})", pid.trim()) } else { String::new() }
 }
 
-/// Who uses `path`, if anybody does. The lock is shared and given back at once.
+/// The process that uses `path`, if any. The lock is shared and given back at once.
 fn holder(path: &Path) -> Option<String> {
     let mut file = private::options().read(true).open(lock_path(path)).ok()?;
     match file.try_lock_shared() {

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 use super::JournalError;
 
-/// What stands beside the database: its log, the log's index, the log of older modes, the lock.
+/// The files beside the database: its log, the log's index, the log of older modes, the lock.
 const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", ".lock"];
 /// Everybody may write there.
 const OTHERS_WRITE: u32 = 0o002;
@@ -65,7 +65,7 @@ pub(super) fn refuse_unsafe(path: &Path, dir: &Path) -> Result<(), JournalError>
         return Err(refused(dir, why));
     }
     for file in std::iter::once(path.to_owned()).chain(BESIDE.map(|end| beside(path, end))) {
-        // What cannot be looked at cannot be opened: that is said there.
+        // A file that cannot be looked at cannot be opened: that is said there.
         let Ok(found) = std::fs::symlink_metadata(&file) else { continue };
         let kind = found.file_type();
         if kind.is_symlink() {

@@ -13,7 +13,7 @@ const PART: u32 = 2_000;
 /// Inputs are twenty times as large as records.
 const INPUTS_PART: u32 = PART / 20;
 
-/// What is to be removed, and how far that has come.
+/// The records to be removed, and how far that has come.
 #[derive(Debug)]
 pub(in super::super) struct Pruning {
     keep: Retention,
