@@ -145,6 +145,6 @@ scale_out = {{ above = 75 }}
         (world.expect("wired"), emulator, endpoint)
     });
     bencher.bench_local(|| {
-        runtime.block_on(control::tick(&world, &world.fleets[0])).expect("a tick");
+        runtime.block_on(control::tick(&world, &world.fleets.all()[0])).expect("a tick");
     });
 }

@@ -16,7 +16,7 @@ use crate::model::{Account, AccountId, Cold, Gate, Place, fingerprint};
 /// Each account as the newest tick of one of its fleets knew it.
 fn known(api: &Api) -> BTreeMap<AccountId, Arc<Account>> {
     let mut known: BTreeMap<AccountId, (Timestamp, Arc<Account>)> = BTreeMap::new();
-    for member in &api.world.fleets {
+    for member in api.world.fleets.all().iter() {
         let Some(report) = member.shown.newest().report else { continue };
         let newest = known.get(&report.account).is_none_or(|(at, _)| *at < report.at);
         if newest {
@@ -32,7 +32,7 @@ pub(super) async fn places(State(api): State<Arc<Api>>) -> Json<PlacesView> {
     let now = api.world.clock.now();
     let known = known(&api);
     let mut places: BTreeMap<(AccountId, Place), PlaceView> = BTreeMap::new();
-    for member in &api.world.fleets {
+    for member in api.world.fleets.all().iter() {
         let fleet = &member.fleet;
         let spec = fingerprint(&fleet.launch.spec);
         for instance_type in &fleet.launch.instance_types {

@@ -19,7 +19,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Json<DaemonView> {
         started_at: at(api.instruments.began()),
         replica: journal.me().to_string(),
         replicas: count(replicas),
-        fleets: count(api.world.fleets.len()),
+        fleets: count(api.world.fleets.count()),
         acts_for_fleets: count(held),
         journal_trouble: journal.trouble().map(|error| error.to_string()),
         not_ready: api.instruments.health().ready.err(),

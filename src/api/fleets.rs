@@ -22,7 +22,7 @@ fn view(api: &Api, member: &FleetInWorld) -> FleetView {
 #[utoipa::path(get, path = "/v1/fleets", tag = "fleets", responses((status = 200, body = FleetsView)))]
 pub(super) async fn list(State(api): State<Arc<Api>>) -> Json<FleetsView> {
     let mut fleets: Vec<FleetView> =
-        api.world.fleets.iter().map(|member| view(&api, member)).collect();
+        api.world.fleets.all().iter().map(|member| view(&api, member)).collect();
     fleets.sort_by(|a, b| a.fleet.cmp(&b.fleet));
     Json(FleetsView { fleets })
 }
@@ -37,7 +37,7 @@ pub(super) async fn show(
     Path(fleet): Path<String>,
 ) -> Result<Json<FleetView>, Refusal> {
     let member = api.fleet(&fleet)?;
-    Ok(Json(view(&api, member)))
+    Ok(Json(view(&api, &member)))
 }
 
 /// Its instances, the oldest first.

@@ -182,7 +182,8 @@ async fn lifted(
     let event = OperatorEvent::Lifted { at, id: hold.id, author, hold: Some(hold.clone()) };
     api.world.journal.say(&event).await?;
     let concerned = |id: &FleetId| hold.fleet.as_ref().is_none_or(|fleet| fleet == id);
-    let members = api.world.fleets.iter().filter(|member| concerned(&member.fleet.id));
+    let fleets = api.world.fleets.all();
+    let members = fleets.iter().filter(|member| concerned(&member.fleet.id));
     members.for_each(|member| member.nudge.notify_one());
     Ok(Json(HoldView::from(&hold)))
 }

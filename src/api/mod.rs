@@ -14,6 +14,7 @@ mod holds;
 mod openapi;
 mod pace;
 mod recorded;
+mod reload;
 pub mod shape;
 
 use std::sync::Arc;
@@ -23,11 +24,11 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use tokio::task::AbortHandle;
 
 use crate::config;
-use crate::control::{FleetInWorld, World};
+use crate::control::{FleetInWorld, Reloader, World};
 use crate::model::FleetId;
 use crate::observe::Instruments;
 
@@ -45,6 +46,7 @@ use pace::Pace;
 pub struct Api {
     world: Arc<World>,
     instruments: Arc<Instruments>,
+    reloader: Arc<Reloader>,
     pace: Arc<Pace>,
     watches: AbortHandle,
 }
@@ -58,18 +60,23 @@ impl Drop for Api {
 impl Api {
     /// Begins to count calls; to be made within a runtime.
     #[must_use]
-    pub fn new(world: Arc<World>, instruments: Arc<Instruments>) -> Arc<Api> {
+    pub fn new(
+        world: Arc<World>,
+        instruments: Arc<Instruments>,
+        reloader: Arc<Reloader>,
+    ) -> Arc<Api> {
         let pace = Arc::new(Pace::default());
         let meters = world.accounts.iter();
         let meters = meters.map(|(id, account)| (id.clone(), account.meter.clone())).collect();
         let watches = tokio::spawn(pace.clone().watch(meters, world.clock.clone())).abort_handle();
-        Arc::new(Api { world, instruments, pace, watches })
+        Arc::new(Api { world, instruments, reloader, pace, watches })
     }
 
     /// The fleet of that name.
-    fn fleet(&self, name: &str) -> Result<&FleetInWorld, Refusal> {
+    fn fleet(&self, name: &str) -> Result<Arc<FleetInWorld>, Refusal> {
         self.world.member(&FleetId(name.to_owned())).ok_or_else(|| {
-            let names = self.world.fleets.iter().map(|member| member.fleet.id.0.as_str());
+            let fleets = self.world.fleets.all();
+            let names = fleets.iter().map(|member| member.fleet.id.0.as_str());
             let shown = cloud::text::one_line(name);
             let message = format!("no fleet is called `{shown}`");
             let hint = config::hint(name, names.take(NAMED), "there are");
@@ -98,6 +105,7 @@ pub fn router(api: Arc<Api>, door: Door) -> Router {
         .route("/v1/budget", get(accounts::budget))
         .route("/v1/audit", get(accounts::audits))
         .route("/v1/events", get(events::stream))
+        .route("/v1/reload", post(reload::reload))
         .route("/v1/openapi.json", get(openapi::show))
         .route("/v1/{*rest}", axum::routing::any(async || Refusal::no_such_page()))
         .method_not_allowed_fallback(async || {

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{accounts, daemon, decisions, events, fleets, holds};
+use super::{accounts, daemon, decisions, events, fleets, holds, reload};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,7 @@ use super::{accounts, daemon, decisions, events, fleets, holds};
         accounts::budget,
         accounts::audits,
         events::stream,
+        reload::reload,
     )
 )]
 struct Contract;

@@ -9,6 +9,7 @@ mod event;
 mod fleet;
 mod headline;
 mod hold;
+mod reload;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use cloud::Timestamp;
@@ -29,6 +30,7 @@ pub use fleet::{
     SignalView, SignalsView, SizesView, TroubleView, WantsView,
 };
 pub use hold::{HoldView, HoldsView, NewHold};
+pub use reload::{ChangedFleetView, ReloadView, SettingView};
 
 /// A sentence for people, with one word to select it by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -83,6 +83,8 @@ pub(super) enum Command {
     Adopt(AdoptArgs),
     /// Let a provider's key be of another account than the one that was recorded
     AcceptAccount(AcceptAccountArgs),
+    /// Let the running daemon take its changed configuration
+    Reload(ReloadArgs),
     /// Compare what the cloud lists, what the journal knows and what is up
     Audit(AuditArgs),
     /// Run policies over a recorded load and compare what they cost
@@ -405,6 +407,30 @@ pub(super) struct AcceptAccountArgs {
     /// Why, for whoever reads the journal
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) author: AuthorArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The daemon reads the file that it was started with, and takes it as a whole or
+not at all. New fleets begin to tick, the instances of removed ones stay as
+strays, and the others go on with their cool-downs and holds. Secrets and
+certificates are read anew. A changed state, address or provider needs a
+restart, and is refused by name. `systemctl reload fleetscaler` does the same.
+
+Exit codes: 0 taken (or, with --dry-run, it would be); 1 a restart is needed,
+or no daemon answers; 3 the configuration has problems, and the old one goes on")]
+pub(super) struct ReloadArgs {
+    /// The configuration file, for the daemon's socket
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
+    pub(super) config: PathBuf,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// One JSON object, as the API gives it
+    #[arg(long)]
+    pub(super) json: bool,
     #[command(flatten)]
     pub(super) author: AuthorArgs,
 }

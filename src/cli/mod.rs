@@ -15,6 +15,7 @@ mod output;
 mod paint;
 mod process;
 mod ram_policy;
+mod reload;
 mod replay;
 mod run;
 mod since;
@@ -81,6 +82,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Holds(args) => hold::list(args).await,
                 Command::Adopt(args) => adopt::run(args).await,
                 Command::AcceptAccount(args) => accept::run(args).await,
+                Command::Reload(args) => reload::run(args).await,
                 Command::Audit(args) => audit::run(args).await,
                 Command::Backtest(args) => backtest::run_command(args).await,
                 Command::Demo(args) => demo::run(args).await,

@@ -18,7 +18,7 @@ use self::background::Background;
 use self::reporter::Reporter;
 use super::args::RunArgs;
 use super::{Exit, output, process};
-use crate::control::{Beat, Mode, World, beat, wire};
+use crate::control::{Beat, Built, Mode, Reloader, World, beat, wire};
 use crate::model;
 use crate::observe::{self, Instruments};
 
@@ -37,13 +37,18 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let pace = if args.once { Beat::Once } else { Beat::Forever };
     let doors = serve::Doors::of(&config.daemon);
+    let built = Built::from(&config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let world = Arc::new(wire(config, mode, clock.clone(), None).await.context("cannot start")?);
     let instruments = Arc::new(Instruments::new(world.clone()));
     let is_daemon = mode == Mode::Live && pace == Beat::Forever;
+    let printed = (args.dry_run || args.once).then_some(args.format);
+    let dry = args.dry_run.then(|| args.config.clone());
+    let reporter = Arc::new(Reporter::new(instruments.clone(), printed, dry));
+    let reloader = Arc::new(Reloader::new(world.clone(), built, reporter.clone()));
     // A dry run and a single tick may run beside the daemon, which has the address.
     let _served = match is_daemon {
-        true => Some(serve::serve(&doors, &world, &instruments).await?),
+        true => Some(serve::serve(&doors, &world, &instruments, &reloader).await?),
         false => None,
     };
 
@@ -64,7 +69,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     // On a terminal it means that the terminal is gone, and ends the process as it ends any other.
     if is_daemon && !output::has_terminal() {
         let hangup = signal(SignalKind::hangup()).context("cannot handle SIGHUP")?;
-        tokio::spawn(refuse_reload(hangup));
+        tokio::spawn(reload_at(hangup, reloader));
     }
 
     introduce(&world, mode);
@@ -73,9 +78,6 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
             "without the journal: holds, cool-downs and earlier samples are not considered: {why}"
         ));
     }
-    let printed = (args.dry_run || args.once).then_some(args.format);
-    let dry = args.dry_run.then(|| args.config.clone());
-    let reporter = Arc::new(Reporter::new(instruments, printed, dry));
     notify(&[NotifyState::Ready, NotifyState::Status(&background::status(&world))]);
     let background = Background::start(&world, &reporter, &stopped, is_daemon);
     let ok = beat(world.clone(), pace, reporter, stopped).await;
@@ -86,17 +88,21 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     Ok(if ok || pace == Beat::Forever { Exit::Ok } else { Exit::Failed })
 }
 
-/// Many a daemon reads its configuration anew at this signal. This one says how, and goes on.
-async fn refuse_reload(mut hangup: Signal) {
+/// Reads the configuration anew at each signal; how that ended is logged, and an alert if it was refused.
+async fn reload_at(mut hangup: Signal, reloader: Arc<Reloader>) {
     while hangup.recv().await.is_some() {
-        tracing::warn!(
-            "SIGHUP: restart to read a changed configuration; nothing is changed by this"
-        );
+        // So that a service manager that sent the signal knows when it is done.
+        let since = NotifyState::monotonic_usec_now();
+        notify(&[NotifyState::Reloading].into_iter().chain(since).collect::<Vec<_>>());
+        if let Err(error) = reloader.reload("SIGHUP").await {
+            tracing::debug!("SIGHUP: {error}");
+        }
+        notify(&[NotifyState::Ready]);
     }
 }
 
 fn introduce(world: &World, mode: Mode) {
-    let names: Vec<String> = world.fleets.iter().map(|m| m.fleet.id.to_string()).collect();
+    let names: Vec<String> = world.fleet_ids().iter().map(ToString::to_string).collect();
     let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
     tracing::info!(
         fleets = count,

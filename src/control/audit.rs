@@ -133,16 +133,16 @@ pub async fn hourly(world: &World) -> BTreeMap<AccountId, Findings> {
             continue;
         }
         let reader = world.journal.reader();
+        let fleets = world.fleets.all();
         let audited = Audited {
             account: id.clone(),
             region: &account.region,
-            fleets: world
-                .fleets
+            fleets: fleets
                 .iter()
                 .filter(|member| member.fleet.account == *id)
                 .map(|member| (&member.fleet, member.up_source.clone()))
                 .collect(),
-            configured: world.fleet_ids().into_iter().collect(),
+            configured: fleets.iter().map(|member| member.fleet.id.clone()).collect(),
             owner,
         };
         let before = reader.account(id).await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{FleetInWorld, TickError, TickReport, World, tick};
 use crate::journal::JournalError;
@@ -53,21 +54,40 @@ pub async fn beat(
     let (renewing, writer, reports) = (world.clone(), world.clone(), sink.clone());
     let renewal = tokio::spawn(async move { renew(&renewing, &*reports).await });
     let writing = tokio::spawn(async move { write(&writer, ended).await });
-    let mut tasks = tokio::task::JoinSet::new();
-    for index in 0..world.fleets.len() {
-        let (world, sink, stop) = (world.clone(), sink.clone(), stop.clone());
-        tasks.spawn(async move { one_fleet(&world, index, beat, &*sink, stop).await });
-    }
-    let ticks = tasks.join_all();
-    tokio::pin!(ticks);
-    let ok = tokio::select! {
-        biased;
-        () = async { drop(stop.wait_for(|stop| *stop).await) } => {
-            world.stop.ask();
-            ticks.await
+    let mut tasks = JoinSet::new();
+    let stop_of_ticks = stop.clone();
+    let mut changes = world.fleets.changes();
+    let begin = |tasks: &mut JoinSet<bool>, added: Vec<Arc<FleetInWorld>>| {
+        let count = added.len();
+        for (nth, member) in added.into_iter().enumerate() {
+            let (world, sink, stop) = (world.clone(), sink.clone(), stop_of_ticks.clone());
+            let wait = match beat {
+                Beat::Once => Duration::ZERO,
+                Beat::Forever => first_after(member.interval.get(), nth, count),
+            };
+            tasks.spawn(async move { one_fleet(&world, member, wait, beat, &*sink, stop).await });
         }
-        ok = &mut ticks => ok,
     };
+    begin(&mut tasks, changes.first());
+    let mut all_ok = true;
+    let mut ended_well = |ok: Result<bool, JoinError>| all_ok &= ok.unwrap_or(false);
+    loop {
+        tokio::select! {
+            biased;
+            () = async { drop(stop.wait_for(|stop| *stop).await) } => {
+                world.stop.ask();
+                break;
+            }
+            added = changes.added(), if beat == Beat::Forever => begin(&mut tasks, added),
+            ended = tasks.join_next() => match ended {
+                Some(ok) => ended_well(ok),
+                None => break,
+            },
+        }
+    }
+    while let Some(ok) = tasks.join_next().await {
+        ended_well(ok);
+    }
     // Until now: ticks under way need their leases.
     renewal.abort();
     // A write under way is finished: what it takes would be lost.
@@ -76,7 +96,7 @@ pub async fn beat(
         tracing::error!("the journal's writer ended by itself: {error}");
     }
     world.pulse.stopped();
-    ok.into_iter().all(|ok| ok)
+    all_ok
 }
 
 /// Renews the leases once and writes what has gathered; fleets that were taken over tick now.
@@ -88,18 +108,18 @@ pub async fn tend(world: &World) -> Result<(), JournalError> {
 
 fn nudge(world: &World, taken: Vec<FleetId>) {
     let taken: BTreeSet<FleetId> = taken.into_iter().collect();
-    for member in world.fleets.iter().filter(|member| taken.contains(&member.fleet.id)) {
+    for member in world.fleets.all().iter().filter(|member| taken.contains(&member.fleet.id)) {
         member.nudge.notify_one();
     }
 }
 
 /// Renews the leases, and does nothing else: whatever takes long would let them run out.
 async fn renew(world: &World, sink: &dyn Sink) {
-    let fleets = world.fleet_ids();
     loop {
         world.pulse.renewed(passed(world));
         world.clock.sleep(world.journal.renewal()).await;
-        let renewed = world.journal.renew(&fleets).await.map(|taken| nudge(world, taken));
+        let renewed =
+            world.journal.renew(&world.fleet_ids()).await.map(|taken| nudge(world, taken));
         let state = renewed.and_then(|()| world.journal.written());
         sink.journal(state.as_ref().map(drop));
     }
@@ -119,17 +139,19 @@ async fn write(world: &World, mut end: watch::Receiver<bool>) {
     }
 }
 
+/// Ticks one fleet, as it is configured at each tick, until the process is to end or the fleet is not
+/// configured any more. The first tick comes after `wait`.
 async fn one_fleet(
     world: &World,
-    index: usize,
+    mut member: Arc<FleetInWorld>,
+    wait: Duration,
     beat: Beat,
     sink: &dyn Sink,
     mut stop: watch::Receiver<bool>,
 ) -> bool {
-    let member = &world.fleets[index];
+    let index = member.place;
     let mut extra = 0;
     if beat == Beat::Forever {
-        let wait = first_after(member.interval.get(), index, world.fleets.len());
         world.pulse.waits(index, passed(world) + wait);
         tokio::select! {
             () = world.clock.sleep(wait) => {}
@@ -138,9 +160,17 @@ async fn one_fleet(
         }
     }
     loop {
+        // Configured anew under its name, it is another fleet, with a task of its own.
+        match world.fleets.get(&member.fleet.id).filter(|now| now.place == index) {
+            Some(now) => member = now,
+            None => {
+                world.pulse.ended(index);
+                return true;
+            }
+        }
         let began = world.clock.now();
         world.pulse.ticks(index, passed(world));
-        let result = guarded_tick(world, member).await.map(Arc::new);
+        let result = guarded_tick(world, &member).await.map(Arc::new);
         member.shown.ticked(&result, world.clock.now());
         sink.took(&member.fleet.id, cloud::clock::age(world.clock.now(), began));
         let again = matches!(&result, Ok(report) if report.wants_another_tick());
@@ -160,7 +190,7 @@ async fn one_fleet(
         }
         extra = 0;
         let spent = cloud::clock::age(world.clock.now(), began);
-        let mut wait = jittered(member).saturating_sub(spent);
+        let mut wait = jittered(&member).saturating_sub(spent);
         if let Ok(report) = &result
             && let Some(retry) = report.retry_after()
         {

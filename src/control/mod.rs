@@ -8,6 +8,7 @@ mod alerts;
 mod audit;
 mod beat;
 mod first_look;
+mod fleets;
 mod identity;
 mod instances;
 mod newest;
@@ -15,6 +16,7 @@ mod observed;
 mod pulse;
 mod recall;
 mod record;
+mod reload;
 mod report;
 mod steps;
 mod wire;
@@ -32,15 +34,17 @@ use self::observed::{Observed, SoFar, beside_listing, observe, promptly, soon};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, guarded_tick, tend};
+pub use fleets::{FleetInWorld, Fleets};
 pub use instances::{InstanceSeen, Listed};
 pub use newest::{Newest, Shown, Trouble};
 pub use pulse::Pulse;
+pub use reload::{Built, Difference, ReloadError, ReloadSink, Reloaded, Reloader};
 pub use report::{Counts, Quantiles, Recent, RuleAsked, TickReport, boots};
 pub use steps::Steps;
 pub use wire::{
     LiveCloud, Mode, Sourced, WireError, clouds, settings, sources, up_source, wire, wire_over,
 };
-pub use world::{Draw, FleetInWorld, LiveAccount, OsRandom, World};
+pub use world::{Draw, LiveAccount, OsRandom, World};
 
 /// Why a tick ended without a plan carried out. The fleet keeps its size, the next tick tries
 /// again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloud::{Timestamp, clock};
 
-use super::world::FleetInWorld;
+use super::FleetInWorld;
 use crate::journal::{Entry, Known, Look, Said};
 use crate::model::{Event, History, RuleMemory, RuleName, SignalName, Ticked};
 use crate::{journal::Journal, policy};

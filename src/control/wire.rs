@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aliyun::credentials::{Chain, KeyFiles};
 use cloud::credentials::{CredentialSource, CredentialsError};
 use cloud::{Clock, Meter, Mutate, Observe, Preview};
 
+use super::Steps;
+use super::fleets::{FleetInWorld, Fleets, sources_hash};
 use super::pulse::Pulse;
-use super::world::{self, FleetInWorld, LiveAccount, OsRandom, World};
-use super::{Shown, Steps};
+use super::world::{self, LiveAccount, OsRandom, World};
 use crate::config::{AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature};
 use crate::execute::{Executor, Live, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::{Journal, JournalError, Keep, LeaseTime};
-use crate::model::{AccountId, SignalName};
+use crate::model::{AccountId, SignalName, Span};
 use crate::signals::{Clients, Prometheus, Source, SourceError, SourceSpec, Up, UpSource};
 
 /// Whether the daemon may change anything.
@@ -55,9 +57,7 @@ pub async fn wire(
         Mode::DryRun => Journal::dry(state, clock.clone(), lease, keep).await,
     };
     let journal = journal.owned_by(config.daemon.installation.clone());
-    // Half an interval: a fleet never gets the answer of its own previous tick, and fleets that
-    // tick at different moments of one interval still share one.
-    let window = config.daemon.interval.get() / 2;
+    let window = sharing_window(config.daemon.interval);
     let shared = Arc::new(Clients::new(clock.clone(), window));
     let mut live = BTreeMap::new();
     for (name, cloud) in clouds {
@@ -127,18 +127,12 @@ pub fn wire_over(
             },
         );
     }
-    let fleets =
-        config.fleets.into_iter().zip(sourced).map(|(fleet, (sources, up_source))| FleetInWorld {
-            interval: fleet.interval.unwrap_or(config.daemon.interval),
-            sources,
-            up_source,
-            executor: accounts[&fleet.fleet.account].executor.clone(),
-            nudge: Arc::default(),
-            shown: Shown::default(),
-            fleet: fleet.fleet,
-        });
+    let fleets = config.fleets.into_iter().zip(sourced).map(|(fleet, sourced)| {
+        let executor = accounts[&fleet.fleet.account].executor.clone();
+        member(fleet, config.daemon.interval, executor, sourced)
+    });
     World {
-        fleets: fleets.collect(),
+        fleets: Fleets::new(fleets.collect()),
         clock,
         journal,
         surveyor: Surveyor::default(),
@@ -148,6 +142,26 @@ pub fn wire_over(
         stop: Stop::default(),
         pulse: Pulse::default(),
     }
+}
+
+/// One fleet, ready to tick. `interval` is the one of fleets that do not set their own.
+pub(super) fn member(
+    fleet: FleetConfig,
+    interval: Span,
+    executor: Executor,
+    (sources, up_source): Sourced,
+) -> FleetInWorld {
+    let interval = fleet.interval.unwrap_or(interval);
+    let sources_hash = sources_hash(&fleet);
+    let member = FleetInWorld::of(fleet.fleet, interval, executor);
+    FleetInWorld { sources, up_source, sources_hash, ..member }
+}
+
+/// How long an answer of a source is shared between fleets: half an interval. A fleet never gets the
+/// answer of its own previous tick, and fleets that tick at different moments of one interval still share
+/// one.
+pub(super) fn sharing_window(interval: Span) -> Duration {
+    interval.get() / 2
 }
 
 /// The sources of one fleet's signals.

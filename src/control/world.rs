@@ -5,16 +5,15 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use cloud::{Clock, Meter};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::Steps;
+use super::fleets::{FleetInWorld, Fleets};
 use super::pulse::Pulse;
-use super::{Shown, Steps};
 use crate::execute::{Executor, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::Journal;
-use crate::model::{AccountId, Fleet, FleetId, SignalName, Span};
-use crate::signals::{Source, UpSource};
+use crate::model::{AccountId, FleetId};
 
 /// All fleets, and everything that they share.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub struct World {
     /// Notices when the host's clock is set.
     pub steps: Steps,
     pub accounts: BTreeMap<AccountId, LiveAccount>,
-    pub fleets: Vec<FleetInWorld>,
+    pub fleets: Fleets,
     /// Where the randomness of ticks comes from.
     pub entropy: Arc<dyn Draw>,
     /// The process is to end.
@@ -45,22 +44,6 @@ pub struct LiveAccount {
     pub(super) key: Mutex<Option<String>>,
     /// Instances of ours that no fleet wants are deleted, not only reported.
     pub deletes_strays: bool,
-}
-
-/// One fleet with everything that its ticks need.
-#[derive(Debug)]
-pub struct FleetInWorld {
-    /// As configured: what was learned is filled in tick by tick.
-    pub fleet: Fleet,
-    pub interval: Span,
-    pub sources: BTreeMap<SignalName, Arc<dyn Source>>,
-    /// Says which instances are up, for fleets that have a query for that.
-    pub up_source: Option<Arc<dyn UpSource>>,
-    pub executor: Executor,
-    /// Makes the next tick happen now. A nudge carries no data.
-    pub nudge: Arc<Notify>,
-    /// The report of its newest tick.
-    pub shown: Shown,
 }
 
 /// Draws the randomness of one tick.
@@ -102,13 +85,13 @@ impl World {
 
     /// The fleet of that name.
     #[must_use]
-    pub fn member(&self, fleet: &FleetId) -> Option<&FleetInWorld> {
-        self.fleets.iter().find(|member| member.fleet.id == *fleet)
+    pub fn member(&self, fleet: &FleetId) -> Option<Arc<FleetInWorld>> {
+        self.fleets.get(fleet)
     }
 
     /// The ids of all fleets.
     #[must_use]
     pub fn fleet_ids(&self) -> Vec<FleetId> {
-        self.fleets.iter().map(|member| member.fleet.id.clone()).collect()
+        self.fleets.all().iter().map(|member| member.fleet.id.clone()).collect()
     }
 }

@@ -186,9 +186,18 @@ impl Leases {
         let (rank, count) = (alive.iter().position(|id| *id == self.me), alive.len().max(1));
         let Some(rank) = rank else { return Ok(Vec::new()) };
         let share = fleets.len() / count + usize::from(rank < fleets.len() % count);
-        let mine = held.len();
+        let named: BTreeSet<&FleetId> = fleets.iter().collect();
+        let is_named = |held: &&Held| match &held.scope {
+            Scope::Fleet(fleet) => named.contains(fleet),
+            _ => false,
+        };
+        let mine = held.iter().filter(is_named).count();
+        // Fleets that are configured no more, too: another replica may know them still.
+        let surplus = held.len() - mine + mine.saturating_sub(share);
+        if surplus > 0 {
+            self.give_up(store, fleets, surplus, asked_at).await?;
+        }
         if mine > share {
-            self.give_up(store, fleets, mine - share, asked_at).await?;
             return Ok(Vec::new());
         }
         let wanted: Vec<Scope> = {

@@ -235,6 +235,23 @@ async fn fleets_spread_evenly_over_replicas_and_move_when_one_comes_or_goes() {
 }
 
 #[tokio::test]
+async fn a_fleet_that_is_configured_no_more_is_given_up_for_a_replica_that_has_it_still() {
+    let store = Arc::new(Memory::default());
+    let api = FleetId("api".to_owned());
+    let (one, _) = journal(Arc::new(store.beside()), "one");
+    let (two, _) = journal(Arc::new(store.beside()), "two");
+    one.tend(&[web(), api.clone()]).await.expect("tended");
+    assert_eq!(one.counts().0, 2);
+    // `shop` is added in the same moment: there are as many as before.
+    let shop = FleetId("shop".to_owned());
+    one.tend(&[web(), shop.clone()]).await.expect("tended");
+    assert!(matches!(one.turn(&api).await, Turn::Elsewhere));
+    assert!(matches!(one.turn(&shop).await, Turn::Mine(_)));
+    two.tend(&[web(), api.clone()]).await.expect("tended");
+    assert!(matches!(two.turn(&api).await, Turn::Mine(_)), "it need not wait for a lease's time");
+}
+
+#[tokio::test]
 async fn histories_of_fleets_that_another_replica_has_are_given_back() {
     let store = Arc::new(Memory::default());
     let fleets: Vec<FleetId> = (0..10).map(|n| FleetId(format!("f{n}"))).collect();

@@ -17,6 +17,8 @@ pub enum AlertCode {
     JournalUnavailable,
     /// A record of the journal cannot be read.
     JournalDamaged,
+    /// The configuration on disk is not the one that runs: it was refused.
+    ConfigRefused,
     /// The process runs out of file descriptors.
     Descriptors,
     /// A tick ended in a bug.
@@ -64,6 +66,7 @@ impl AlertCode {
         AlertCode::CloudUnreadable,
         AlertCode::JournalUnavailable,
         AlertCode::JournalDamaged,
+        AlertCode::ConfigRefused,
         AlertCode::Descriptors,
         AlertCode::TickPanicked,
         AlertCode::OutcomeUnknown,
@@ -93,6 +96,7 @@ impl AlertCode {
             AlertCode::CloudUnreadable => "cloud_unreadable",
             AlertCode::JournalUnavailable => "journal_unavailable",
             AlertCode::JournalDamaged => "journal_damaged",
+            AlertCode::ConfigRefused => "config_refused",
             AlertCode::Descriptors => "descriptors",
             AlertCode::TickPanicked => "tick_panicked",
             AlertCode::OutcomeUnknown => "outcome_unknown",

@@ -44,6 +44,14 @@ pub enum OperatorEvent {
         author: String,
         reason: String,
     },
+    /// A changed configuration was taken. Changes no decision: an older version may leave it out.
+    Reloaded {
+        at: Timestamp,
+        author: String,
+        /// What changed, in one line.
+        changes: String,
+        ignorable: bool,
+    },
 }
 
 /// Shorter than a minute a hold would end before it is needed; longer than a month it would be
@@ -149,6 +157,7 @@ impl Orders {
             OperatorEvent::AccountAccepted { provider, account, .. } => {
                 self.accounts.insert(provider.clone(), account.clone());
             }
+            OperatorEvent::Reloaded { .. } => {}
         }
     }
 
@@ -176,6 +185,7 @@ impl OperatorEvent {
             OperatorEvent::Opened { .. } => "journal",
             OperatorEvent::Asked { .. } => "adoption",
             OperatorEvent::AccountAccepted { .. } => "account",
+            OperatorEvent::Reloaded { .. } => "reload",
         }
     }
 
@@ -185,7 +195,8 @@ impl OperatorEvent {
             OperatorEvent::Held { at, .. }
             | OperatorEvent::Lifted { at, .. }
             | OperatorEvent::Opened { at, .. }
-            | OperatorEvent::AccountAccepted { at, .. } => *at,
+            | OperatorEvent::AccountAccepted { at, .. }
+            | OperatorEvent::Reloaded { at, .. } => *at,
             OperatorEvent::Asked { adoption } => adoption.asked,
         }
     }

@@ -26,7 +26,6 @@ const AUDIT_FORGOTTEN: Duration = Duration::from_secs(2 * 60 * 60);
 pub struct Instruments {
     world: Arc<World>,
     began: Timestamp,
-    intervals: BTreeMap<FleetId, Duration>,
     state: Mutex<State>,
 }
 
@@ -61,13 +60,7 @@ impl Instruments {
     pub fn new(world: Arc<World>) -> Instruments {
         let fleets = world.fleet_ids().into_iter().map(|fleet| (fleet, Arc::default()));
         let state = State { fleets: fleets.collect(), ..State::default() };
-        let of = world.fleets.iter();
-        Instruments {
-            began: world.clock.now(),
-            intervals: of.map(|m| (m.fleet.id.clone(), m.interval.get())).collect(),
-            world,
-            state: Mutex::new(state),
-        }
+        Instruments { began: world.clock.now(), world, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -156,9 +149,10 @@ impl Instruments {
     /// A tick of `fleet` took so long.
     pub fn took(&self, fleet: &FleetId, took: Duration) {
         let now = self.world.clock.now();
+        let interval = self.world.member(fleet).map(|member| member.interval.get());
         let mut state = self.state();
         state.ended = Some(now);
-        let overran = self.intervals.get(fleet).is_some_and(|interval| took > *interval);
+        let overran = interval.is_some_and(|interval| took > interval);
         state.overruns += u64::from(overran);
         state.fleet(fleet).took.observe(took.as_secs_f64());
     }
@@ -201,6 +195,24 @@ impl Instruments {
     #[must_use]
     pub fn audits(&self) -> BTreeMap<AccountId, Findings> {
         self.state().audits.clone()
+    }
+
+    /// The fleets may have been replaced: nothing is told any more of those that are gone, and those
+    /// that are new are known to have told nothing yet.
+    pub fn reloaded(&self) {
+        let ids: BTreeSet<FleetId> = self.world.fleet_ids().into_iter().collect();
+        let mut state = self.state();
+        let State { fleets, board, .. } = &mut *state;
+        fleets.retain(|fleet, _| {
+            let stays = ids.contains(fleet);
+            if !stays {
+                board.forget(&Whose::Fleet(fleet.clone()));
+            }
+            stays
+        });
+        for id in ids {
+            fleets.entry(id).or_default();
+        }
     }
 
     /// When the daemon began.
@@ -275,7 +287,8 @@ impl Instruments {
     pub fn health(&self) -> Health {
         let journal = &self.world.journal;
         let mine = journal.mine();
-        let intervals = self.world.fleets.iter().map(|member| member.interval.get());
+        let fleets = self.world.fleets.all();
+        let intervals = fleets.iter().map(|member| member.interval.get());
         let now = self.world.clock.now();
         let state = self.state();
         let waits_for = mine

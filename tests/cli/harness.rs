@@ -102,6 +102,12 @@ cooldown = {{ out = "1s", in = "1s" }}
         std::fs::write(self.config(), text).expect("written");
     }
 
+    /// Changes the text of the configuration.
+    pub(crate) fn edit(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(self.config()).expect("it is there");
+        std::fs::write(self.config(), change(text)).expect("written");
+    }
+
     /// From now on each scrape says this.
     pub(crate) fn cpu(&self, percent: f64) {
         self.metrics.scrape(vec![("all".to_owned(), percent)], SystemClock.now());

@@ -181,24 +181,6 @@ async fn a_running_daemon_shows_its_metrics_and_health_also_when_the_cloud_is_go
 }
 
 #[tokio::test]
-async fn a_hangup_changes_nothing_and_says_how_to_change_the_configuration() {
-    let world = World::new().await;
-    let mut daemon = Daemon::start(&world);
-    daemon.until_metric("fleetscaler_held{fleet=\"web\"} 1.0").await;
-    let pid = daemon.child.id().to_string();
-    let sent = std::process::Command::new("kill").args(["-HUP", &pid]).status();
-    assert!(sent.is_ok_and(|status| status.success()));
-    let stderr = daemon.child.stderr.take().expect("a pipe");
-    let said = tokio::task::spawn_blocking(move || {
-        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(stderr));
-        lines.find_map(|line| line.ok().filter(|line| line.contains("SIGHUP")))
-    });
-    let said = said.await.expect("no panic").expect("it is said");
-    assert!(said.contains("restart to read a changed configuration"), "{said}");
-    assert_eq!(daemon.get("/healthz").await.0, 200, "it goes on");
-}
-
-#[tokio::test]
 async fn a_stray_is_an_alert_of_its_account_with_its_price() {
     let world = World::new().await;
     world.grow_to(1, 50.0).await;

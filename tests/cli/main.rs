@@ -16,5 +16,6 @@ mod journal;
 mod middle;
 mod neighbour;
 mod ram_policy;
+mod reload;
 mod secrets;
 mod status;

@@ -9,7 +9,7 @@ use aliyun::credentials::KeyPair;
 use cloud::{Clock, ManualClock, SystemClock};
 use ecs_emulator::{Emulator, Fault, FaultKind, World};
 use fleetscaler::config::{self, Env};
-use fleetscaler::control::{self, Beat, Mode, Sink, TickError, TickReport};
+use fleetscaler::control::{self, Beat, FleetInWorld, Mode, Sink, TickError, TickReport};
 use fleetscaler::journal::JournalError;
 use fleetscaler::model::{AlertCode, FleetId, Gap, Reading};
 use fleetscaler::observe::Instruments;
@@ -108,7 +108,7 @@ async fn fleets_of_one_account_keep_to_their_own_instances() {
     let keys = Arc::new(KeyPair::new("testid", "testsecret"));
     let world = control::wire(config, Mode::Live, shared, Some(keys)).await.expect("wired");
     control::tend(&world).await.expect("the journal can be used");
-    for fleet in &world.fleets {
+    for fleet in world.fleets.all().iter() {
         let tick = control::tick(&world, fleet);
         tokio::pin!(tick);
         let report = loop {
@@ -191,14 +191,18 @@ async fn a_bug_ends_one_tick_of_one_fleet_and_no_more() {
         .unwrap_or_else(|problems| panic!("{problems}"));
     let keys = Arc::new(KeyPair::new("testid", "testsecret"));
     let mut world = control::wire(config, Mode::Live, shared, Some(keys)).await.expect("wired");
-    world.fleets[0].sources = [("cpu".into(), Arc::<Buggy>::default() as Arc<dyn Source>)].into();
+    let mut members: Vec<FleetInWorld> =
+        world.fleets.all().iter().map(|member| FleetInWorld::clone(member)).collect();
+    members[0].sources = [("cpu".into(), Arc::<Buggy>::default() as Arc<dyn Source>)].into();
+    world.fleets.replace(members);
     // The clock stands still: nobody would end the wait between two looks.
     world.trust_first_looks();
     control::tend(&world).await.expect("the journal can be used");
     let world = Arc::new(world);
     let instruments = Instruments::new(world.clone());
 
-    let (buggy, other) = (&world.fleets[0], &world.fleets[1]);
+    let all = world.fleets.all();
+    let (buggy, other) = (&all[0], &all[1]);
     let error = control::guarded_tick(&world, buggy).await.expect_err("a bug");
     assert!(
         matches!(&error, TickError::Panicked(what) if what == "a bug in the source"),

@@ -240,9 +240,8 @@ cooldown = {{ out = "1m", in = "1m" }}
     pub(crate) async fn try_tick_of(&self, fleet: &str) -> Result<TickReport, TickError> {
         let world = self.world.as_ref().expect("the daemon is up");
         control::tend(world).await.expect("the journal can be used");
-        let member = world.fleets.iter().find(|member| member.fleet.id.0 == fleet);
-        let member = member.expect("the fleet is configured");
-        let result = self.patiently(control::tick(world, member)).await;
+        let member = world.member(&fleet.into()).expect("the fleet is configured");
+        let result = self.patiently(control::tick(world, &member)).await;
         // As the daemon does every second or two.
         control::tend(world).await.expect("the journal can be used");
         result
@@ -252,8 +251,8 @@ cooldown = {{ out = "1m", in = "1m" }}
     pub(crate) async fn tick_with(&self, happening: impl AsyncFnOnce(&Setup)) -> TickReport {
         let world = self.world.as_ref().expect("the daemon is up");
         self.tend().await;
-        let member = &world.fleets[0];
-        let tick = control::tick(world, member);
+        let member = world.fleets.all()[0].clone();
+        let tick = control::tick(world, &member);
         tokio::pin!(tick);
         loop {
             tokio::select! {
@@ -290,7 +289,7 @@ cooldown = {{ out = "1m", in = "1m" }}
     pub(crate) async fn tick_all(&self) {
         self.tend().await;
         let world = self.world.as_ref().expect("the daemon is up");
-        for member in &world.fleets {
+        for member in world.fleets.all().iter() {
             self.patiently(control::tick(world, member)).await.expect("the tick succeeds");
         }
         self.tend().await;

@@ -160,6 +160,9 @@ impl EntryLines {
             OperatorEvent::AccountAccepted { provider, account, author, reason, .. } => {
                 (format!("({provider})"), format!("{author} accepts account {account}: {reason}"))
             }
+            OperatorEvent::Reloaded { author, changes, .. } => {
+                ("configuration".to_owned(), format!("taken by {author}: {changes}"))
+            }
             OperatorEvent::Asked { adoption } => {
                 let ids: Vec<&InstanceId> = adoption.ids.iter().collect();
                 let what = match ids.as_slice() {

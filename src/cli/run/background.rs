@@ -123,7 +123,7 @@ async fn say_status(world: Arc<World>) {
 
 /// `acts for 3 of 5 fleets, 2 replicas`: for `systemctl status`.
 pub(super) fn status(world: &World) -> String {
-    let fleets = plural(u32::try_from(world.fleets.len()).unwrap_or(u32::MAX), "fleet");
+    let fleets = plural(u32::try_from(world.fleets.count()).unwrap_or(u32::MAX), "fleet");
     if let Some(error) = world.journal.trouble() {
         return format!("{fleets}; nothing is changed: {error}");
     }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use cloud::text::one_line;
 use cloud::{Error, ErrorKind, Timestamp};
 
 use crate::cli::args::Format;
 use crate::cli::output;
-use crate::control::{Findings, Sink, TickError, TickReport};
+use crate::control::{Findings, ReloadError, ReloadSink, Reloaded, Sink, TickError, TickReport};
 use crate::journal::JournalError;
 use crate::model::{AccountId, AlertCode, FleetId};
 use crate::observe::{Changes, Instruments};
@@ -19,6 +20,7 @@ use crate::observe::{Changes, Instruments};
 const SAY_AGAIN: Duration = Duration::from_secs(600);
 
 /// Prints reports where they were asked for, logs what is new, and keeps the instruments.
+#[derive(Debug)]
 pub(super) struct Reporter {
     instruments: Arc<Instruments>,
     printed: Option<Format>,
@@ -28,7 +30,7 @@ pub(super) struct Reporter {
 }
 
 /// The words that were said last.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Said {
     /// Of each fleet, and when.
     fleets: BTreeMap<FleetId, (String, Timestamp)>,
@@ -174,6 +176,13 @@ impl Said {
         true
     }
 
+    /// `fleet` is not looked after any more.
+    fn forget(&mut self, fleet: &FleetId) {
+        self.fleets.remove(fleet);
+        self.errors.remove(fleet);
+        self.only_looked.remove(fleet);
+    }
+
     /// Says once that a fleet is only looked at, and once that it is looked after again.
     fn looked(&mut self, fleet: &FleetId, only_looked: Option<&str>) {
         match only_looked {
@@ -268,6 +277,37 @@ impl Sink for Reporter {
             _ => {}
         }
         said.journal = now;
+    }
+}
+
+impl ReloadSink for Reporter {
+    fn reloaded(&self, author: &str, ended: Result<&Reloaded, &ReloadError>) {
+        match ended {
+            Ok(reloaded) => {
+                tracing::info!("the configuration is taken, asked by {author}: {reloaded}");
+                for warning in &reloaded.warnings {
+                    tracing::warn!("{warning}");
+                }
+                self.instruments.reloaded();
+                let mut said = self.said();
+                for gone in &reloaded.removed {
+                    said.forget(gone);
+                    tracing::info!(fleet.id = %gone,
+                        "fleet `{gone}` is configured no more: its instances stay, as strays");
+                }
+                drop(said);
+                self.daemon(AlertCode::ConfigRefused, None);
+            }
+            Err(error) => {
+                let text = error.to_string();
+                for line in text.lines() {
+                    tracing::error!("the configuration is refused, asked by {author}: {line}");
+                }
+                let first = text.lines().next().unwrap_or_default();
+                let why = format!("the old configuration goes on: {}", one_line(first));
+                self.daemon(AlertCode::ConfigRefused, Some(why));
+            }
+        }
     }
 }
 

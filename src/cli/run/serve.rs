@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::api::{self, Api, Door};
 use crate::config::Daemon;
-use crate::control::World;
+use crate::control::{Reloader, World};
 use crate::observe::{self, Instruments, Names, Served, ServedSocket};
 
 /// The configured addresses.
@@ -40,8 +40,9 @@ pub(super) async fn serve(
     doors: &Doors,
     world: &Arc<World>,
     instruments: &Arc<Instruments>,
+    reloader: &Arc<Reloader>,
 ) -> anyhow::Result<OpenListeners> {
-    let api = Api::new(world.clone(), instruments.clone());
+    let api = Api::new(world.clone(), instruments.clone(), reloader.clone());
     let pages = || observe::pages(instruments.clone());
     let clock = &world.clock;
     let port = match doors.listen {

@@ -77,7 +77,8 @@ async fn delete_of(
 ) -> Result<(), JournalError> {
     let id = &audited.account;
     let Some(lease) = world.journal.borrow(fleet).await? else { return Ok(()) };
-    let Some(like) = world.fleets.iter().find(|member| member.fleet.account == *id) else {
+    let fleets = world.fleets.all();
+    let Some(like) = fleets.iter().find(|member| member.fleet.account == *id) else {
         return Ok(());
     };
     let unwanted = unwanted(fleet, &like.fleet, &audited.owner);

@@ -126,7 +126,7 @@ impl Driver {
             let Replica { world, .. } = &*replica;
             for _ in 0..=EXTRA_TICKS {
                 let before = checks.before(who, tick, world.clock.now());
-                let result = control::guarded_tick(world, &world.fleets[nth]).await;
+                let result = control::guarded_tick(world, &world.fleets.all()[nth]).await;
                 if verbose {
                     tell(place, tick.fleet, &result);
                 }
