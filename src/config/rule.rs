@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::problem::shown;
+use super::schedule;
 use super::size::instances;
+use super::sizes;
 use super::suggest;
 use super::table::{NAME_CHARS_MAX, Table};
 use super::value::{Value, count, duration, finite, flag, number, word};
@@ -17,13 +19,21 @@ enum Kind {
     Threshold,
     Adaptive,
     Target,
+    Step,
+    Queue,
+    External,
+    Schedule,
     Fixed,
 }
 
-const KINDS: [(&str, Kind); 4] = [
+const KINDS: [(&str, Kind); 8] = [
     ("threshold", Kind::Threshold),
     ("adaptive", Kind::Adaptive),
     ("target", Kind::Target),
+    ("step", Kind::Step),
+    ("queue", Kind::Queue),
+    ("external", Kind::External),
+    ("schedule", Kind::Schedule),
     ("fixed", Kind::Fixed),
 ];
 
@@ -71,6 +81,10 @@ pub(super) fn read(
         Kind::Threshold => threshold(table, signals).map(RuleKind::Threshold),
         Kind::Adaptive => adaptive(table, signals).map(RuleKind::Adaptive),
         Kind::Target => target(table, signals).map(RuleKind::Target),
+        Kind::Step => sizes::step(table, signals).map(RuleKind::Step),
+        Kind::Queue => sizes::queue(table, signals).map(RuleKind::Queue),
+        Kind::External => sizes::external(table, signals).map(RuleKind::External),
+        Kind::Schedule => schedule::read(table).map(RuleKind::Schedule),
         Kind::Fixed => fixed(table).map(RuleKind::Fixed),
     })?;
     let name = match name {
@@ -190,14 +204,14 @@ pub(super) fn ticks_every(rule: &mut Rule, every: Span) {
     }
 }
 
-fn positive(value: &Value<'_>) -> Option<f64> {
+pub(super) fn positive(value: &Value<'_>) -> Option<f64> {
     let number = finite(value)?;
     if number > 0.0 {
         return Some(number);
     }
     value.problem(
         format!("`{}` is {number}", value.key),
-        "write what one instance carries, in the signal's unit",
+        "write what one instance carries, a number above 0",
     )
 }
 
@@ -216,7 +230,7 @@ fn price(value: &Value<'_>) -> Option<f64> {
     )
 }
 
-fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<SignalName> {
+pub(super) fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<SignalName> {
     move |value| {
         let name = word(value)?;
         let known = signals.iter().map(|signal| signal.0.as_str());

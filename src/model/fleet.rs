@@ -8,7 +8,10 @@ use std::fmt;
 use cloud::{InstanceId, LaunchSpec, Tags, Terminate};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Amounts, FleetId, Owner, RuleName, SignalName, Span};
+use super::{
+    AccountId, Amounts, Bands, External, FleetId, Owner, Queue, RuleName, Schedule, SignalName,
+    Span,
+};
 
 /// A named set of interchangeable instances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,6 +172,10 @@ pub enum RuleKind {
     Threshold(Threshold),
     Adaptive(Adaptive),
     Target(Target),
+    Step(Bands),
+    Queue(Queue),
+    External(External),
+    Schedule(Schedule),
     Fixed(Fixed),
 }
 
@@ -194,6 +201,10 @@ impl RuleKind {
             RuleKind::Threshold(rule) => RuleName(format!("threshold-{}", rule.signal)),
             RuleKind::Adaptive(rule) => RuleName(format!("adaptive-{}", rule.signal)),
             RuleKind::Target(rule) => RuleName(format!("target-{}", rule.signal)),
+            RuleKind::Step(rule) => RuleName(format!("step-{}", rule.signal)),
+            RuleKind::Queue(rule) => RuleName(format!("queue-{}", rule.signal)),
+            RuleKind::External(rule) => RuleName(format!("external-{}", rule.signal)),
+            RuleKind::Schedule(_) => RuleName("schedule".to_owned()),
             RuleKind::Fixed(_) => RuleName("fixed".to_owned()),
         }
     }
@@ -203,7 +214,16 @@ impl RuleKind {
     pub fn shrinks(&self) -> bool {
         match self {
             RuleKind::Threshold(rule) => rule.scale_in.is_some(),
-            RuleKind::Adaptive(_) | RuleKind::Target(_) | RuleKind::Fixed(_) => true,
+            RuleKind::Adaptive(_)
+            | RuleKind::Target(_)
+            | RuleKind::Step(_)
+            | RuleKind::Queue(_)
+            | RuleKind::External(_)
+            | RuleKind::Fixed(_) => true,
+            RuleKind::Schedule(rule) => {
+                rule.otherwise.is_some()
+                    || rule.entries.iter().any(|entry| entry.sets.max.is_some())
+            }
         }
     }
 }
@@ -216,7 +236,10 @@ impl Rule {
             RuleKind::Threshold(rule) => vec![&rule.signal],
             RuleKind::Adaptive(rule) => vec![&rule.signal],
             RuleKind::Target(rule) => vec![&rule.signal],
-            RuleKind::Fixed(_) => Vec::new(),
+            RuleKind::Step(rule) => vec![&rule.signal],
+            RuleKind::Queue(rule) => std::iter::once(&rule.signal).chain(&rule.running).collect(),
+            RuleKind::External(rule) => vec![&rule.signal],
+            RuleKind::Schedule(_) | RuleKind::Fixed(_) => Vec::new(),
         }
     }
 }

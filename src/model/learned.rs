@@ -38,7 +38,12 @@ impl Fleet {
             match &mut rule.kind {
                 RuleKind::Threshold(rule) => self.tune_cooldown(rule, boot, history),
                 RuleKind::Adaptive(rule) => self.tune_boot(&mut rule.boot, boot),
-                RuleKind::Target(_) | RuleKind::Fixed(_) => {}
+                RuleKind::Target(_)
+                | RuleKind::Step(_)
+                | RuleKind::Queue(_)
+                | RuleKind::External(_)
+                | RuleKind::Schedule(_)
+                | RuleKind::Fixed(_) => {}
             }
         }
         fleet

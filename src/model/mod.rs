@@ -28,9 +28,11 @@ mod plan;
 mod reason;
 mod ring;
 mod samples;
+mod schedule;
 mod scope;
 mod signal;
 mod situation;
+mod sizes;
 mod span;
 mod text;
 
@@ -64,9 +66,11 @@ pub use reason::{BrakeScope, Reason};
 pub use ring::Ring;
 pub(crate) use samples::SAMPLES_KEPT;
 pub use samples::{Measured, Point, SampleWindow, Series, SignalMemory};
+pub use schedule::{CronLine, Entry, Schedule, Sets, When};
 pub use scope::Scope;
 pub use signal::{Gap, Reading, Reduce, Sample, Signals};
 pub use situation::{Past, Situation};
+pub use sizes::{Band, Bands, External, Queue};
 pub use span::Span;
 pub(crate) use text::wrap;
 

@@ -48,6 +48,54 @@ pub enum Reason {
         measured_with: u32,
         size: u32,
     },
+    /// The value lies in a band that has a size.
+    InBand {
+        signal: SignalName,
+        value: f64,
+        /// Where the band begins; `None`: the lowest.
+        from: Option<f64>,
+        size: u32,
+    },
+    /// The jobs that wait and run, and the size that finishes them in time.
+    Backlog {
+        signal: SignalName,
+        waiting: f64,
+        running: f64,
+        within: super::Span,
+        size: u32,
+    },
+    /// The signal is the size.
+    Recommended {
+        signal: SignalName,
+        size: u32,
+    },
+    /// The signal should be a size and cannot be one.
+    NoSize {
+        signal: SignalName,
+        value: f64,
+    },
+    /// Fewer instances would each carry so much that the rule would add some at once.
+    WouldSwing {
+        signal: SignalName,
+        /// The value with the fewer instances, and the bound that it would pass.
+        projected: f64,
+        bound: f64,
+        size: u32,
+    },
+    /// A schedule sets the size, or the bounds.
+    Scheduled {
+        rule: super::RuleName,
+        min: Option<u32>,
+        max: Option<u32>,
+        /// `None`: while none of its entries is in force.
+        until: Option<Timestamp>,
+    },
+    /// A schedule forbids a direction.
+    Forbidden {
+        rule: super::RuleName,
+        direction: Direction,
+        until: Timestamp,
+    },
     /// The size needs no signal.
     Fixed {
         size: u32,
@@ -196,6 +244,13 @@ impl Reason {
             Reason::WithinBand { .. } => "within_band",
             Reason::Expected(_) => "expected",
             Reason::AgainstTarget { .. } => "against_target",
+            Reason::InBand { .. } => "in_band",
+            Reason::Backlog { .. } => "backlog",
+            Reason::Recommended { .. } => "recommended",
+            Reason::NoSize { .. } => "no_size",
+            Reason::WouldSwing { .. } => "would_swing",
+            Reason::Scheduled { .. } => "scheduled",
+            Reason::Forbidden { .. } => "forbidden",
             Reason::Fixed { .. } => "fixed",
             Reason::Relearning { .. } => "relearning",
             Reason::Missing { .. } => "missing",
@@ -254,14 +309,19 @@ impl Reason {
             | Reason::Missing { signal, .. }
             | Reason::Relearning { signal, .. }
             | Reason::AgainstTarget { signal, .. }
+            | Reason::InBand { signal, .. }
+            | Reason::Backlog { signal, .. }
+            | Reason::Recommended { signal, .. }
+            | Reason::NoSize { signal, .. }
+            | Reason::WouldSwing { signal, .. }
             | Reason::Answered { signal, .. }
             | Reason::Partial { signal, .. }
             | Reason::FellBack { signal, .. }
             | Reason::Outvoted { signal, .. } => (Some(signal), None),
             Reason::Expected(outlook) => (Some(&outlook.signal), None),
-            Reason::CoolingDown { direction, .. } | Reason::Braked { direction, .. } => {
-                (None, Some(*direction))
-            }
+            Reason::CoolingDown { direction, .. }
+            | Reason::Braked { direction, .. }
+            | Reason::Forbidden { direction, .. } => (None, Some(*direction)),
             _ => (None, None),
         }
     }
@@ -311,6 +371,47 @@ impl fmt::Display for Reason {
                 number(*value),
                 number(*target),
             ),
+            Reason::InBand { signal, value, from, size } => {
+                write!(f, "{signal} = {}", number(*value))?;
+                match from {
+                    Some(from) => write!(f, ", from {} on: {size}", number(*from)),
+                    None => write!(f, ", below every step: {size}"),
+                }
+            }
+            Reason::Backlog { signal, waiting, running, within, size } => {
+                write!(f, "{signal}: {} waiting", number(*waiting))?;
+                if *running > 0.0 {
+                    write!(f, " and {} running", number(*running))?;
+                }
+                write!(f, ", to be done in {within}: {size}")
+            }
+            Reason::Recommended { signal, size } => write!(f, "{signal} recommends {size}"),
+            Reason::NoSize { signal, value } => {
+                write!(f, "{signal} = {} is no size", number(*value))
+            }
+            Reason::WouldSwing { signal, projected, bound, size } => write!(
+                f,
+                "with fewer than {size} {signal} would be {} > {} and bring them back",
+                number(*projected),
+                number(*bound),
+            ),
+            Reason::Scheduled { rule, min, max, until } => {
+                write!(f, "{rule} says ")?;
+                match (min, max) {
+                    (Some(min), Some(max)) if min == max => write!(f, "{min}")?,
+                    (Some(min), Some(max)) => write!(f, "{min} to {max}")?,
+                    (Some(min), None) => write!(f, "at least {min}")?,
+                    (None, Some(max)) => write!(f, "at most {max}")?,
+                    (None, None) => write!(f, "nothing")?,
+                }
+                match until {
+                    Some(until) => write!(f, " until {}", clock_time(*until)),
+                    None => write!(f, " at other times"),
+                }
+            }
+            Reason::Forbidden { rule, direction, until } => {
+                write!(f, "{rule} forbids a {direction} until {}", clock_time(*until))
+            }
             Reason::Fixed { size } => write!(f, "the size is fixed at {size}"),
             Reason::Relearning { signal, until } => write!(
                 f,
@@ -483,6 +584,24 @@ mod tests {
                 measured_with: 3,
                 size: 4,
             },
+            Reason::InBand { signal: signal(), value: 12.0, from: Some(10.0), size: 4 },
+            Reason::Backlog {
+                signal: signal(),
+                waiting: 120.0,
+                running: 4.0,
+                within: crate::model::Span::secs(600),
+                size: 7,
+            },
+            Reason::Recommended { signal: signal(), size: 4 },
+            Reason::NoSize { signal: signal(), value: -1.0 },
+            Reason::WouldSwing { signal: signal(), projected: 88.0, bound: 75.0, size: 2 },
+            Reason::Scheduled {
+                rule: "schedule".into(),
+                min: Some(6),
+                max: None,
+                until: Some(now()),
+            },
+            Reason::Forbidden { rule: "schedule".into(), direction: Direction::In, until: now() },
             Reason::Fixed { size: 3 },
             Reason::Relearning { signal: signal(), until },
             Reason::Missing { signal: signal(), gap },

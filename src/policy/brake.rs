@@ -10,7 +10,7 @@ use super::Proposal;
 
 /// The decision: from the present size toward `goal`, as far as is allowed.
 pub(super) fn decision(mut proposal: Proposal, goal: u32, situation: &Situation<'_>) -> Decision {
-    let bounds = situation.fleet.bounds;
+    let bounds = proposal.bounds;
     let current = proposal.current;
     let mut add = goal.saturating_sub(current);
     // An instance that may not exist cannot go, and no other one goes in its place below `min`.

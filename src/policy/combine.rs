@@ -11,6 +11,7 @@ pub(super) fn combine(opinions: &[Opinion], situation: &Situation<'_>) -> Propos
     let current = situation.census.capacity;
     let mut proposal = Proposal {
         current,
+        bounds: situation.fleet.bounds,
         recommended: current,
         desired: current,
         reasons: opinions.iter().flat_map(|opinion| opinion.reasons.clone()).collect(),

@@ -38,7 +38,7 @@ pub(super) fn completed(signal: &SignalName, sample: &Measured, situation: &Situ
     }
 }
 
-fn is_per_instance(signal: &SignalName, situation: &Situation<'_>) -> bool {
+pub(super) fn is_per_instance(signal: &SignalName, situation: &Situation<'_>) -> bool {
     let memory = situation.past.signals.get(signal);
     memory.is_some_and(|memory| memory.is_per_instance(situation.now))
 }

@@ -8,7 +8,7 @@ use super::Proposal;
 /// The size to reach with what there is room for. It may lie below `min` when what exists without
 /// being capacity fills `max`.
 pub(super) fn guard(proposal: &mut Proposal, situation: &Situation<'_>) -> u32 {
-    let (bounds, census) = (situation.fleet.bounds, situation.census);
+    let (bounds, census) = (proposal.bounds, situation.census);
     let current = proposal.current;
     if let Some(why) = &census.doubt {
         proposal.block(Reason::Doubt { why: why.clone() });

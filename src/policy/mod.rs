@@ -2,7 +2,7 @@
 //!
 //! Pure: equal inputs give equal decisions, so a decision can be replayed and a policy backtested.
 //! Each rule gives an opinion; `combine` makes one number of them; `steady` keeps it from swinging;
-//! `guard` keeps it within the bounds; `brake` says how much of it may be done now.
+//! `schedule` narrows the bounds by the calendar; `guard` keeps it within the bounds; `brake` says how much of it may be done now.
 //!
 //! Absence of evidence is not evidence of idleness: a rule without a usable signal has no opinion,
 //! and as long as one has none, nothing is removed.
@@ -12,6 +12,8 @@ mod brake;
 mod combine;
 mod coverage;
 mod guard;
+mod schedule;
+mod size;
 mod steady;
 mod target;
 #[cfg(test)]
@@ -21,8 +23,9 @@ mod threshold;
 use cloud::Timestamp;
 
 use crate::model::{
-    Adaptive, AdaptiveState, Counterfactual, Decision, Direction, Fixed, Fleet, Gap, Measured,
-    Memories, Reason, RuleKind, RuleMemory, RuleName, SampleWindow, SignalName, Situation,
+    Adaptive, AdaptiveState, Bounds, Counterfactual, Decision, Direction, Fixed, Fleet, Gap,
+    Measured, Memories, Reason, RuleKind, RuleMemory, RuleName, SampleWindow, SignalName,
+    Situation,
 };
 
 /// The opinion of one rule.
@@ -55,6 +58,8 @@ enum Pull {
 #[derive(Debug, Clone, PartialEq)]
 struct Proposal {
     current: u32,
+    /// The fleet's own, narrowed by its schedules.
+    bounds: Bounds,
     /// If nothing held it back.
     recommended: u32,
     /// Now.
@@ -101,6 +106,10 @@ pub fn decide(situation: &Situation<'_>, mut memory: Memories) -> (Decision, Mem
                 adaptive::opinion(rule, situation, &mut remembered.adaptive)
             }
             RuleKind::Target(rule) => target::opinion(rule, situation),
+            RuleKind::Step(rule) => size::step(rule, situation),
+            RuleKind::Queue(rule) => size::queue(rule, situation),
+            RuleKind::External(rule) => size::external(rule, situation),
+            RuleKind::Schedule(_) => schedule::opinion(),
             RuleKind::Fixed(rule) => fixed(*rule, situation),
         };
         remembered.ask(opinion.pull.wants(situation.census.capacity), situation.now);
@@ -109,6 +118,7 @@ pub fn decide(situation: &Situation<'_>, mut memory: Memories) -> (Decision, Mem
     let mut proposal = combine::combine(&opinions, situation);
     steady::fall_back(&mut proposal, situation);
     steady::stabilize(&mut proposal, situation);
+    schedule::apply(&mut proposal, situation);
     let goal = guard::guard(&mut proposal, situation);
     (brake::decision(proposal, goal, situation), memory)
 }

@@ -102,7 +102,7 @@ fn bound(rule: &Target, direction: Direction, average: f64, current: u32) -> Cou
 }
 
 /// Rounded up, but for rounding errors.
-fn instances(size: f64) -> u32 {
+pub(super) fn instances(size: f64) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -2,6 +2,7 @@
 
 mod brake;
 mod guard;
+mod size;
 mod steady;
 mod target;
 mod threshold;

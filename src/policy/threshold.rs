@@ -9,13 +9,16 @@ use crate::model::{
     Counterfactual, Direction, Measured, Reason, SignalName, Situation, Step, Threshold,
 };
 
-use super::coverage::partial;
+use super::coverage::{is_per_instance, partial};
+use super::target::instances;
 use super::{Opinion, Pull, missing};
 
 /// One side of the rule, seen from its own direction.
 struct Side {
     direction: Direction,
     bound: f64,
+    /// The bound of the other side, if there is one.
+    opposite: Option<f64>,
     samples: u32,
     by: Step,
     cooldown: std::time::Duration,
@@ -56,6 +59,7 @@ impl Threshold {
         let out = self.scale_out.map(|out| Side {
             direction: Direction::Out,
             bound: out.above,
+            opposite: self.scale_in.map(|in_| in_.below),
             samples: out.samples,
             by: out.by,
             cooldown: self.cooldown.out.get(),
@@ -63,6 +67,7 @@ impl Threshold {
         let in_ = self.scale_in.map(|in_| Side {
             direction: Direction::In,
             bound: in_.below,
+            opposite: self.scale_out.map(|out| out.above),
             samples: in_.samples,
             by: in_.by,
             cooldown: self.cooldown.in_.get(),
@@ -94,7 +99,20 @@ impl Side {
                 ..blank
             };
         }
-        let (from, target) = self.target(measured, situation);
+        let (from, mut target) = self.target(measured, situation);
+        let mut swing = None;
+        if let Some((size, reason)) = self.would_swing(&signal, measured, target, situation) {
+            if size >= situation.census.capacity {
+                return Opinion {
+                    pull: Pull::Stay,
+                    blocked_by: Some(reason.clone()),
+                    reasons: vec![reason],
+                    ..blank
+                };
+            }
+            target = size;
+            swing = Some(reason);
+        }
         let answered = match self.direction {
             Direction::Out => target <= situation.census.capacity,
             Direction::In => target >= situation.census.capacity,
@@ -160,7 +178,7 @@ impl Side {
                 Direction::Out => Pull::Out(target),
                 Direction::In => Pull::In(target),
             },
-            reasons: std::iter::once(reason).chain(cooling.clone()).collect(),
+            reasons: [Some(reason), swing, cooling.clone()].into_iter().flatten().collect(),
             blocked_by: cooling,
             counterfactuals,
             ..blank
@@ -180,6 +198,28 @@ impl Side {
                 (then, from.saturating_sub(self.by.of(from)))
             }
         }
+    }
+
+    /// The least size to which the fleet may go without each instance carrying so much that the rule
+    /// would scale out again, and why, where that is more than `target`. Only for a value of each
+    /// instance: a total is the same on fewer.
+    fn would_swing(
+        &self,
+        signal: &SignalName,
+        measured: &Measured,
+        target: u32,
+        situation: &Situation<'_>,
+    ) -> Option<(u32, Reason)> {
+        let bound = self.opposite.filter(|bound| *bound > 0.0)?;
+        if self.direction == Direction::Out || !is_per_instance(signal, situation) {
+            return None;
+        }
+        let then = measured.in_service.unwrap_or(situation.census.capacity);
+        let load = measured.value * f64::from(then);
+        let size = instances(load / bound);
+        let projected = load / f64::from(size.saturating_sub(1).max(1));
+        let signal = signal.clone();
+        (size > target).then_some((size, Reason::WouldSwing { signal, projected, bound, size }))
     }
 
     fn if_it_stayed_past(&self, signal: SignalName, more: u32) -> Counterfactual {

@@ -1,0 +1,184 @@
+//! A schedule: sizes and bounds by the calendar, in a time zone of its own. Pure.
+
+use chrono::TimeZone as _;
+use chrono_tz::Tz;
+use cloud::{Timestamp, clock};
+use serde::{Deserialize, Serialize};
+
+use super::{Direction, Span};
+
+/// Sizes and bounds at certain times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Of every cron line; daylight saving is its affair.
+    pub timezone: Tz,
+    /// At least one.
+    pub entries: Vec<Entry>,
+    /// The size while no entry is in force; `None`: the other rules decide.
+    pub otherwise: Option<u32>,
+}
+
+/// What holds at certain times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub when: When,
+    pub sets: Sets,
+}
+
+/// What an entry sets while it is in force; at least one of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sets {
+    pub min: Option<u32>,
+    pub max: Option<u32>,
+    /// Nothing happens in this direction, but for what `min` and `max` call for.
+    pub forbids: Option<Direction>,
+}
+
+/// When an entry is in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// From each time that the line names, for so long.
+    Cron { line: CronLine, lasts: Span },
+    /// Once.
+    Between { from: Timestamp, until: Timestamp },
+}
+
+/// A cron line of five fields: minute, hour, day of month, month, day of week.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CronLine(Box<croner::Cron>);
+
+impl PartialEq for CronLine {
+    fn eq(&self, other: &CronLine) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl TryFrom<String> for CronLine {
+    type Error = String;
+
+    /// # Errors
+    /// What is wrong with the line.
+    fn try_from(text: String) -> Result<CronLine, String> {
+        let parser = croner::parser::CronParser::builder()
+            .seconds(croner::parser::Seconds::Disallowed)
+            .year(croner::parser::Year::Disallowed)
+            .build();
+        parser.parse(&text).map(|cron| CronLine(Box::new(cron))).map_err(|error| error.to_string())
+    }
+}
+
+impl From<CronLine> for String {
+    fn from(line: CronLine) -> String {
+        line.0.as_str().to_owned()
+    }
+}
+
+impl CronLine {
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The newest time that it names, up to `now`; `None`: it has not come yet.
+    #[must_use]
+    pub fn last(&self, timezone: Tz, now: Timestamp) -> Option<Timestamp> {
+        let here = timezone.from_utc_datetime(&now.naive_utc());
+        self.0.find_previous_occurrence(&here, true).ok().map(|at| at.to_utc())
+    }
+
+    /// The next time that it names, after `now`; `None`: it never comes.
+    #[must_use]
+    pub fn next(&self, timezone: Tz, now: Timestamp) -> Option<Timestamp> {
+        let here = timezone.from_utc_datetime(&now.naive_utc());
+        self.0.find_next_occurrence(&here, false).ok().map(|at| at.to_utc())
+    }
+}
+
+impl When {
+    /// Until when it is in force at `now`, if it is.
+    #[must_use]
+    pub fn until(&self, timezone: Tz, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            When::Cron { line, lasts } => {
+                let until = clock::after(line.last(timezone, now)?, lasts.get());
+                (now < until).then_some(until)
+            }
+            When::Between { from, until } => (*from <= now && now < *until).then_some(*until),
+        }
+    }
+}
+
+impl Schedule {
+    /// The entries that are in force at `now`, each with its end.
+    pub fn in_force(&self, now: Timestamp) -> impl Iterator<Item = (&Entry, Timestamp)> {
+        let until = move |entry: &Entry| entry.when.until(self.timezone, now);
+        self.entries.iter().filter_map(move |entry| Some((entry, until(entry)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn cron(line: &str, hours: u64) -> When {
+        let line = CronLine::try_from(line.to_owned()).expect("a cron line");
+        When::Cron { line, lasts: Span::secs(hours * 3600) }
+    }
+
+    #[test]
+    fn an_entry_is_in_force_from_each_time_of_its_line() {
+        let weekdays = cron("0 8 * * 1-5", 10);
+        let shanghai = chrono_tz::Asia::Shanghai;
+        for (now, until) in [
+            ("2026-11-26T00:00:00Z", Some("2026-11-26T10:00:00Z")), // Thursday, 08:00 there
+            ("2026-11-25T23:59:59Z", None),
+            ("2026-11-26T09:59:59Z", Some("2026-11-26T10:00:00Z")),
+            ("2026-11-26T10:00:00Z", None),
+            ("2026-11-28T03:00:00Z", None), // Saturday
+        ] {
+            assert_eq!(weekdays.until(shanghai, at(now)), until.map(at), "{now}");
+        }
+        let once =
+            When::Between { from: at("2026-11-10T16:00:00Z"), until: at("2026-11-11T18:00:00Z") };
+        assert_eq!(
+            once.until(shanghai, at("2026-11-11T00:00:00Z")),
+            Some(at("2026-11-11T18:00:00Z"))
+        );
+        assert_eq!(once.until(shanghai, at("2026-11-11T18:00:00Z")), None);
+    }
+
+    #[test]
+    fn daylight_saving_moves_the_hour_and_skips_no_day() {
+        let berlin = chrono_tz::Europe::Berlin;
+        let morning = cron("0 8 * * *", 1);
+        // 08:00 is 07:00 UTC in winter and 06:00 in summer; the change is on 2026-03-29.
+        for (now, is_in_force) in [
+            ("2026-03-28T07:30:00Z", true),
+            ("2026-03-28T06:30:00Z", false),
+            ("2026-03-29T06:30:00Z", true),
+            ("2026-03-29T07:30:00Z", false),
+        ] {
+            assert_eq!(morning.until(berlin, at(now)).is_some(), is_in_force, "{now}");
+        }
+        // 02:30 does not exist on that day: it begins when the skipped hour is over.
+        let night = cron("30 2 * * *", 2);
+        assert!(night.until(berlin, at("2026-03-29T01:59:00Z")).is_some());
+        assert!(night.until(berlin, at("2026-03-29T00:59:00Z")).is_none());
+    }
+
+    #[test]
+    fn a_line_that_never_comes_has_no_next_time() {
+        let line = CronLine::try_from("0 0 30 2 *".to_owned()).expect("it can be read");
+        assert_eq!(line.next(chrono_tz::UTC, at("2026-11-26T00:00:00Z")), None);
+        for wrong in ["", "0 8 * *", "61 8 * * *", "0 0 8 * * *", "@hourly x", "a b c d e"] {
+            assert!(CronLine::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
+    }
+}
