@@ -7,8 +7,8 @@ use std::time::Duration;
 use cloud::{Mutation, Status, clock};
 
 use crate::model::{
-    Alert, AlertCode, Decision, Inputs, Ownership, Phase, Plan, Reason, Stranger, fingerprint,
-    plural,
+    Alert, AlertCode, Decision, Inputs, Memories, Ownership, Phase, Plan, Reason, Stranger,
+    fingerprint, plural,
 };
 
 /// A launch of unknown outcome is settled within seconds as a rule.
@@ -28,7 +28,13 @@ pub(super) fn journal_unavailable(why: &str) -> Alert {
     Alert::new(AlertCode::JournalUnavailable, "", why)
 }
 
-pub(super) fn alerts(inputs: &Inputs, decision: &Decision, plan: &Plan) -> Vec<Alert> {
+/// `memory` is what the rules asked for in this tick.
+pub(super) fn alerts(
+    inputs: &Inputs,
+    decision: &Decision,
+    memory: &Memories,
+    plan: &Plan,
+) -> Vec<Alert> {
     let mut alerts = Vec::new();
     let Inputs { inventory, history, account, fleet, now, .. } = inputs;
     if let Some(doubt) = inventory.doubts.first() {
@@ -76,6 +82,12 @@ pub(super) fn alerts(inputs: &Inputs, decision: &Decision, plan: &Plan) -> Vec<A
         if let Reason::Braked { direction, .. } = reason {
             let about = direction.to_string();
             alerts.push(Alert::new(AlertCode::Brake, about, reason.to_string()));
+        }
+        if let Reason::CappedAtMax { max } = reason {
+            let wants = memory.values().filter_map(|rule| rule.wants).max();
+            let wants = wants.filter(|wants| wants > max).unwrap_or(*max);
+            let message = format!("max = {max} is reached, and the rules want {wants}");
+            alerts.push(Alert::new(AlertCode::AtMax, "", message));
         }
         if let Reason::ZoneLost { zone, .. } = reason {
             alerts.push(Alert::new(AlertCode::ZoneLost, zone.clone(), reason.to_string()));

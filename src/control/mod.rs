@@ -126,7 +126,7 @@ async fn tick_under(
     let Proposal { inputs, news, decision, memory, plan } = proposal;
     plan::review(&plan, &inputs).map_err(TickError::Review)?;
 
-    let alerts = alerts::alerts(&inputs, &decision, &plan);
+    let alerts = alerts::alerts(&inputs, &decision, &memory, &plan);
     let (events, decided) = record::events(&inputs, &news, &decision, &memory, &plan, &alerts);
     let with = decided.then_some((DecisionId(entropy.uuid(0)), &inputs));
     world.journal.append(lease, events, with).await?;
@@ -355,7 +355,8 @@ async fn tick_without_journal(
     };
     let proposal = unless_stopped(world, reads).await?;
     let why = error.to_string();
-    let mut alerts = alerts::alerts(&proposal.inputs, &proposal.decision, &proposal.plan);
+    let mut alerts =
+        alerts::alerts(&proposal.inputs, &proposal.decision, &proposal.memory, &proposal.plan);
     alerts.push(alerts::journal_unavailable(&why));
     let outcomes = proposal.plan.actions.iter().map(|action| Outcome::NotSent {
         action: action.to_string(),

@@ -35,6 +35,8 @@ pub enum AlertCode {
     NoPlace,
     /// The fleet is below `min`, and nothing is launched.
     BelowMin,
+    /// The fleet is at `max`, and its rules want more.
+    AtMax,
     /// An hourly limit keeps the fleet from its size.
     Brake,
     /// An instance refuses to be deleted.
@@ -75,6 +77,7 @@ impl AlertCode {
         AlertCode::LaunchFailures,
         AlertCode::NoPlace,
         AlertCode::BelowMin,
+        AlertCode::AtMax,
         AlertCode::Brake,
         AlertCode::DeletionRefused,
         AlertCode::ZoneLost,
@@ -105,6 +108,7 @@ impl AlertCode {
             AlertCode::LaunchFailures => "launch_failures",
             AlertCode::NoPlace => "no_place",
             AlertCode::BelowMin => "below_min",
+            AlertCode::AtMax => "at_max",
             AlertCode::Brake => "brake",
             AlertCode::DeletionRefused => "deletion_refused",
             AlertCode::ZoneLost => "zone_lost",
