@@ -268,6 +268,20 @@ async fn the_shipped_unit_lives_in_a_booted_systemd() {
     assert!(by_field.contains("fleet `web` 0 → 2"), "{by_field}\n{}", machine.log());
     assert!(!machine.log().contains("testsecret"));
 
+    // A changed configuration is taken without a restart; a bad one fails the reload, not the daemon.
+    machine.configure(&config.replace("max = 4", "max = 5"));
+    machine.must(&["systemctl", "reload", UNIT]);
+    assert!(machine.log().contains("bounds.max 4 → 5"), "{}", machine.log());
+    machine.configure(&config.replace("min = 2", "min = 9"));
+    assert!(!machine.run(&["systemctl", "reload", UNIT]).status.success());
+    assert!(machine.log().contains("min = 9 above max = 4"), "{}", machine.log());
+    assert_eq!(
+        (machine.property("ActiveState"), machine.property("MainPID")),
+        ("active".to_owned(), pid.clone())
+    );
+    machine.configure(&config);
+    machine.must(&["systemctl", "reload", UNIT]);
+
     // kill -9: a new process, ready again, on the same state; nothing is bought again.
     machine.must(&["systemctl", "kill", "--kill-who=main", "--signal=KILL", UNIT]);
     until("a new process", 60, async || {
