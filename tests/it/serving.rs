@@ -79,7 +79,7 @@ async fn lowered(to: (u32, u32)) -> (Setup, TickReport) {
 #[tokio::test]
 async fn a_lower_max_while_a_launch_is_in_doubt_leaves_min_of_what_serves() {
     let (setup, _) = lowered((5, 5)).await;
-    // A tick on a slow disk may find its decision too old, and leaves it to the next one.
+    // While the three may exist none that serves goes on their account; then two go, and never more.
     for _ in 0..20 {
         assert!(running(&setup).len() >= 5, "the three may not exist");
         setup.ticks(1, 50.0).await;
