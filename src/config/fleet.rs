@@ -85,7 +85,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let names: Vec<SignalName> = table.names("signal").into_iter().map(SignalName).collect();
     let mut taken = BTreeSet::new();
     let rules = table.list("rule", |table| rule::read(table, &names, &mut taken));
-    check_rules(name, table);
+    check_rules(name, table, &rules);
     let rules = boots_and_warms_up(rules, warmup);
     let stabilization = stabilization.unwrap_or_else(|| default_stabilization(&rules));
     check_signals_used(table, &names, &rules);
@@ -139,11 +139,13 @@ fn boots_and_warms_up(mut rules: Vec<Rule>, warmup: Span) -> Vec<Rule> {
 }
 
 /// The window of a fleet that is given none. Adaptive rules have holds of their own, which they choose
-/// by what each would have cost.
+/// by what each would have cost; schedules want no size of their own.
 #[must_use]
 pub fn default_stabilization(rules: &[Rule]) -> Span {
+    let mut sizing = rules.iter().filter(|rule| !matches!(rule.kind, RuleKind::Schedule(_)));
     let adaptive = |rule: &Rule| matches!(rule.kind, RuleKind::Adaptive(_));
-    if !rules.is_empty() && rules.iter().all(adaptive) { Span::secs(0) } else { STABILIZATION }
+    let all_adaptive = sizing.clone().next().is_some() && sizing.all(adaptive);
+    if all_adaptive { Span::secs(0) } else { STABILIZATION }
 }
 
 fn boot_timeout(table: &Table<'_>) -> Timeout {
@@ -183,7 +185,20 @@ fn base(table: &Table<'_>) -> Option<Base> {
     Some(Base { tags, ids: ids.into_iter().map(InstanceId).collect() })
 }
 
-fn check_rules(name: &str, table: &Table<'_>) {
+fn check_rules(name: &str, table: &Table<'_>, rules: &[Rule]) {
+    let raises_only = |rule: &Rule| match &rule.kind {
+        RuleKind::Schedule(schedule) => schedule.otherwise.is_none(),
+        _ => false,
+    };
+    if !rules.is_empty() && rules.iter().all(raises_only) && table.len("rule") == Some(rules.len())
+    {
+        table.problem_at(
+            "rule",
+            format!("fleet `{}` has schedules only, and no size at other times", shown(name)),
+            "add `otherwise = 2` to a schedule, or a rule beside it: a fleet that a schedule raised would \
+             stay as it is",
+        );
+    }
     if table.len("rule") == Some(0) {
         table.problem(
             format!("fleet `{}` has no rule", shown(name)),

@@ -10,7 +10,9 @@ use super::size::instances;
 use super::suggest;
 use super::table::Table;
 use super::value::{Value, duration, word};
-use crate::model::{CronLine, Direction, Entry, Schedule, Sets, Span, When};
+use crate::model::{
+    CronLine, Direction, Schedule, ScheduleEntry, ScheduledLimits, ScheduledTime, Span,
+};
 
 /// Below a minute an entry may lie between two ticks; what lasts for a year is a bound.
 const LASTS: std::ops::RangeInclusive<Span> = Span::secs(60)..=Span::secs(366 * 24 * 3600);
@@ -51,7 +53,7 @@ fn timezone(value: &Value<'_>) -> Option<Tz> {
     )
 }
 
-fn entry(table: &Table<'_>, zone: Tz) -> Option<Entry> {
+fn entry(table: &Table<'_>, zone: Tz) -> Option<ScheduleEntry> {
     let when = when(table, zone);
     let size = table.optional("size", instances(0));
     let min = table.optional("min", instances(0));
@@ -75,10 +77,13 @@ fn entry(table: &Table<'_>, zone: Tz) -> Option<Entry> {
     {
         table.problem_at("min", format!("min = {min} is more than max = {max}"), "swap them");
     }
-    Some(Entry { when: when?, sets: Sets { min: min.or(size), max: max.or(size), forbids } })
+    Some(ScheduleEntry {
+        when: when?,
+        sets: ScheduledLimits { min: min.or(size), max: max.or(size), forbids },
+    })
 }
 
-fn when(table: &Table<'_>, zone: Tz) -> Option<When> {
+fn when(table: &Table<'_>, zone: Tz) -> Option<ScheduledTime> {
     let line = table.optional("cron", |value| cron(value, zone));
     let lasts = table.optional("lasts", duration(LASTS));
     let from = table.optional("from", |value| time(value, zone));
@@ -101,14 +106,14 @@ fn when(table: &Table<'_>, zone: Tz) -> Option<When> {
         return None;
     }
     if let (Some(line), Some(lasts)) = (line, lasts) {
-        return Some(When::Cron { line, lasts });
+        return Some(ScheduledTime::Cron { line, lasts });
     }
     let (from, until) = (from?, until?);
     if until <= from {
         table.problem_at("until", "it ends before it begins".to_owned(), "swap `from` and `until`");
         return None;
     }
-    Some(When::Between { from, until })
+    Some(ScheduledTime::Between { from, until })
 }
 
 fn cron(value: &Value<'_>, zone: Tz) -> Option<CronLine> {

@@ -357,6 +357,26 @@ fn every_key_is_documented_in_the_section_of_its_table_and_no_other_is() {
 }
 
 #[test]
+fn a_schedule_beside_an_adaptive_rule_does_not_change_its_window() {
+    let schedule = r#"
+[[fleet.web.rule]]
+kind = "schedule"
+timezone = "UTC"
+entries = [{ cron = "0 8 * * 1-5", lasts = "10h", min = 3 }]
+"#;
+    let adaptive = "[[fleet.web.rule]]\nkind = \"adaptive\"\nsignal = \"cpu\"\ncapacity = 250\n";
+    let (head, _) = MINIMAL.split_once("[[fleet.web.rule]]").expect("a rule");
+    let window = |rules: &str| {
+        let config = parse(&format!("{head}{rules}"), Path::new("c.toml"), &surroundings());
+        config.unwrap_or_else(|problems| panic!("{problems}")).fleets[0].fleet.stabilization
+    };
+    let alone = window(adaptive);
+    assert_eq!(alone, Span::secs(0));
+    assert_eq!(window(&format!("{adaptive}{schedule}")), alone);
+    assert_ne!(window(&format!("{}{schedule}", &MINIMAL[head.len()..])), alone);
+}
+
+#[test]
 fn a_credential_that_the_service_does_not_have_is_told_apart_from_a_wrong_path() {
     let aliyun = "[provider.aliyun]\naccess_key_id_file = \"credential:access-key-id\"\n";
     let text = MINIMAL.replace("[provider.aliyun]\n", aliyun);

@@ -66,7 +66,7 @@ pub use reason::{BrakeScope, Reason};
 pub use ring::Ring;
 pub(crate) use samples::SAMPLES_KEPT;
 pub use samples::{Measured, Point, SampleWindow, Series, SignalMemory};
-pub use schedule::{CronLine, Entry, Schedule, Sets, When};
+pub use schedule::{CronLine, Schedule, ScheduleEntry, ScheduledLimits, ScheduledTime};
 pub use scope::Scope;
 pub use signal::{Gap, Reading, Reduce, Sample, Signals};
 pub use situation::{Past, Situation};

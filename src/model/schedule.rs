@@ -1,5 +1,7 @@
 //! A schedule: sizes and bounds by the calendar, in a time zone of its own. Pure.
 
+use std::sync::{Arc, Mutex};
+
 use chrono::TimeZone as _;
 use chrono_tz::Tz;
 use cloud::{Timestamp, clock};
@@ -13,21 +15,21 @@ pub struct Schedule {
     /// Of every cron line; daylight saving is its affair.
     pub timezone: Tz,
     /// At least one.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ScheduleEntry>,
     /// The size while no entry is in force; `None`: the other rules decide.
     pub otherwise: Option<u32>,
 }
 
-/// What holds at certain times.
+/// Limits that hold at certain times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    pub when: When,
-    pub sets: Sets,
+pub struct ScheduleEntry {
+    pub when: ScheduledTime,
+    pub sets: ScheduledLimits,
 }
 
-/// What an entry sets while it is in force; at least one of them.
+/// The limits of an entry while it is in force; at least one of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sets {
+pub struct ScheduledLimits {
     pub min: Option<u32>,
     pub max: Option<u32>,
     /// Nothing happens in this direction, but for what `min` and `max` call for.
@@ -37,7 +39,7 @@ pub struct Sets {
 /// When an entry is in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum When {
+pub enum ScheduledTime {
     /// From each time that the line names, for so long.
     Cron { line: CronLine, lasts: Span },
     /// Once.
@@ -47,11 +49,28 @@ pub enum When {
 /// A cron line of five fields: minute, hour, day of month, month, day of week.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct CronLine(Box<croner::Cron>);
+pub struct CronLine(Arc<Searched>);
+
+/// To search the calendar takes longer than everything else in a decision, and its answer is the same
+/// until the line's next time: it is remembered.
+#[derive(Debug)]
+struct Searched {
+    line: croner::Cron,
+    newest: Mutex<Option<Answer>>,
+}
+
+/// The last time that a line names, for every moment of `from..to`.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    timezone: Tz,
+    from: Timestamp,
+    to: Timestamp,
+    last: Option<Timestamp>,
+}
 
 impl PartialEq for CronLine {
     fn eq(&self, other: &CronLine) -> bool {
-        self.0.as_str() == other.0.as_str()
+        self.as_str() == other.as_str()
     }
 }
 
@@ -59,19 +78,20 @@ impl TryFrom<String> for CronLine {
     type Error = String;
 
     /// # Errors
-    /// What is wrong with the line.
+    /// The fault of the line.
     fn try_from(text: String) -> Result<CronLine, String> {
         let parser = croner::parser::CronParser::builder()
             .seconds(croner::parser::Seconds::Disallowed)
             .year(croner::parser::Year::Disallowed)
             .build();
-        parser.parse(&text).map(|cron| CronLine(Box::new(cron))).map_err(|error| error.to_string())
+        let line = parser.parse(&text).map_err(|error| error.to_string())?;
+        Ok(CronLine(Arc::new(Searched { line, newest: Mutex::default() })))
     }
 }
 
 impl From<CronLine> for String {
     fn from(line: CronLine) -> String {
-        line.0.as_str().to_owned()
+        line.as_str().to_owned()
     }
 }
 
@@ -79,42 +99,55 @@ impl CronLine {
     /// As it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.0.line.as_str()
     }
 
     /// The newest time that it names, up to `now`; `None`: it has not come yet.
     #[must_use]
     pub fn last(&self, timezone: Tz, now: Timestamp) -> Option<Timestamp> {
+        let mut newest = self.0.newest.lock().expect("no holder of this lock can panic");
+        if let Some(answer) = *newest
+            && answer.timezone == timezone
+            && (answer.from..answer.to).contains(&now)
+        {
+            return answer.last;
+        }
         let here = timezone.from_utc_datetime(&now.naive_utc());
-        self.0.find_previous_occurrence(&here, true).ok().map(|at| at.to_utc())
+        let last = self.0.line.find_previous_occurrence(&here, true).ok().map(|at| at.to_utc());
+        if let Some(to) = self.next(timezone, now) {
+            *newest = Some(Answer { timezone, from: last.unwrap_or(now), to, last });
+        }
+        last
     }
 
     /// The next time that it names, after `now`; `None`: it never comes.
     #[must_use]
     pub fn next(&self, timezone: Tz, now: Timestamp) -> Option<Timestamp> {
         let here = timezone.from_utc_datetime(&now.naive_utc());
-        self.0.find_next_occurrence(&here, false).ok().map(|at| at.to_utc())
+        self.0.line.find_next_occurrence(&here, false).ok().map(|at| at.to_utc())
     }
 }
 
-impl When {
+impl ScheduledTime {
     /// Until when it is in force at `now`, if it is.
     #[must_use]
     pub fn until(&self, timezone: Tz, now: Timestamp) -> Option<Timestamp> {
         match self {
-            When::Cron { line, lasts } => {
+            ScheduledTime::Cron { line, lasts } => {
                 let until = clock::after(line.last(timezone, now)?, lasts.get());
                 (now < until).then_some(until)
             }
-            When::Between { from, until } => (*from <= now && now < *until).then_some(*until),
+            ScheduledTime::Between { from, until } => {
+                (*from <= now && now < *until).then_some(*until)
+            }
         }
     }
 }
 
 impl Schedule {
     /// The entries that are in force at `now`, each with its end.
-    pub fn in_force(&self, now: Timestamp) -> impl Iterator<Item = (&Entry, Timestamp)> {
-        let until = move |entry: &Entry| entry.when.until(self.timezone, now);
+    pub fn in_force(&self, now: Timestamp) -> impl Iterator<Item = (&ScheduleEntry, Timestamp)> {
+        let until = move |entry: &ScheduleEntry| entry.when.until(self.timezone, now);
         self.entries.iter().filter_map(move |entry| Some((entry, until(entry)?)))
     }
 }
@@ -127,9 +160,9 @@ mod tests {
         text.parse().expect("a time")
     }
 
-    fn cron(line: &str, hours: u64) -> When {
+    fn cron(line: &str, hours: u64) -> ScheduledTime {
         let line = CronLine::try_from(line.to_owned()).expect("a cron line");
-        When::Cron { line, lasts: Span::secs(hours * 3600) }
+        ScheduledTime::Cron { line, lasts: Span::secs(hours * 3600) }
     }
 
     #[test]
@@ -145,8 +178,10 @@ mod tests {
         ] {
             assert_eq!(weekdays.until(shanghai, at(now)), until.map(at), "{now}");
         }
-        let once =
-            When::Between { from: at("2026-11-10T16:00:00Z"), until: at("2026-11-11T18:00:00Z") };
+        let once = ScheduledTime::Between {
+            from: at("2026-11-10T16:00:00Z"),
+            until: at("2026-11-11T18:00:00Z"),
+        };
         assert_eq!(
             once.until(shanghai, at("2026-11-11T00:00:00Z")),
             Some(at("2026-11-11T18:00:00Z"))
@@ -171,6 +206,24 @@ mod tests {
         let night = cron("30 2 * * *", 2);
         assert!(night.until(berlin, at("2026-03-29T01:59:00Z")).is_some());
         assert!(night.until(berlin, at("2026-03-29T00:59:00Z")).is_none());
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_line_changes_no_answer() {
+        let lines = ["0 8 * * 1-5", "*/7 * * * *", "30 2 * * *", "0 0 29 2 *"];
+        let zones = [chrono_tz::Europe::Berlin, chrono_tz::Asia::Shanghai];
+        for text in lines {
+            let asked_often = CronLine::try_from(text.to_owned()).expect("a cron line");
+            // Over a night in which the clock is set forward, and back and forth between the zones.
+            for minutes in (0..36 * 60).step_by(5).chain([30, 0, 2_000]) {
+                let now = clock::after(at("2026-03-28T12:00:00Z"), Span::secs(minutes * 60).get());
+                for zone in zones {
+                    let asked_once = CronLine::try_from(text.to_owned()).expect("a cron line");
+                    let expected = asked_once.last(zone, now);
+                    assert_eq!(asked_often.last(zone, now), expected, "{text} at {now} in {zone}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -121,20 +121,20 @@ fn fewer_that_would_bring_the_others_back_are_not_removed() {
     }
 }
 
-fn schedule(entries: Vec<Entry>, otherwise: Option<u32>) -> RuleKind {
+fn schedule(entries: Vec<ScheduleEntry>, otherwise: Option<u32>) -> RuleKind {
     RuleKind::Schedule(Schedule { timezone: chrono_tz::UTC, entries, otherwise })
 }
 
 /// In force from an hour ago to an hour from now, or over.
-fn entry(is_in_force: bool, sets: Sets) -> Entry {
+fn entry(is_in_force: bool, sets: ScheduledLimits) -> ScheduleEntry {
     let hour = Duration::from_secs(3_600);
     let until = if is_in_force { clock::after(now(), hour) } else { ago(60) };
-    Entry { when: When::Between { from: ago(3_600), until }, sets }
+    ScheduleEntry { when: ScheduledTime::Between { from: ago(3_600), until }, sets }
 }
 
 #[test]
 fn a_schedule_bounds_what_the_rules_want_within_the_fleets_own_bounds() {
-    let sets = |min, max| Sets { min, max, forbids: None };
+    let sets = |min, max| ScheduledLimits { min, max, forbids: None };
     for (name, entries, otherwise, wanted, current, size) in [
         ("raised", vec![entry(true, sets(Some(6), None))], None, 2.0, 2, 6),
         ("kept", vec![entry(true, sets(Some(6), None))], None, 2.0, 8, 6),
@@ -171,7 +171,8 @@ fn a_schedule_bounds_what_the_rules_want_within_the_fleets_own_bounds() {
 
 #[test]
 fn a_forbidden_direction_waits_and_what_is_lost_is_replaced_all_the_same() {
-    let forbids = |direction| Sets { forbids: Some(direction), ..Sets::default() };
+    let forbids =
+        |direction| ScheduledLimits { forbids: Some(direction), ..ScheduledLimits::default() };
     for (name, direction, wanted, current, last_desired, size) in [
         ("no scale-in", Direction::In, 2.0, 6, 6, 6),
         ("a scale-out is free", Direction::In, 9.0, 6, 6, 9),
