@@ -44,9 +44,9 @@ pub(super) async fn reload(
         let hint = "say who asks for it: ?author=mei";
         return Err(Refusal::bad_request("`author` is empty", hint));
     }
-    let reloader: &Reloader = &api.reloader;
+    let reloader = &api.reloader;
     let ended = match how.dry_run {
-        true => reloader.preview(),
+        true => reloader.preview().await,
         false => reloader.reload(&author).await,
     };
     match ended {
@@ -59,7 +59,8 @@ fn refused(error: &ReloadError, reloader: &Reloader) -> Refusal {
     let message = error.to_string();
     match error {
         ReloadError::NeedsRestart(_) => {
-            let hint = "undo it, or restart the daemon: what is under way is finished first";
+            let hint =
+                "undo it, or `systemctl restart fleetscaler`: what is under way is finished first";
             Refusal::new(StatusCode::CONFLICT, "needs_restart", message, hint)
         }
         ReloadError::Problems(_) | ReloadError::Wire(_) => {

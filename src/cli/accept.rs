@@ -35,7 +35,7 @@ pub(super) async fn run(args: AcceptAccountArgs) -> anyhow::Result<Exit> {
         at: SystemClock.now(),
         provider: provider.clone(),
         account: account.clone(),
-        author: author(args.author)?,
+        author: author(args.author),
         reason: args.reason,
     };
     say(&config.daemon.state, &event).await.context("the word is not recorded")?;

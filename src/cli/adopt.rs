@@ -31,7 +31,7 @@ pub(super) async fn run(args: AdoptArgs) -> anyhow::Result<Exit> {
         id: Uuid::new_v4(),
         fleet,
         ids: args.ids.into_iter().map(InstanceId).collect(),
-        author: author(args.author)?,
+        author: author(args.author),
         reason: args.reason,
         asked: SystemClock.now(),
     };

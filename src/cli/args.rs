@@ -438,7 +438,8 @@ pub(super) struct ReloadArgs {
 /// The speaker.
 #[derive(Debug, clap::Args)]
 pub(super) struct AuthorArgs {
-    /// The person who says so [default: $SUDO_USER, $USER]
+    /// The person who says so [default: $SUDO_USER, $USER,
+    /// the user's number]
     #[arg(long, value_name = "NAME")]
     pub(super) author: Option<String>,
 }

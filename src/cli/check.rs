@@ -58,6 +58,7 @@ impl CheckArgs {
 /// `fleet web: 2 to 20 instances on aliyun, 2 types × 2 vSwitches, signals cpu`.
 fn summary(fleet: &FleetConfig) -> String {
     let names: Vec<&str> = fleet.sources.keys().map(|name| name.0.as_str()).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let (bounds, launch) = (fleet.fleet.bounds, &fleet.fleet.launch);
     format!(
         "  fleet {}: {} to {} instances on {}, types × vSwitches: {} × {}, signals: {}",
@@ -67,6 +68,6 @@ fn summary(fleet: &FleetConfig) -> String {
         fleet.provider,
         launch.instance_types.len(),
         launch.vswitches.len(),
-        names.join(", "),
+        names,
     )
 }

@@ -21,7 +21,7 @@ pub(super) async fn place(args: HoldArgs) -> anyhow::Result<Exit> {
         Ok(given) => given,
         Err(exit) => return Ok(exit),
     };
-    let author = author(args.author)?;
+    let author = author(args.author);
     refuse_memory(&config.daemon.state)?;
     let now = SystemClock.now();
     let hold = Hold {
@@ -57,7 +57,7 @@ pub(super) async fn lift(args: ResumeArgs) -> anyhow::Result<Exit> {
         Ok(given) => given,
         Err(exit) => return Ok(exit),
     };
-    let author = author(args.author)?;
+    let author = author(args.author);
     refuse_memory(&config.daemon.state)?;
     let now = SystemClock.now();
     let holds = in_force(&config.daemon.state, now).await?;
@@ -137,13 +137,12 @@ pub(super) fn fleet_of(config: &CommandConfig, name: &str) -> Result<FleetId, Ex
     Err(Exit::Usage)
 }
 
-/// The speaker: the person behind `sudo`, rather than root.
-pub(super) fn author(args: AuthorArgs) -> anyhow::Result<String> {
+/// The speaker: the person behind `sudo`, rather than root; where no name is known, the user's number.
+pub(super) fn author(args: AuthorArgs) -> String {
     let of = |name| std::env::var(name).ok();
     let author = args.author.or_else(|| of("SUDO_USER")).or_else(|| of("USER"));
-    author
-        .filter(|author| !author.trim().is_empty())
-        .context("nobody is named by $SUDO_USER or $USER: say who you are with --author NAME")
+    let author = author.filter(|author| !author.trim().is_empty());
+    author.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 pub(super) fn refuse_memory(state: &StateUrl) -> anyhow::Result<()> {

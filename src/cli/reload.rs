@@ -8,15 +8,22 @@ use super::args::ReloadArgs;
 use super::daemon::{Daemon, NoAnswer};
 use super::hold::author;
 use super::output::{self, wrap};
-use crate::api::shape::{ReloadView, SettingView};
+use crate::api::shape::ReloadView;
+use crate::config;
 use crate::model::plural;
 
 pub(super) async fn run(args: ReloadArgs) -> anyhow::Result<Exit> {
-    let config = match output::load_for_command(&args.config, "reload") {
+    // Problems of the rest of it are the daemon's to tell.
+    let config = match config::load_for_command(&args.config) {
         Ok(config) => config,
-        Err(exit) => return Ok(exit),
+        Err(problems) => {
+            output::error(&format!(
+                "the configuration has problems; a daemon that runs goes on as it is\n{problems}"
+            ));
+            return Ok(Exit::Config);
+        }
     };
-    let author = author(args.author)?;
+    let author = author(args.author);
     let author = utf8_percent_encode(&author, NON_ALPHANUMERIC);
     let page = format!("/v1/reload?author={author}&dry_run={}", args.dry_run);
     let daemon = Daemon::of(&config.daemon);
@@ -40,40 +47,86 @@ pub(super) async fn run(args: ReloadArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// Room for the word before each line.
+const LABEL: usize = 9;
+
 /// The answer in lines.
 fn told(view: &ReloadView, columns: usize) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut told: Vec<(&str, String)> = Vec::new();
+    let mut tell = |label: &'static str, text: &str| told.push((label, text.to_owned()));
     for setting in &view.changed_settings {
-        lines.push(format!("daemon   {}", setting.text));
+        tell("daemon", &setting.text);
     }
     for fleet in &view.added_fleets {
-        lines.push(format!("add      {fleet}"));
+        tell("add", fleet);
     }
     for changed in &view.changed_fleets {
-        let texts: Vec<&str> =
-            changed.settings.iter().map(|s: &SettingView| s.text.as_str()).collect();
-        let text = format!("{}: {}", changed.fleet, texts.join(", "));
-        for (n, line) in wrap(&text, columns.saturating_sub(9)).into_iter().enumerate() {
-            lines.push(format!("{:<9}{line}", if n == 0 { "change" } else { "" }));
-        }
+        let texts: Vec<&str> = changed.settings.iter().map(|s| s.text.as_str()).collect();
+        tell("change", &format!("{}: {}", changed.fleet, texts.join(", ")));
     }
     for fleet in &view.removed_fleets {
-        lines.push(format!("remove   {fleet}: its instances stay, as strays"));
+        tell("remove", &format!("{fleet}: its instances stay, as strays"));
     }
     for warning in &view.warnings {
-        lines.push(format!("warning  {warning}"));
+        tell("warning", warning);
     }
-    let unchanged = plural(u32::try_from(view.unchanged_fleets).unwrap_or(u32::MAX), "fleet");
-    let nothing = view.changed_settings.is_empty()
-        && view.added_fleets.is_empty()
-        && view.changed_fleets.is_empty()
-        && view.removed_fleets.is_empty();
-    lines.push(match (view.taken, nothing) {
-        (_, true) => format!("nothing differs from {}", view.path),
-        (true, false) => format!("taken from {}; {unchanged} unchanged", view.path),
-        (false, false) => {
-            format!("{} can be taken; {unchanged} unchanged; nothing was changed", view.path)
+    let differs = told.len() > view.warnings.len();
+    let mut lines = Vec::new();
+    for (label, text) in told {
+        for (n, line) in wrap(&text, columns.saturating_sub(LABEL)).into_iter().enumerate() {
+            let label = if n == 0 { label } else { "" };
+            lines.push(format!("{label:<LABEL$}{line}"));
         }
+    }
+    lines.push(match (differs, view.taken) {
+        (false, _) => format!("nothing differs from {}", view.path),
+        (true, true) => format!("taken from {}", view.path),
+        (true, false) => format!("{} can be taken; nothing was changed yet", view.path),
     });
+    if differs && view.unchanged_fleets > 0 {
+        let unchanged = u32::try_from(view.unchanged_fleets).unwrap_or(u32::MAX);
+        lines.push(format!("{} as before", plural(unchanged, "fleet")));
+    }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::shape::{ChangedFleetView, SettingView};
+
+    #[test]
+    fn every_line_fits_and_says_what_happens_to_whom() {
+        let setting = |text: &str| SettingView {
+            setting: "max".to_owned(),
+            before: None,
+            after: None,
+            text: text.to_owned(),
+        };
+        let mut view = ReloadView {
+            taken: false,
+            path: "c.toml".to_owned(),
+            added_fleets: vec!["api".to_owned()],
+            changed_fleets: vec![ChangedFleetView {
+                fleet: "web".to_owned(),
+                settings: vec![setting("max 9 → 12"), setting("launch.vswitches differs")],
+            }],
+            removed_fleets: vec!["old".to_owned()],
+            unchanged_fleets: 7,
+            changed_settings: Vec::new(),
+            warnings: vec!["w ".repeat(60)],
+        };
+        let lines = told(&view, 80);
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
+        assert_eq!(lines[0], "add      api");
+        assert_eq!(lines[1], "change   web: max 9 → 12, launch.vswitches differs");
+        assert_eq!(lines[2], "remove   old: its instances stay, as strays");
+        assert_eq!(lines[lines.len() - 2], "c.toml can be taken; nothing was changed yet");
+        assert_eq!(lines[lines.len() - 1], "7 fleets as before");
+        view = ReloadView { unchanged_fleets: 1, warnings: Vec::new(), ..view };
+        view.added_fleets.clear();
+        view.changed_fleets.clear();
+        view.removed_fleets.clear();
+        assert_eq!(told(&view, 80), ["nothing differs from c.toml"]);
+    }
 }

@@ -18,7 +18,7 @@ use self::background::Background;
 use self::reporter::Reporter;
 use super::args::RunArgs;
 use super::{Exit, output, process};
-use crate::control::{Beat, Built, Mode, Reloader, World, beat, wire};
+use crate::control::{Beat, Mode, Reloader, Running, World, beat, wire};
 use crate::model;
 use crate::observe::{self, Instruments};
 
@@ -37,7 +37,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let pace = if args.once { Beat::Once } else { Beat::Forever };
     let doors = serve::Doors::of(&config.daemon);
-    let built = Built::from(&config);
+    let running = Running::from(&config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let world = Arc::new(wire(config, mode, clock.clone(), None).await.context("cannot start")?);
     let instruments = Arc::new(Instruments::new(world.clone()));
@@ -45,7 +45,8 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let printed = (args.dry_run || args.once).then_some(args.format);
     let dry = args.dry_run.then(|| args.config.clone());
     let reporter = Arc::new(Reporter::new(instruments.clone(), printed, dry));
-    let reloader = Arc::new(Reloader::new(world.clone(), built, reporter.clone()));
+    let reloader =
+        Arc::new(Reloader::new(world.clone(), args.config.clone(), running, reporter.clone()));
     // A dry run and a single tick may run beside the daemon, which has the address.
     let _served = match is_daemon {
         true => Some(serve::serve(&doors, &world, &instruments, &reloader).await?),

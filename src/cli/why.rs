@@ -65,6 +65,12 @@ pub(super) async fn run(args: WhyArgs) -> anyhow::Result<Exit> {
             "nothing was decided for `{}` by then, as far as is kept",
             args.fleet
         ));
+        // The daemon may know why.
+        if let Some(trouble) = found.now.as_ref().and_then(|now| now.trouble.as_ref()) {
+            let since = trouble.since.format("%H:%M:%SZ");
+            let text = format!("no tick succeeds since {since}: {}", trouble.message);
+            output::wrap(&text, output::columns()).iter().for_each(|line| output::line(line));
+        }
         return Ok(Exit::Ok);
     };
     let columns = output::columns();

@@ -70,8 +70,8 @@ pub async fn beat(
     };
     begin(&mut tasks, changes.first());
     let mut all_ok = true;
-    let mut ended_well = |ok: Result<bool, JoinError>| all_ok &= ok.unwrap_or(false);
-    loop {
+    // A reload may replace every fleet: the loop outlives them all.
+    while beat == Beat::Forever || !tasks.is_empty() {
         tokio::select! {
             biased;
             () = async { drop(stop.wait_for(|stop| *stop).await) } => {
@@ -79,14 +79,11 @@ pub async fn beat(
                 break;
             }
             added = changes.added(), if beat == Beat::Forever => begin(&mut tasks, added),
-            ended = tasks.join_next() => match ended {
-                Some(ok) => ended_well(ok),
-                None => break,
-            },
+            Some(ended) = tasks.join_next() => all_ok &= or_panic(ended),
         }
     }
-    while let Some(ok) = tasks.join_next().await {
-        ended_well(ok);
+    while let Some(ended) = tasks.join_next().await {
+        all_ok &= or_panic(ended);
     }
     // Until now: ticks under way need their leases.
     renewal.abort();
@@ -97,6 +94,12 @@ pub async fn beat(
     }
     world.pulse.stopped();
     all_ok
+}
+
+/// A bug outside of a tick ends the process, as it would without tasks: a fleet that nobody ticks any more
+/// must not go unnoticed.
+fn or_panic(ended: Result<bool, JoinError>) -> bool {
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// Renews the leases once and writes what has gathered; fleets that were taken over tick now.

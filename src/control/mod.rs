@@ -38,7 +38,7 @@ pub use fleets::{FleetInWorld, Fleets};
 pub use instances::{InstanceSeen, Listed};
 pub use newest::{Newest, Shown, Trouble};
 pub use pulse::Pulse;
-pub use reload::{Built, Difference, ReloadError, ReloadSink, Reloaded, Reloader};
+pub use reload::{Difference, ReloadError, ReloadSink, Reloaded, Reloader, Running};
 pub use report::{Counts, Quantiles, Recent, RuleAsked, TickReport, boots};
 pub use steps::Steps;
 pub use wire::{

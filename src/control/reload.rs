@@ -7,6 +7,7 @@
 mod difference;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::fmt::{self, Debug};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -22,7 +23,7 @@ use crate::signals::Clients;
 
 pub use difference::Difference;
 
-/// What a reload changes, fleet by fleet.
+/// The changes of a reload, fleet by fleet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reloaded {
     pub added: Vec<FleetId>,
@@ -37,16 +38,7 @@ pub struct Reloaded {
     pub warnings: Vec<String>,
 }
 
-impl Reloaded {
-    /// Whether the running configuration says the same.
-    #[must_use]
-    pub fn is_nothing(&self) -> bool {
-        let Reloaded { added, changed, removed, daemon, .. } = self;
-        added.is_empty() && changed.is_empty() && removed.is_empty() && daemon.is_empty()
-    }
-}
-
-/// `adds api; changes web (bounds.max 20 → 30); removes old; 7 unchanged`
+/// `adds api; changes web (max 20 → 30); removes old; 7 unchanged`
 impl fmt::Display for Reloaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names =
@@ -81,9 +73,10 @@ impl fmt::Display for Reloaded {
 pub enum ReloadError {
     #[error(transparent)]
     Problems(#[from] Problems),
-    #[error(transparent)]
+    /// A part of it cannot be made: a file of certificates that holds none, say.
+    #[error("{}", with_causes(.0))]
     Wire(#[from] WireError),
-    #[error("{} changed, which needs a restart: systemctl restart fleetscaler", .0.join(", "))]
+    #[error("{} changed, which needs a restart", .0.join(", "))]
     NeedsRestart(Vec<String>),
 }
 
@@ -102,34 +95,29 @@ pub struct Reloader {
     running: Mutex<Running>,
 }
 
-/// The parts of a configuration that a process is built on.
+/// The parts of the running configuration that the world does not have.
 #[derive(Debug, Clone)]
-pub struct Built {
-    path: PathBuf,
+pub struct Running {
     daemon: Daemon,
     providers: BTreeMap<String, Provider>,
 }
 
-impl From<&Config> for Built {
-    fn from(config: &Config) -> Built {
-        let Config { path, daemon, providers, .. } = config;
-        Built { path: path.clone(), daemon: daemon.clone(), providers: providers.clone() }
+impl From<&Config> for Running {
+    fn from(config: &Config) -> Running {
+        Running { daemon: config.daemon.clone(), providers: config.providers.clone() }
     }
 }
 
-/// The parts of the running configuration that the world does not have.
-#[derive(Debug)]
-struct Running {
-    daemon: Daemon,
-    providers: BTreeMap<String, Provider>,
-}
-
 impl Reloader {
-    /// For the world that was made from a configuration with these parts.
+    /// For the world that was made from the configuration at `path`, with these parts.
     #[must_use]
-    pub fn new(world: Arc<World>, built: Built, sink: Arc<dyn ReloadSink>) -> Reloader {
-        let Built { path, daemon, providers } = built;
-        Reloader { sink, world, path, running: Mutex::new(Running { daemon, providers }) }
+    pub fn new(
+        world: Arc<World>,
+        path: PathBuf,
+        running: Running,
+        sink: Arc<dyn ReloadSink>,
+    ) -> Reloader {
+        Reloader { sink, world, path, running: Mutex::new(running) }
     }
 
     /// The file that is read.
@@ -142,16 +130,16 @@ impl Reloader {
     ///
     /// # Errors
     /// Every problem of the file, or the settings that need a restart.
-    pub fn preview(&self) -> Result<Reloaded, ReloadError> {
-        self.take(true)
+    pub async fn preview(self: &Arc<Self>) -> Result<Reloaded, ReloadError> {
+        self.beside_the_ticks(true).await
     }
 
     /// Reads the configuration and takes it, by the word of `author`, which is recorded.
     ///
     /// # Errors
     /// As in [`Reloader::preview`]; nothing has changed then.
-    pub async fn reload(&self, author: &str) -> Result<Reloaded, ReloadError> {
-        let ended = self.take(false);
+    pub async fn reload(self: &Arc<Self>, author: &str) -> Result<Reloaded, ReloadError> {
+        let ended = self.beside_the_ticks(false).await;
         self.sink.reloaded(author, ended.as_ref());
         if let Ok(reloaded) = &ended {
             let event = OperatorEvent::Reloaded {
@@ -165,6 +153,15 @@ impl Reloader {
             }
         }
         ended
+    }
+
+    /// On a thread of its own: ten thousand fleets take seconds to read, and ticks must not wait.
+    async fn beside_the_ticks(self: &Arc<Self>, dry: bool) -> Result<Reloaded, ReloadError> {
+        let reloader = self.clone();
+        match tokio::task::spawn_blocking(move || reloader.take(dry)).await {
+            Ok(ended) => ended,
+            Err(bug) => std::panic::resume_unwind(bug.into_panic()),
+        }
     }
 
     fn take(&self, dry: bool) -> Result<Reloaded, ReloadError> {
@@ -189,7 +186,7 @@ impl Reloader {
                     member.nudge.notify_one();
                 }
             }
-            *running = Running { daemon: config.daemon, providers: config.providers };
+            *running = Running::from(&config);
         }
         Ok(reloaded)
     }
@@ -227,6 +224,17 @@ impl Reloader {
         reloaded.removed = gone.map(|member| member.fleet.id.clone()).collect();
         reloaded
     }
+}
+
+/// An error with everything that led to it.
+fn with_causes(error: &WireError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// The settings of `config` that a running process cannot take, by name.
@@ -276,4 +284,19 @@ fn needs_restart(running: &Running, config: &Config) -> Vec<String> {
 fn reached(provider: &Provider) -> Provider {
     let Provider::Aliyun(aliyun) = provider;
     Provider::Aliyun(AliyunConfig { brakes: Brakes::default(), ..aliyun.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::SourceError;
+
+    #[test]
+    fn a_refusal_tells_its_causes() {
+        let source = SourceError::Url { url: "nowhere".to_owned() };
+        let wire = WireError::Source { fleet: "web".to_owned(), signal: "cpu".into(), source };
+        let said = ReloadError::Wire(wire).to_string();
+        assert!(said.starts_with("fleet `web`, signal `cpu`: "), "{said}");
+        assert!(said.ends_with("`nowhere` is no URL"), "{said}");
+    }
 }

@@ -48,7 +48,7 @@ pub enum OperatorEvent {
     Reloaded {
         at: Timestamp,
         author: String,
-        /// What changed, in one line.
+        /// The changes, in one line.
         changes: String,
         ignorable: bool,
     },

@@ -70,6 +70,9 @@ impl Instruments {
     /// A tick saw, decided and did this. Returns the alerts that began and ended with it.
     pub fn ticked(&self, report: &TickReport) -> Changes {
         let mut state = self.state();
+        if self.is_gone(&report.fleet) {
+            return Changes::default();
+        }
         let fleet = state.fleet(&report.fleet);
         let sent = report.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Sent { .. }));
         fleet.count(match (&report.only_looked, sent) {
@@ -98,6 +101,9 @@ impl Instruments {
     /// A tick ended without a plan carried out.
     pub fn failed(&self, id: &FleetId, error: &TickError) -> Changes {
         let mut state = self.state();
+        if self.is_gone(id) {
+            return Changes::default();
+        }
         let fleet = state.fleet(id);
         fleet.count(match error {
             TickError::Survey(_) => "cloud_unreadable",
@@ -149,11 +155,10 @@ impl Instruments {
     /// A tick of `fleet` took so long.
     pub fn took(&self, fleet: &FleetId, took: Duration) {
         let now = self.world.clock.now();
-        let interval = self.world.member(fleet).map(|member| member.interval.get());
         let mut state = self.state();
         state.ended = Some(now);
-        let overran = interval.is_some_and(|interval| took > interval);
-        state.overruns += u64::from(overran);
+        let Some(member) = self.world.member(fleet) else { return };
+        state.overruns += u64::from(took > member.interval.get());
         state.fleet(fleet).took.observe(took.as_secs_f64());
     }
 
@@ -195,6 +200,12 @@ impl Instruments {
     #[must_use]
     pub fn audits(&self) -> BTreeMap<AccountId, Findings> {
         self.state().audits.clone()
+    }
+
+    /// A tick that was under way when its fleet was removed has nothing more to tell. To be asked with the
+    /// state locked: what is told before the lock is taken is forgotten by [`Instruments::reloaded`].
+    fn is_gone(&self, fleet: &FleetId) -> bool {
+        self.world.member(fleet).is_none()
     }
 
     /// The fleets may have been replaced: nothing is told any more of those that are gone, and those

@@ -217,4 +217,14 @@ async fn a_bug_ends_one_tick_of_one_fleet_and_no_more() {
     let report = control::guarded_tick(&world, buggy).await.expect("it is tried again");
     let changes = instruments.ticked(&report);
     assert_eq!(changes.cleared[0].code, AlertCode::TickPanicked);
+
+    // Its fleet is removed while a tick is under way: nothing is told of it any more.
+    let name = buggy.fleet.id.to_string();
+    assert!(instruments.metrics().contains(&format!("fleet=\"{name}\"")));
+    world.fleets.replace(vec![FleetInWorld::clone(other)]);
+    instruments.reloaded();
+    assert!(instruments.ticked(&report).is_empty());
+    assert!(instruments.failed(&buggy.fleet.id, &error).is_empty());
+    instruments.took(&buggy.fleet.id, Duration::from_secs(20));
+    assert!(!instruments.metrics().contains(&format!("fleet=\"{name}\"")), "it is gone");
 }

@@ -271,7 +271,7 @@ async fn the_shipped_unit_lives_in_a_booted_systemd() {
     // A changed configuration is taken without a restart; a bad one fails the reload, not the daemon.
     machine.configure(&config.replace("max = 4", "max = 5"));
     machine.must(&["systemctl", "reload", UNIT]);
-    assert!(machine.log().contains("bounds.max 4 → 5"), "{}", machine.log());
+    assert!(machine.log().contains("max 4 → 5"), "{}", machine.log());
     machine.configure(&config.replace("min = 2", "min = 9"));
     assert!(!machine.run(&["systemctl", "reload", UNIT]).status.success());
     assert!(machine.log().contains("min = 9 above max = 4"), "{}", machine.log());

@@ -1,4 +1,4 @@
-//! A reload: what the new configuration changes.
+//! A reload: the changes by the new configuration.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::control::{Difference, Reloaded};
 
-/// What a reload changed, or would change.
+/// The changes of a reload, made or only asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadView {
     /// `false`: it was only asked.
@@ -35,7 +35,7 @@ pub struct ChangedFleetView {
 /// One setting. A value that is long, or may be secret, is `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SettingView {
-    /// Such as `bounds.max`.
+    /// Such as `max`.
     pub setting: String,
     pub before: Option<String>,
     pub after: Option<String>,

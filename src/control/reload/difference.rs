@@ -15,7 +15,7 @@ const NOT_SHOWN: [&str; 1] = ["user_data"];
 /// One setting that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Such as `bounds.max` or `rules.threshold-cpu.scale_out.by`.
+    /// Such as `max` or `rules.threshold-cpu.scale_out.by`.
     pub setting: String,
     /// `None`: it was not set, or it is not shown.
     pub before: Option<String>,
@@ -75,6 +75,7 @@ fn walk(at: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec
         return;
     }
     let last = at.rsplit('.').next().unwrap_or(at);
+    let at = &configured(at);
     let shown = |value: Option<&Value>| {
         let text = match value? {
             Value::Null => return None,
@@ -89,6 +90,21 @@ fn walk(at: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec
     let hidden = (is_set(before) && difference.before.is_none())
         || (is_set(after) && difference.after.is_none());
     found.push(if hidden { Difference::new(at, None, None) } else { difference });
+}
+
+/// The name of a setting in the configuration, by its name in the records.
+fn configured(at: &str) -> String {
+    const NAMES: [(&str, &str); 7] = [
+        ("bounds.", ""),
+        ("launch.spec.", "launch."),
+        ("brakes.launches_per_hour", "max_launches_per_hour"),
+        ("brakes.removals_per_hour", "max_removals_per_hour"),
+        ("brakes.removal_percent", "max_removal_percent"),
+        ("account_brakes.", "the account's "),
+        ("boot_timeout.span", "boot_timeout"),
+    ];
+    let known = NAMES.iter().find_map(|(ours, theirs)| Some((theirs, at.strip_prefix(ours)?)));
+    known.map_or_else(|| at.to_owned(), |(theirs, rest)| format!("{theirs}{rest}"))
 }
 
 /// The parts of a table, or of a list of tables that have names.
@@ -131,7 +147,7 @@ mod tests {
             told(&before, &after),
             [
                 "base is b now",
-                "bounds.max 20 → 30",
+                "max 20 → 30",
                 "query differs",
                 "rules.cpu.above 75.0 → 70.5",
                 r#"rules.old was {"above":1.0,"name":"old"}, and is not set any more"#,
