@@ -5,8 +5,14 @@ use std::borrow::Cow;
 use promql_parser::parser::{self, Expr};
 
 /// `query` as a tree.
+///
+/// # Errors
+/// What the parser says, or that it broke down: it does so over offsets beyond what a duration holds, and a
+/// query is a person's text.
 pub(crate) fn parse(query: &str) -> Result<Expr, String> {
-    parser::parse(&quoted(query))
+    let plain = quoted(query);
+    std::panic::catch_unwind(|| parser::parse(&plain))
+        .unwrap_or_else(|_| Err("a number in it is too large".to_owned()))
 }
 
 /// `query` with its raw strings (in backticks, where a backslash is a backslash) written as quoted
@@ -85,5 +91,12 @@ mod tests {
             parse(query).unwrap_or_else(|why| panic!("{query}: {why}"));
         }
         parse("x{a=`b}").expect_err("never closed");
+    }
+
+    #[test]
+    fn an_offset_beyond_every_duration_is_refused() {
+        for query in ["x offset 18446744073709551616", "x offset -18446744073709551616"] {
+            assert_eq!(parse(query).expect_err(query), "a number in it is too large");
+        }
     }
 }
