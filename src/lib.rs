@@ -12,6 +12,10 @@ pub mod signals;
 
 pub mod inventory;
 
+pub mod health;
+
+pub mod hooks;
+
 pub mod policy;
 
 pub mod backtest;

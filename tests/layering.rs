@@ -12,14 +12,27 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["model"]),
     ("plan", &["model"]),
     ("backtest", &["model", "policy"]),
-    ("config", &["model", "signals"]),
+    ("config", &["model", "signals", "health", "hooks"]),
     ("signals", &["model"]),
     ("inventory", &["model"]),
+    ("health", &["model", "inventory"]),
+    ("hooks", &["model"]),
     ("journal", &["model", "config"]),
     ("execute", &["model", "journal"]),
     (
         "control",
-        &["model", "config", "signals", "inventory", "policy", "plan", "execute", "journal"],
+        &[
+            "model",
+            "config",
+            "signals",
+            "inventory",
+            "health",
+            "hooks",
+            "policy",
+            "plan",
+            "execute",
+            "journal",
+        ],
     ),
     ("observe", &["model", "journal", "execute", "control"]),
     ("api", &["model", "config", "policy", "execute", "journal", "control", "observe"]),
@@ -244,8 +257,18 @@ fn randomness_is_drawn_and_work_is_spawned_in_a_few_places() {
         // The seed of a tick; a replica's name, which the simulation gives by itself; a person's hold.
         ("new_v4", &["src/api/holds.rs", "src/control/world.rs", "src/journal/mod.rs"][..]),
         ("rand::", &[]),
-        // The renewal of leases, which the simulation makes by itself; HTTP.
-        ("tokio::spawn", &["src/api/mod.rs", "src/control/beat.rs", "src/observe/listener.rs"]),
+        // The renewal of leases, which the simulation makes by itself; HTTP; probes and hooks, of which
+        // the simulation has none.
+        (
+            "tokio::spawn",
+            &[
+                "src/api/mod.rs",
+                "src/control/beat.rs",
+                "src/health/prober.rs",
+                "src/hooks/runner.rs",
+                "src/observe/listener.rs",
+            ],
+        ),
         // The text of `/metrics`, and the reading of a changed configuration: both take long for ten
         // thousand fleets, and the simulation does neither.
         ("spawn_blocking", &["src/control/reload.rs", "src/observe/http.rs"]),

@@ -187,6 +187,7 @@ pub fn bare_fleet(rules: Vec<Rule>) -> Fleet {
         ready_timeout: None,
         stabilization: Span::secs(0),
         launch_failures: u32::MAX,
+        lifecycle: crate::model::Lifecycle::default(),
         brakes: Brakes::default(),
         account_brakes: Brakes::default(),
         terminate: Terminate::Graceful,

@@ -505,6 +505,10 @@ pub(super) struct EmulatorArgs {
     /// How long an instance takes from launch to Running
     #[arg(long, value_name = "DURATION")]
     pub(super) boot: Option<Span>,
+    /// Give instances addresses of this machine (127.16.x.y), so that programs
+    /// here can stand for them
+    #[arg(long)]
+    pub(super) loopback: bool,
     /// A TOML file that describes zones, types, stock and limits
     #[arg(long, value_name = "FILE")]
     pub(super) world: Option<PathBuf>,

@@ -23,6 +23,7 @@ pub(super) async fn run(args: EmulatorArgs) -> anyhow::Result<Exit> {
     if let Some(boot) = args.boot {
         world.set_boot(boot.get());
     }
+    world.loopback |= args.loopback;
     let places = format!(
         "{} types in {} vSwitches of {}",
         world.instance_types.len(),

@@ -200,6 +200,9 @@ pub(super) fn text(report: &TickReport) -> String {
     for shortfall in &report.plan.shortfalls {
         row(&mut out, "short", shortfall);
     }
+    for moved in report.moved() {
+        row(&mut out, "action", &moved);
+    }
     for outcome in &report.outcomes {
         row(&mut out, if outcome.is_trouble() { "trouble" } else { "action" }, &outcome.line());
         if let Outcome::Dry { calls, .. } = outcome {

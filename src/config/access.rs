@@ -108,7 +108,7 @@ fn one_of(table: &Table<'_>, file: &'static str, env: &'static str) -> Option<Se
     by_file.or(by_env)
 }
 
-fn ca_file(value: &Value<'_>) -> Option<PathBuf> {
+pub(super) fn ca_file(value: &Value<'_>) -> Option<PathBuf> {
     let path = path(value)?;
     let text = contents(value, &path, CA_BYTES_MAX)?;
     if !text.contains("-----BEGIN CERTIFICATE-----") {
@@ -125,10 +125,18 @@ const RESERVED: [&str; 5] =
     ["authorization", "connection", "content-length", "host", "transfer-encoding"];
 
 fn headers(value: &Value<'_>) -> Option<BTreeMap<String, Secret>> {
+    headers_but(value, &RESERVED)
+}
+
+/// Headers, by name; none of the `reserved` ones, whose names are in lower case.
+pub(super) fn headers_but(
+    value: &Value<'_>,
+    reserved: &[&str],
+) -> Option<BTreeMap<String, Secret>> {
     value.cx.holds("headers");
     let mut headers = BTreeMap::new();
     for (name, (value, text)) in pairs(value)? {
-        if RESERVED.contains(&name.to_lowercase().as_str()) {
+        if reserved.contains(&name.to_lowercase().as_str()) {
             value.problem::<()>(
                 format!("the header `{name}` cannot be set here"),
                 "credentials are set by basic_auth, bearer_token_file or bearer_token_env",

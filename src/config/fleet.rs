@@ -11,7 +11,7 @@ use super::signal::{self, Signal};
 use super::size::instances;
 use super::table::Table;
 use super::value::{count, duration, word};
-use super::{brakes, ids, launch, rule, suggest, tags};
+use super::{brakes, ids, launch, lifecycle, rule, suggest, tags};
 use crate::model::{
     AccountId, Base, Bounds, Brakes, Fleet, FleetId, LaunchTemplate, Owner, RECOMMENDED_KEPT, Rule,
     RuleKind, SignalName, Span, Timeout,
@@ -25,6 +25,9 @@ const BOOT_TIMEOUT: Span = Span::secs(600);
 /// A warm-up may be nothing at all; a boot takes some seconds at least. A day bounds both.
 const WARMUPS: std::ops::RangeInclusive<Span> = Span::secs(0)..=Span::secs(24 * 3600);
 const BOOT_TIMEOUTS: std::ops::RangeInclusive<Span> = Span::secs(10)..=Span::secs(24 * 3600);
+
+/// 10 min, where health checks tell: a service that is not up by then will not come up.
+const READY_TIMEOUT: Span = Span::secs(600);
 
 /// 5 min: the figure of the Kubernetes horizontal autoscaler, proven over years.
 const STABILIZATION: Span = Span::secs(300);
@@ -64,16 +67,22 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let warmup = table.or("warmup", WARMUP, duration(WARMUPS));
     let boot_timeout = boot_timeout(table);
     let ready_timeout = table.optional("ready_timeout", duration(BOOT_TIMEOUTS));
+    let life = lifecycle::read(name, table);
+    let ready_timeout = ready_timeout.or(life.lifecycle.has_checks.then_some(READY_TIMEOUT));
     let stabilization = table.optional("stabilization", duration(STABILIZATIONS));
     let launch_failures =
         table.or("launch_failures", LAUNCH_FAILURES, count(1..=LAUNCH_FAILURES_MAX));
     let brakes = brakes::of_fleet(table);
     let up = table.table("up", |table| signal::up(name, table));
-    if table.has("ready_timeout") && !table.has("up") {
+    if table.has("ready_timeout") && !table.has("up") && !table.has("health") {
         table.problem_at(
             "ready_timeout",
             "`ready_timeout` needs to know which instances are up".to_owned(),
-            format!("add {} with a query such as 'up{{job=\"node\"}}'", table.header("up")),
+            format!(
+                "add a check as [{}], or {} with a query such as 'up{{job=\"node\"}}'",
+                table.header("health"),
+                table.header("up"),
+            ),
         );
     }
     let terminate = table.or("terminate", Terminate::Graceful, |value| value.one_of(&TERMINATES));
@@ -114,6 +123,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
             // Filled in when the providers are known.
             account_brakes: Brakes::default(),
             terminate,
+            lifecycle: life.lifecycle,
             base,
             launch: launch?,
             signals: specs,
@@ -123,6 +133,9 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
         interval,
         sources,
         up,
+        checks: life.checks,
+        busy: life.busy,
+        hooks: life.hooks,
     })
 }
 

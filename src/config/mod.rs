@@ -15,6 +15,7 @@ mod env;
 mod fleet;
 mod ids;
 mod launch;
+mod lifecycle;
 mod problem;
 mod promql;
 mod provider;
@@ -44,6 +45,8 @@ use self::problem::Lines;
 pub use self::problem::{About, Problem, Problems};
 pub(crate) use self::suggest::hint;
 use self::table::Table;
+use crate::health::CheckSpec;
+use crate::hooks::HookTarget;
 use crate::model::{AccountId, Brakes, Fleet, FleetId, Rule, SignalName, Span};
 use crate::signals::{SourceSpec, UpSpec};
 
@@ -171,6 +174,12 @@ pub struct FleetConfig {
     pub sources: BTreeMap<SignalName, SourceSpec>,
     /// The source that says which instances are up.
     pub up: Option<UpSpec>,
+    /// All must agree before an instance is in service.
+    pub checks: Vec<CheckSpec>,
+    /// The source that tells how much work each instance has.
+    pub busy: Option<UpSpec>,
+    /// How each of the fleet's hooks is called.
+    pub hooks: Vec<HookTarget>,
 }
 
 /// 64 MiB: ten thousand fleets of sixty lines fit in half of it.

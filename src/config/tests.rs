@@ -248,6 +248,23 @@ fn each_commented_key_in_the_example_works_when_it_is_wanted() {
         "query",
         "label",
         "timeout",
+        "unhealthy",
+        "kind",
+        "status",
+        "body",
+        "headers",
+        "ca_file",
+        "interval = \"10s\"",
+        "healthy_after",
+        "port",
+        "command",
+        "wait",
+        "idle_below",
+        "on = ",
+        "name",
+        "secret_file",
+        "deadline",
+        "otherwise",
     ];
     let examples = uncommented("# ");
     assert!(examples.len() > 15, "only {} examples", examples.len());
@@ -354,6 +371,25 @@ fn every_key_is_documented_in_the_section_of_its_table_and_no_other_is() {
         assert!(documented.contains(&row), "`{key}` of [{table}] is not documented");
     }
     assert_eq!(documented.len(), keys.len(), "a documented key does not exist");
+}
+
+#[test]
+fn the_life_of_instances_in_the_example_works_when_it_is_wanted() {
+    let begin = EXAMPLE.find("# [[fleet.web.health]]").expect("the health checks");
+    let end = EXAMPLE.find("# What is launched:").expect("the launch");
+    // Keys and headers, and no sentences; nor files that are not there.
+    let is_wanted = |line: &&str| match line.split_once(" = ") {
+        Some((key, _)) => !key.contains(' ') && !key.ends_with("_file"),
+        None => line.starts_with('['),
+    };
+    let lines = EXAMPLE[begin..end].lines().filter_map(|line| line.strip_prefix("# "));
+    let wanted: Vec<&str> = lines.filter(is_wanted).collect();
+    let text = format!("{}{}\n{}", &EXAMPLE[..begin], wanted.join("\n"), &EXAMPLE[end..]);
+    let fleet = &read(&text, &surroundings()).fleets[0];
+    assert_eq!((fleet.checks.len(), fleet.hooks.len(), fleet.busy.is_some()), (3, 1, true));
+    let life = &fleet.fleet.lifecycle;
+    assert!(life.has_checks && life.has_busy && life.drains(), "{life:?}");
+    assert_eq!(fleet.fleet.ready_timeout, Some(Span::secs(600)), "checks bring it");
 }
 
 #[test]

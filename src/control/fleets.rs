@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-use super::Shown;
+use super::{Care, Shown};
 use crate::config::FleetConfig;
 use crate::execute::Executor;
 use crate::model::{Fleet, FleetId, SignalName, Span};
@@ -24,6 +24,8 @@ pub struct FleetInWorld {
     pub sources: BTreeMap<SignalName, Arc<dyn Source>>,
     /// Says which instances are up, for fleets that have a query for that.
     pub up_source: Option<Arc<dyn UpSource>>,
+    /// The health checks and hooks of its instances.
+    pub care: Care,
     /// Tells whether the sources are configured as they were.
     pub sources_hash: u64,
     pub executor: Executor,
@@ -44,6 +46,7 @@ impl FleetInWorld {
             interval,
             sources: BTreeMap::new(),
             up_source: None,
+            care: Care::default(),
             sources_hash: 0,
             executor,
             nudge: Arc::default(),
@@ -57,7 +60,8 @@ impl FleetInWorld {
 #[must_use]
 pub(super) fn sources_hash(fleet: &FleetConfig) -> u64 {
     let mut hasher = DefaultHasher::new();
-    format!("{:?} {:?}", fleet.sources, fleet.up).hash(&mut hasher);
+    let FleetConfig { sources, up, checks, busy, hooks, .. } = fleet;
+    format!("{sources:?} {up:?} {checks:?} {busy:?} {hooks:?}").hash(&mut hasher);
     hasher.finish()
 }
 
@@ -114,6 +118,10 @@ impl Fleets {
             for mut member in members {
                 match known.index.get(&member.fleet.id).map(|index| &known.all[*index]) {
                     Some(before) => {
+                        if member.sources_hash == before.sources_hash {
+                            // What was found out by probes, and calls that are under way, stay.
+                            member.care = before.care.clone();
+                        }
                         member.nudge = before.nudge.clone();
                         member.shown = before.shown.clone();
                         member.place = before.place;

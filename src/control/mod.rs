@@ -7,6 +7,7 @@
 mod alerts;
 mod audit;
 mod beat;
+mod care;
 mod first_look;
 mod fleets;
 mod identity;
@@ -34,6 +35,7 @@ use self::observed::{Observed, SoFar, beside_listing, observe, promptly, soon};
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, guarded_tick, tend};
+pub use care::{Care, CareError, CareShared};
 pub use fleets::{FleetInWorld, Fleets};
 pub use instances::{InstanceSeen, Listed};
 pub use newest::{Newest, Shown, Trouble};
@@ -133,12 +135,15 @@ async fn tick_under(
     failpoint!("append.after");
     if let Executor::Live(_) = &member.executor {
         world.journal.note(&member.fleet.account, &news.facts).await?;
+        member.care.call_hooks(&inputs.inventory, &inputs.history, &plan);
     }
+    member.care.watch(&inputs.inventory);
     failpoint!("execute.before");
     let context = ActionContext { lease, inputs: &inputs };
     let outcomes = execute::run(&member.executor, context, &plan.actions, &world.stop).await?;
     let report = TickReport::new(inputs, decision, &memory, plan, alerts);
-    Ok(TickReport { settled, outcomes, ..report })
+    let is_dry = matches!(member.executor, Executor::Dry(_));
+    Ok(TickReport { settled, outcomes, is_dry, ..report })
 }
 
 /// The decision and plan that one look at the cloud led to, not carried out yet.
@@ -154,7 +159,7 @@ impl Proposal {
     /// Whether instances are needed whatever the signals say: it was decided without them.
     fn is_short(&self) -> bool {
         let capacity = self.inputs.inventory.capacity();
-        self.decision.desired > capacity && !self.plan.actions.is_empty()
+        self.decision.desired > capacity && self.plan.changes_the_fleet()
     }
 }
 
@@ -185,7 +190,7 @@ async fn decide(
     };
     let at = At { now: world.clock.now(), ..at };
     let proposal = see(world, member, &known, &observed, &listing, Urgency::Look, at).await?;
-    if proposal.plan.actions.is_empty() || listing.asked_at >= fresh(now) {
+    if !proposal.plan.changes_the_fleet() || listing.asked_at >= fresh(now) {
         return first_look::confirmed(world, member, &known, proposal).await;
     }
     let listing = own_listing(world, member, fresh(now)).await?;
@@ -255,10 +260,21 @@ async fn see(
     let At { entropy, now, since } = at;
     let fleet = Fleet { owner: owner.clone(), ..member.fleet.tuned(account, history) };
     let region = world.region(&member.fleet.account);
-    let reporting = observed.reporting.as_ref();
-    let view = View { listing, reporting, adoptions, urgency, since };
+    let (reporting, busy) = (observed.reporting.as_ref(), observed.busy.as_ref());
+    let verdicts = member.care.verdicts();
+    let verdicts = verdicts.as_ref();
+    let view = View { listing, reporting, verdicts, busy, adoptions, urgency, since };
+    let ended = member.care.hooks_ended(&fleet, history, now);
+    let after;
+    let history: &History = if ended.is_empty() {
+        history
+    } else {
+        after = History::clone(history).with_hooks_ended(&ended, now);
+        &after
+    };
     let survey = world.surveyor.survey(region, view, &fleet, history, now).await;
-    let Survey { inventory, news } = survey.map_err(TickError::Survey)?;
+    let Survey { inventory, mut news } = survey.map_err(TickError::Survey)?;
+    news.hooks = ended;
     let inputs = Inputs {
         now,
         entropy,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use super::{FleetInWorld, TickError};
-use crate::inventory::ReportingHosts;
+use crate::inventory::{ReportingHosts, WorkByHost};
 use crate::model::{Gap, Signals, Span};
 
 /// A source in the same region answers in milliseconds. Who lacks instances waits for it no longer
@@ -18,6 +18,7 @@ const AWAITED: Duration = Duration::from_secs(1);
 pub(super) struct Observed {
     pub(super) signals: Signals,
     pub(super) reporting: Option<ReportingHosts>,
+    pub(super) busy: Option<WorkByHost>,
 }
 
 /// The answers so far.
@@ -36,11 +37,11 @@ impl SoFar {
             let gap = || Err(Gap::NotAwaited { after: Span(AWAITED) });
             signals.entry(name.clone()).or_insert_with(gap);
         }
-        Observed { signals, reporting: None }
+        Observed { signals, reporting: None, busy: None }
     }
 }
 
-/// Asks for the signals, and for who is up. Each answer is in `so_far` as soon as it is there.
+/// Asks for the signals, for who is up, and for how much work each has. Each answer is in `so_far` as soon as it is there.
 pub(super) async fn observe(member: &FleetInWorld, so_far: &SoFar) -> Observed {
     let up_source = async {
         let names = member.up_source.as_ref()?.names_up().await;
@@ -53,12 +54,25 @@ pub(super) async fn observe(member: &FleetInWorld, so_far: &SoFar) -> Observed {
             }
         }
     };
+    let busy = async {
+        match member.care.busy.as_ref()?.work().await {
+            Ok(series) => {
+                Some(WorkByHost::of(series.iter().map(|(host, work)| (host.as_str(), *work))))
+            }
+            Err(gap) => {
+                let id = &member.fleet.id;
+                tracing::debug!(fleet.id = %id, "fleet `{id}`: who has work is not known: {gap}");
+                None
+            }
+        }
+    };
     let reading = member.sources.iter().map(|(name, source)| async move {
         let reading = source.read().await;
         so_far.signals().insert(name.clone(), reading);
     });
-    let (_, reporting) = futures::future::join(futures::future::join_all(reading), up_source).await;
-    Observed { signals: so_far.signals().clone(), reporting }
+    let reading = futures::future::join_all(reading);
+    let (_, reporting, busy) = futures::future::join3(reading, up_source, busy).await;
+    Observed { signals: so_far.signals().clone(), reporting, busy }
 }
 
 /// The answers of the sources that come within a second.

@@ -29,7 +29,11 @@ pub(super) fn events(
     let takeovers = news.takeovers.iter().cloned();
     let mut events: Vec<Event> =
         takeovers.map(|takeover| Event::Adopted { at, takeover }).collect();
-    events.push(Event::Ticked(Box::new(ticked(inputs, news, decision, memory))));
+    events.extend(news.hooks.iter().map(|end| Event::HookEnded { at, end: end.clone() }));
+    let mut ticked = ticked(inputs, news, decision, memory);
+    ticked.phases.extend(plan.phases().map(|(id, phase)| (id.clone(), phase)));
+    events.push(Event::Ticked(Box::new(ticked)));
+    events.extend(plan.hooks.iter().map(|call| Event::HookCalled { at, call: call.clone() }));
     let decided = is_worth_keeping(inputs, decision, plan);
     if decided {
         events.push(Event::Decided(Box::new(Decided {
@@ -71,7 +75,7 @@ fn ticked(inputs: &Inputs, news: &News, decision: &Decision, memory: &Memories) 
 }
 
 fn is_worth_keeping(inputs: &Inputs, decision: &Decision, plan: &Plan) -> bool {
-    if !plan.actions.is_empty() {
+    if plan.changes_the_fleet() {
         return true;
     }
     match &inputs.history.decided {

@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex};
 
 use cloud::text::one_line;
 
+use super::care::CareShared;
 use super::fleets::FleetInWorld;
-use super::wire::{member, sharing_window, sources, up_source};
+use super::wire::{member, sharing_window, sourced_by};
 use super::{WireError, World};
 use crate::config::{self, AliyunConfig, Config, Daemon, Problems, Provider};
 use crate::model::{Brakes, FleetId, OperatorEvent, Span};
@@ -196,9 +197,10 @@ impl Reloader {
     fn members(&self, config: &Config) -> Result<Vec<FleetInWorld>, WireError> {
         let window = sharing_window(config.daemon.interval);
         let shared = Arc::new(Clients::new(self.world.clock.clone(), window));
+        let care = CareShared::new(self.world.clock.clone());
         let mut members = Vec::with_capacity(config.fleets.len());
         for fleet in &config.fleets {
-            let sourced = (sources(fleet, &shared)?, up_source(fleet, &shared)?);
+            let sourced = sourced_by(fleet, &shared, &care)?;
             let account = &self.world.accounts[&fleet.fleet.account];
             let executor = account.executor.clone();
             members.push(member(fleet.clone(), config.daemon.interval, executor, sourced));

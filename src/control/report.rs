@@ -35,6 +35,9 @@ pub struct TickReport {
     pub alerts: Vec<Alert>,
     /// Why this tick could only look, if so.
     pub only_looked: Option<String>,
+    /// Whether it is a dry run: nothing of it is done.
+    #[serde(skip)]
+    pub is_dry: bool,
     /// How old the listing under it is.
     #[serde(skip)]
     pub listing_age: Duration,
@@ -157,7 +160,11 @@ pub struct Counts {
     pub booting: u32,
     pub warming: u32,
     pub in_service: u32,
+    /// Out of service and not ended yet.
+    pub draining: u32,
     pub leaving: u32,
+    /// Kept out of service for a person.
+    pub standby: u32,
     pub failed: u32,
     /// Serving by their phase, but in a zone that is lost.
     pub unreachable: u32,
@@ -174,7 +181,9 @@ impl Counts {
             booting: inventory.count(|p| p == Phase::Booting),
             warming: inventory.count(|p| p == Phase::Warming),
             in_service: inventory.in_service(),
-            leaving: inventory.count(|p| matches!(p, Phase::Draining | Phase::Terminating)),
+            draining: inventory.count(|p| p == Phase::Draining),
+            leaving: inventory.count(|p| matches!(p, Phase::Stopping | Phase::Terminating)),
+            standby: inventory.count(|p| p == Phase::Standby),
             failed: inventory.count(|p| p == Phase::Failed),
             unreachable: inventory.unreachable(),
             base: u32::try_from(base).unwrap_or(u32::MAX),
@@ -183,13 +192,15 @@ impl Counts {
 
     /// Each with its name, in the order of an instance's life.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, u32); 7] {
+    pub fn named(&self) -> [(&'static str, u32); 9] {
         [
             ("in service", self.in_service),
             ("warming up", self.warming),
             ("booting", self.booting),
             ("requested", self.requested),
+            ("draining", self.draining),
             ("leaving", self.leaving),
+            ("standby", self.standby),
             ("failed", self.failed),
             ("unreachable", self.unreachable),
         ]
@@ -209,6 +220,18 @@ impl Counts {
 }
 
 impl TickReport {
+    /// The part of the plan that is done by the word of the journal, and the hooks that are called: one line
+    /// each, for people.
+    #[must_use]
+    pub fn moved(&self) -> Vec<String> {
+        let would = if self.is_dry { "would " } else { "" };
+        let moves = self.plan.moves().into_iter();
+        let calls = self.plan.hooks.iter().map(|call| {
+            format!("call the hook `{}` on {} of {}", call.hook, call.on, call.instance)
+        });
+        moves.chain(calls).map(|line| format!("{would}{line}")).collect()
+    }
+
     /// The report of what was decided; nothing done yet.
     #[must_use]
     pub(crate) fn new(
@@ -239,6 +262,7 @@ impl TickReport {
             plan,
             settled: Vec::new(),
             outcomes: Vec::new(),
+            is_dry: false,
             alerts,
             only_looked: None,
         }

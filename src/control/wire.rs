@@ -9,6 +9,7 @@ use cloud::credentials::{CredentialSource, CredentialsError};
 use cloud::{Clock, Meter, Mutate, Observe, Preview};
 
 use super::Steps;
+use super::care::{Care, CareError, CareShared};
 use super::fleets::{FleetInWorld, Fleets, sources_hash};
 use super::pulse::Pulse;
 use super::world::{self, LiveAccount, OsRandom, World};
@@ -35,6 +36,8 @@ pub enum WireError {
     Credentials { name: String, source: CredentialsError },
     #[error("fleet `{fleet}`, signal `{signal}`")]
     Source { fleet: String, signal: SignalName, source: SourceError },
+    #[error("fleet `{fleet}`")]
+    Care { fleet: String, source: CareError },
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -63,9 +66,10 @@ pub async fn wire(
     for (name, cloud) in clouds {
         live.insert(name, LiveCloud::of(cloud));
     }
+    let care = CareShared::new(clock.clone());
     let mut sourced = Vec::new();
     for fleet in &config.fleets {
-        sourced.push((sources(fleet, &shared)?, up_source(fleet, &shared)?));
+        sourced.push(sourced_by(fleet, &shared, &care)?);
     }
     Ok(wire_over(config, mode, clock, Arc::new(journal), live, sourced))
 }
@@ -92,8 +96,20 @@ impl LiveCloud {
     }
 }
 
-/// The sources of one fleet: its signals, and the query for the hosts that are up.
-pub type Sourced = (BTreeMap<SignalName, Arc<dyn Source>>, Option<Arc<dyn UpSource>>);
+/// The sources of one fleet: its signals, the query for the hosts that are up, and what looks after its
+/// instances.
+pub type Sourced = (BTreeMap<SignalName, Arc<dyn Source>>, Option<Arc<dyn UpSource>>, Care);
+
+/// Everything that `fleet` is asked about.
+pub(super) fn sourced_by(
+    fleet: &FleetConfig,
+    clients: &Arc<Clients>,
+    care: &CareShared,
+) -> Result<Sourced, WireError> {
+    let cared = Care::of(fleet, clients, care)
+        .map_err(|source| WireError::Care { fleet: fleet.fleet.id.0.clone(), source })?;
+    Ok((sources(fleet, clients)?, up_source(fleet, clients)?, cared))
+}
 
 /// Puts a world together from its parts. `sourced` has one entry for each fleet of `config`.
 #[must_use]
@@ -149,12 +165,12 @@ pub(super) fn member(
     fleet: FleetConfig,
     interval: Span,
     executor: Executor,
-    (sources, up_source): Sourced,
+    (sources, up_source, care): Sourced,
 ) -> FleetInWorld {
     let interval = fleet.interval.unwrap_or(interval);
     let sources_hash = sources_hash(&fleet);
     let member = FleetInWorld::of(fleet.fleet, interval, executor);
-    FleetInWorld { sources, up_source, sources_hash, ..member }
+    FleetInWorld { sources, up_source, care, sources_hash, ..member }
 }
 
 /// How long an answer of a source is shared between fleets: half an interval. A fleet never gets the

@@ -48,11 +48,13 @@ fn spend(intent: &Intent, inputs: &Inputs, launches: u32, removals: u32) -> Spen
     }
 }
 
-/// Instances whose end costs capacity: what never served, and what a drain began, does not count.
+/// Instances whose end costs capacity: what never served, and what a stop began, does not count. What a
+/// drain began counts with its end.
 fn count(ids: &[InstanceId], inputs: &Inputs) -> u32 {
     let costs = |id: &&InstanceId| {
         let tracked = inputs.history.instances.get(*id);
-        tracked.map(|tracked| tracked.phase).is_some_and(Phase::is_capacity)
+        let phase = tracked.map(|tracked| tracked.phase);
+        phase.is_some_and(|phase| phase.is_capacity() || phase == Phase::Draining)
     };
     u32::try_from(ids.iter().filter(costs).count()).unwrap_or(u32::MAX)
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use cloud::{Instance, InstanceId, Status, Tags, Timestamp, clock};
 
 use crate::model::{
-    self, AccountEvent, Adoption, Fleet, History, IntentId, Inventory, Limits, Member, Ownership,
-    Phase, Tracked, Unlisted, VISIBILITY_GRACE, rfc3339, tags,
+    self, AccountEvent, Adoption, Evidence, Fleet, History, IntentId, Inventory, Limits, Member,
+    Ownership, Phase, Readiness, Tracked, Unlisted, VISIBILITY_GRACE, rfc3339, tags,
 };
 
 use super::belongs::{self, Sorted};
-use super::{News, ReportingHosts, Survey};
+use super::fitness::{gate, give_up_unhealthy};
+use super::{News, ReportingHosts, Survey, Verdicts, WorkByHost};
 
 /// A zone is lost when all its instances have been silent for 2 minutes: eight scrapes at 15 s, so
 /// that a restart of the monitoring system is no lost zone.
@@ -26,6 +27,8 @@ pub(super) struct Answers<'a> {
     pub(super) by_id: &'a [Instance],
     pub(super) base: &'a [Instance],
     pub(super) reporting: Option<&'a ReportingHosts>,
+    pub(super) verdicts: Option<&'a Verdicts>,
+    pub(super) busy: Option<&'a WorkByHost>,
     pub(super) adoptions: &'a [Adoption],
 }
 
@@ -107,8 +110,14 @@ pub(super) fn merge(
             boot_timeout: of_type.map_or(limits.boot_timeout, |timeout| timeout.get()),
             ..limits
         };
-        let phase = phase_of(instance, up, history, limits, now);
         let tracked = history.instances.get(&instance.id);
+        let health = seen.verdicts.and_then(|verdicts| verdicts.of(&instance.id));
+        let evidence = Evidence {
+            status: instance.status,
+            readiness: Readiness::of(up, health, fleet.lifecycle.has_checks),
+            hooks: gate(fleet, tracked),
+        };
+        let phase = phase_of(instance, evidence, history, limits, now);
         let is_taken = taken.contains_key(&instance.id);
         if is_taken {
             taken_in.insert(instance.id.clone(), phase);
@@ -127,6 +136,8 @@ pub(super) fn merge(
             phase,
             missing_tags: missing_tags(fleet, instance, tracked),
             up,
+            health,
+            busy: seen.busy.and_then(|busy| busy.of_instance(instance)),
         };
         members.insert(instance.id.clone(), member);
     }
@@ -138,8 +149,11 @@ pub(super) fn merge(
             phase: base_phase(instance.status),
             missing_tags: Tags::new(),
             up: reporting.map(|reporting| reporting.includes(instance)),
+            health: None,
+            busy: None,
         });
     }
+    give_up_unhealthy(fleet, &mut members, &mut survey.news, history);
     survey.news.takeovers = belongs::takeovers(taken, &taken_in, history, adoptions);
     // Instances that an operator's selector finds are counted, whoever tagged them.
     let strangers = strangers.into_iter().filter(|stranger| !members.contains_key(&stranger.id));
@@ -214,12 +228,11 @@ fn useful<'a>(
 
 fn phase_of(
     instance: &Instance,
-    up: Option<bool>,
+    seen: Evidence,
     history: &History,
     limits: Limits,
     now: Timestamp,
 ) -> Phase {
-    let seen = model::Evidence { status: instance.status, up };
     if let Some(tracked) = history.instances.get(&instance.id) {
         return tracked.phase.next(Some(seen), clock::age(now, tracked.since), limits);
     }
@@ -228,7 +241,8 @@ fn phase_of(
     // A time to come is a mistake of whoever wrote it.
     let launched = launched.filter(|at: &Timestamp| *at <= now);
     let age = clock::age(now, launched.unwrap_or(instance.created_at));
-    if instance.status == Status::Running && age >= limits.warmup {
+    let may_serve = !matches!(seen.readiness, Readiness::NotReady | Readiness::Awaited);
+    if instance.status == Status::Running && age >= limits.warmup && may_serve {
         return Phase::InService;
     }
     Phase::Requested.next(Some(seen), age, limits)
@@ -336,7 +350,16 @@ mod tests {
     use crate::model::fixtures::{ago, fleet, member, now, tracked};
 
     fn empty_handed<'a>() -> Answers<'a> {
-        Answers { listed: &[], asked: &[], by_id: &[], base: &[], reporting: None, adoptions: &[] }
+        Answers {
+            listed: &[],
+            asked: &[],
+            by_id: &[],
+            base: &[],
+            reporting: None,
+            verdicts: None,
+            busy: None,
+            adoptions: &[],
+        }
     }
 
     /// The instances that an empty listing loses, of those in these phases for so many seconds.
@@ -388,6 +411,6 @@ mod tests {
             assert_eq!(of(phase, 60, false), (true, None), "{phase}: listings may lag");
         }
         assert_eq!(of(Phase::Terminating, 600, true), gone, "its end is what was expected");
-        assert!(of(Phase::Draining, 600, true).0, "a drain ends by a deletion");
+        assert!(of(Phase::Stopping, 600, true).0, "a drain ends by a deletion");
     }
 }

@@ -8,6 +8,7 @@
 
 mod belongs;
 mod credence;
+mod fitness;
 mod listing;
 mod merge;
 mod pace;
@@ -21,14 +22,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::{Error, Instance, InstanceId, Timestamp, Urgency};
 
-use crate::model::{AccountEvent, Adoption, Fleet, History, Inventory, Phase, Takeover};
+use crate::model::{AccountEvent, Adoption, Fleet, History, HookEnd, Inventory, Phase, Takeover};
 
 pub use credence::Surveyor;
 pub(crate) use credence::{LOOKS_APART, LOOKS_AT_MANY};
 pub(crate) use listing::FRESH;
 pub use listing::{AccountListing, FleetListing, patience};
 pub use region::Region;
-pub use reporting::ReportingHosts;
+pub use reporting::{ReportingHosts, Verdicts, WorkByHost};
 
 use credence::Verdict;
 
@@ -48,6 +49,8 @@ pub struct News {
     pub up: BTreeMap<InstanceId, bool>,
     /// Instances that are the fleet's from now on.
     pub takeovers: Vec<Takeover>,
+    /// Hooks of which it is known now what became of them.
+    pub hooks: Vec<HookEnd>,
     /// News for all fleets of the account: boot times, capacity that was missing after all.
     pub facts: Vec<AccountEvent>,
 }
@@ -58,6 +61,10 @@ pub struct View<'a> {
     pub listing: &'a FleetListing,
     /// The source that names the hosts that are up.
     pub reporting: Option<&'a ReportingHosts>,
+    /// The newest verdicts of the health checks.
+    pub verdicts: Option<&'a Verdicts>,
+    /// The source that tells how much work each host has.
+    pub busy: Option<&'a WorkByHost>,
     /// The takeovers that operators asked for.
     pub adoptions: &'a [Adoption],
     /// Whether something is to be done on it.
@@ -77,7 +84,7 @@ impl Surveyor {
         history: &History,
         now: Timestamp,
     ) -> Result<Survey, Error> {
-        let View { listing, reporting, adoptions, urgency, since } = view;
+        let View { listing, reporting, verdicts, busy, adoptions, urgency, since } = view;
         let mut ids = merge::to_be_asked(listing.instances(), history, listing.asked_at >= since);
         let doubtful = doubtful(listing, history);
         ids.extend(doubtful.iter().cloned());
@@ -90,6 +97,8 @@ impl Surveyor {
             by_id: &by_id,
             base: &base,
             reporting,
+            verdicts,
+            busy,
             adoptions,
         };
         let mut survey = merge::merge(fleet, &seen, history, now);

@@ -1,8 +1,9 @@
-//! The hosts that report to the monitoring system, by its `up` series.
+//! What monitoring and health checks tell of single instances: which report, which are healthy, and how
+//! much work each has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cloud::Instance;
+use cloud::{Instance, InstanceId};
 
 /// The hosts that answer their scrapes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,46 @@ impl ReportingHosts {
         let address = instance.private_ip.map(|ip| ip.to_string());
         address.is_some_and(|address| self.hosts.contains(&address))
             || self.hosts.contains(&instance.id.0)
+    }
+}
+
+/// How much work each host has, in the unit of the fleet's `busy` query.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WorkByHost {
+    hosts: BTreeMap<String, f64>,
+}
+
+impl WorkByHost {
+    /// From the `instance` labels of series and their values. A host with several series has the sum of
+    /// them; a value that is no number makes its host unknown.
+    #[must_use]
+    pub fn of<'a>(series: impl IntoIterator<Item = (&'a str, f64)>) -> WorkByHost {
+        let mut hosts: BTreeMap<String, f64> = BTreeMap::new();
+        for (label, value) in series {
+            *hosts.entry(host(label)).or_default() += value;
+        }
+        hosts.retain(|_, work| work.is_finite());
+        WorkByHost { hosts }
+    }
+
+    /// The work of `instance`, by its address or its id; `None`: not known.
+    #[must_use]
+    pub fn of_instance(&self, instance: &Instance) -> Option<f64> {
+        let address = instance.private_ip.map(|ip| ip.to_string());
+        let by_address = address.and_then(|address| self.hosts.get(&address));
+        by_address.or_else(|| self.hosts.get(&instance.id.0)).copied()
+    }
+}
+
+/// The newest verdicts of the health checks: whether all checks of an instance agree that it can serve.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdicts(pub BTreeMap<InstanceId, bool>);
+
+impl Verdicts {
+    /// `None` while a check has no verdict.
+    #[must_use]
+    pub fn of(&self, instance: &InstanceId) -> Option<bool> {
+        self.0.get(instance).copied()
     }
 }
 

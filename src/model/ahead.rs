@@ -82,6 +82,7 @@ impl History {
             ] {
                 at.iter_mut().for_each(moved);
             }
+            tracked.hooks.values_mut().for_each(|hook| moved(&mut hook.since));
         }
         self.open.values_mut().for_each(|open| moved(&mut open.sent_at));
         self.standing.iter_mut().for_each(|standing| moved(&mut standing.since));

@@ -27,8 +27,11 @@ pub struct Census {
     pub unreachable: u32,
     /// Never came into service, or broke.
     pub failed: u32,
-    /// On their way out.
+    /// On their way out, those that are drained included.
     pub leaving: u32,
+    /// Out of service and not ended yet: they can come back.
+    #[serde(default)]
+    pub draining: u32,
     /// Launched by us, and yet to serve for the first time.
     pub unproven: u32,
     /// Zones whose instances are all silent, with how many instances each holds.
@@ -62,7 +65,8 @@ impl Census {
             ends_open: ends_open(history),
             unreachable: inventory.unreachable(),
             failed: inventory.count(|phase| phase == Phase::Failed),
-            leaving: inventory.count(|phase| matches!(phase, Phase::Draining | Phase::Terminating)),
+            leaving: inventory.count(Phase::is_leaving),
+            draining: inventory.count(|phase| phase == Phase::Draining),
             unproven: number(history.instances.values().filter(|t| is_unproven(t)).count())
                 .saturating_add(history.launches_in_doubt()),
             lost_zones: inventory

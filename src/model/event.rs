@@ -7,8 +7,8 @@ use cloud::{Class, Concerns, InstanceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Alert, AlertKey, Decision, DecisionId, IntentId, MemoryChanges, Phase, Plan, ReplicaId,
-    Sample, SignalName, Takeover,
+    Action, Alert, AlertKey, Decision, DecisionId, HookName, HookOutcome, HookPoint, IntentId,
+    MemoryChanges, Phase, Plan, ReplicaId, Sample, SignalName, Takeover,
 };
 
 /// One entry of a fleet's journal.
@@ -32,6 +32,10 @@ pub enum Event {
     Stepped { at: Timestamp, millis: i64 },
     /// A replica took the fleet over.
     Leased { at: Timestamp, replica: ReplicaId, fence: i64 },
+    /// A hook is about to be called: written before its first byte leaves.
+    HookCalled { at: Timestamp, call: HookCall },
+    /// The outcome of a hook.
+    HookEnded { at: Timestamp, end: HookEnd },
     /// Something that a person should know began.
     Alerted { at: Timestamp, alert: Alert },
     /// And ended.
@@ -63,6 +67,29 @@ pub struct Ticked {
     /// The new memory of rules that changed theirs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub memory: MemoryChanges,
+}
+
+/// One call of a hook. It may be made more than once: after a crash nobody knows whether it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookCall {
+    /// The same for every attempt: whoever is called can tell a second one from a new call.
+    pub id: IntentId,
+    pub instance: InstanceId,
+    pub hook: HookName,
+    pub on: HookPoint,
+}
+
+/// What became of a call of a hook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookEnd {
+    pub id: IntentId,
+    pub instance: InstanceId,
+    pub hook: HookName,
+    pub on: HookPoint,
+    /// What follows from it.
+    pub outcome: HookOutcome,
+    /// Why it failed; `None`: it was done.
+    pub failure: Option<String>,
 }
 
 /// A decision with its explanation.
@@ -143,6 +170,7 @@ impl Event {
             Event::Settled { .. } => "settlement",
             Event::Adopted { .. } => "adoption",
             Event::Stepped { .. } => "clock",
+            Event::HookCalled { .. } | Event::HookEnded { .. } => "hook",
             Event::Leased { .. } => "lease",
             Event::Alerted { .. } | Event::Cleared { .. } => "alert",
         }
@@ -159,6 +187,8 @@ impl Event {
             | Event::Settled { at, .. }
             | Event::Adopted { at, .. }
             | Event::Stepped { at, .. }
+            | Event::HookCalled { at, .. }
+            | Event::HookEnded { at, .. }
             | Event::Leased { at, .. }
             | Event::Alerted { at, .. }
             | Event::Cleared { at, .. } => *at,

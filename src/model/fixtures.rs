@@ -50,6 +50,7 @@ pub(crate) fn fleet(min: u32, max: u32) -> Fleet {
         brakes: Brakes::default(),
         account_brakes: Brakes::default(),
         terminate: Terminate::Graceful,
+        lifecycle: Lifecycle::default(),
         base: None,
         launch: LaunchTemplate {
             spec: spec(),
@@ -95,6 +96,8 @@ pub(crate) fn member(id: &str, age: i64) -> Member {
         phase: Phase::InService,
         missing_tags: Tags::new(),
         up: None,
+        health: None,
+        busy: None,
     }
 }
 
@@ -131,6 +134,7 @@ pub(crate) fn tracked(phase: Phase, place: (&str, &str)) -> Tracked {
         owner: None,
         owned_at: None,
         adopted_at: None,
+        hooks: [].into(),
     }
 }
 

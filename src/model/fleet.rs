@@ -9,8 +9,8 @@ use cloud::{InstanceId, LaunchSpec, Tags, Terminate};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountId, Amounts, Bands, External, FleetId, Owner, Queue, RuleName, Schedule, SignalName,
-    Span,
+    AccountId, Amounts, Bands, External, FleetId, Lifecycle, Owner, Queue, RuleName, Schedule,
+    SignalName, Span,
 };
 
 /// A named set of interchangeable instances.
@@ -40,6 +40,8 @@ pub struct Fleet {
     pub brakes: Brakes,
     pub account_brakes: Brakes,
     pub terminate: Terminate,
+    #[serde(default)]
+    pub lifecycle: Lifecycle,
     pub base: Option<Base>,
     pub launch: LaunchTemplate,
     pub signals: BTreeMap<SignalName, SignalSpec>,

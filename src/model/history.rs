@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Adoption, AlertKey, Failures, Intent, IntentId, Memories, Phase, Place, RefusedEnd,
-    SignalMemory, SignalName, VISIBILITY_GRACE,
+    Adoption, AlertKey, Failures, HookName, HookOutcome, HookPoint, Intent, IntentId, Memories,
+    Phase, Place, RefusedEnd, SignalMemory, SignalName, VISIBILITY_GRACE,
 };
 
 /// The longest window of recommendations that the configuration takes.
@@ -146,6 +146,20 @@ pub struct Tracked {
     /// When it was taken over, if it was.
     #[serde(default)]
     pub adopted_at: Option<Timestamp>,
+    /// The hooks that were called for it. Those of an earlier drain are forgotten when it comes back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hooks: BTreeMap<HookName, HookState>,
+}
+
+/// A hook that was called for an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookState {
+    pub id: IntentId,
+    pub on: HookPoint,
+    /// When it was called.
+    pub since: Timestamp,
+    /// `None`: it is not known yet.
+    pub outcome: Option<HookOutcome>,
 }
 
 impl Tracked {
@@ -212,13 +226,7 @@ impl History {
     /// Whether a mutation of unknown outcome concerns the instance.
     #[must_use]
     pub fn is_in_flight(&self, id: &InstanceId) -> bool {
-        self.open.values().any(|open| match &open.intent.action.mutation {
-            Mutation::Launch(_) => false,
-            Mutation::Tag { ids, .. }
-            | Mutation::Start { ids }
-            | Mutation::Stop { ids }
-            | Mutation::Delete { ids, .. } => ids.contains(id),
-        })
+        self.open.values().any(|open| open.intent.action.mutation.ids().contains(id))
     }
 }
 

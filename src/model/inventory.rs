@@ -18,7 +18,7 @@ pub enum Ownership {
 }
 
 /// One listed instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Member {
     pub instance: Instance,
     pub ownership: Ownership,
@@ -28,6 +28,12 @@ pub struct Member {
     /// Whether the fleet's `up` query names it; `None` when there is no query, or no answer.
     #[serde(default)]
     pub up: Option<bool>,
+    /// Whether its health checks agree that it can serve; `None` when it has none, or no verdict yet.
+    #[serde(default)]
+    pub health: Option<bool>,
+    /// The work that it has, by the fleet's `busy` query.
+    #[serde(default)]
+    pub busy: Option<f64>,
 }
 
 /// One instance that we know of and no listing shows.
@@ -38,7 +44,7 @@ pub struct Unlisted {
 }
 
 /// One fleet's instances at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inventory {
     pub at: Timestamp,
     /// By id.

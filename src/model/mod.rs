@@ -20,6 +20,7 @@ mod ids;
 mod inputs;
 mod inventory;
 mod learned;
+mod lifecycle;
 mod memory;
 mod outlook;
 mod ownership;
@@ -43,7 +44,7 @@ pub use census::Census;
 pub use decision::{Counterfactual, Decision, Direction};
 pub(crate) use decision::{clock_time, number, plural, rfc3339};
 pub use entropy::Entropy;
-pub use event::{About, Decided, Event, Intent, Refusal, Settlement, Ticked};
+pub use event::{About, Decided, Event, HookCall, HookEnd, Intent, Refusal, Settlement, Ticked};
 pub use failures::{Failures, RefusedEnd, fingerprint};
 pub use fleet::{
     Adaptive, Base, Bounds, Brakes, Cooldown, Coverage, Estimate, Fixed, Fleet, LaunchTemplate,
@@ -51,15 +52,16 @@ pub use fleet::{
     Threshold, Timeout, Tolerance,
 };
 pub(crate) use history::RECOMMENDED_KEPT;
-pub use history::{History, OpenIntent, PastLaunch, Short, StandingTarget, Tracked};
+pub use history::{History, HookState, OpenIntent, PastLaunch, Short, StandingTarget, Tracked};
 pub use hold::{HOLD_TIMES, Hold, OperatorEvent, Orders};
 pub use ids::{AccountId, DecisionId, FleetId, IntentId, ReplicaId, RuleName, SignalName};
 pub use inputs::{Amounts, Inputs, Spent};
 pub use inventory::{Inventory, Member, Ownership, Unlisted};
+pub use lifecycle::{Drain, Hook, HookName, HookOutcome, HookPoint, Lifecycle, Unhealthy, Victims};
 pub use memory::{Memories, MemoryChanges, RuleMemory, memory_changes};
 pub use outlook::Outlook;
 pub use ownership::{Adopted, Adoption, Owner, Stranger, TakenBecause, Takeover};
-pub(crate) use phase::{Evidence, Limits};
+pub(crate) use phase::{Evidence, HookGate, Limits, Readiness};
 pub use phase::{Phase, VISIBILITY_GRACE};
 pub use plan::{Action, Place, Plan, Skipped};
 pub use reason::{BrakeScope, Reason};

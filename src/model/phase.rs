@@ -21,8 +21,10 @@ pub enum Phase {
     Warming,
     /// Running and carrying load.
     InService,
-    /// We asked it to stop, to be deleted when it has stopped.
+    /// Out of service: it finishes its work, and is ended afterwards. It comes back when it is needed.
     Draining,
+    /// We asked it to stop, to be deleted when it has stopped.
+    Stopping,
     /// We deleted it, or somebody stops it; it will not serve any more.
     Terminating,
     /// It exists no more.
@@ -30,6 +32,8 @@ pub enum Phase {
     /// It never booted, never appeared, or was found stopped: it exists (perhaps) and costs, but
     /// is no capacity.
     Failed,
+    /// Kept out of service, for a person to look at: it is no capacity, and is not ended.
+    Standby,
 }
 
 /// The time-outs that the transition function needs.
@@ -45,8 +49,46 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Evidence {
     pub(crate) status: Status,
-    /// Whether it is heard of; `None` when nobody knows.
-    pub(crate) up: Option<bool>,
+    pub(crate) readiness: Readiness,
+    /// Whether the hooks of its launch let it into service.
+    pub(crate) hooks: HookGate,
+}
+
+/// The verdict of everything that tells whether an instance can serve.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Nothing tells, or nobody answers: time alone decides.
+    #[default]
+    Unknown,
+    /// A health check has no verdict yet.
+    Awaited,
+    Ready,
+    /// At least one says that it cannot.
+    NotReady,
+}
+
+impl Readiness {
+    /// From the `up` query and the health checks, where there are any. One that says no is enough.
+    pub(crate) fn of(up: Option<bool>, health: Option<bool>, has_checks: bool) -> Readiness {
+        match (up, health) {
+            (Some(false), _) | (_, Some(false)) => Readiness::NotReady,
+            (_, None) if has_checks => Readiness::Awaited,
+            (None, None) => Readiness::Unknown,
+            _ => Readiness::Ready,
+        }
+    }
+}
+
+/// Whether the hooks of a launch let an instance into service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum HookGate {
+    /// There are none, or all are done.
+    #[default]
+    Open,
+    /// At least one is not done yet.
+    Shut,
+    /// One of them gave the instance up.
+    Abandoned,
 }
 
 /// How long a launched instance may be missing from every listing before it counts as vanished:
@@ -70,17 +112,26 @@ impl Phase {
         !matches!(self, Phase::Gone)
     }
 
+    /// Whether it is on its way out.
+    #[must_use]
+    pub fn is_leaving(self) -> bool {
+        matches!(self, Phase::Draining | Phase::Stopping | Phase::Terminating)
+    }
+
     /// The phase after a tick that saw the instance as `seen` (`None`: in no listing), when it has
     /// been in this phase for `elapsed`.
     #[must_use]
     pub(crate) fn next(self, seen: Option<Evidence>, elapsed: Duration, limits: Limits) -> Phase {
-        let Some(Evidence { status, up }) = seen else {
+        let Some(evidence) = seen else {
             return self.unseen(elapsed);
         };
-        match (self, status) {
-            (Phase::Draining, Status::Stopping | Status::Stopped) => self,
+        match (self, evidence.status) {
+            // Its end was decided: whoever stopped it, it is to be deleted.
+            (Phase::Draining, Status::Stopping | Status::Stopped) => Phase::Stopping,
+            (Phase::Draining | Phase::Standby, _) => self,
+            (Phase::Stopping, Status::Stopping | Status::Stopped) => self,
             (Phase::Terminating, Status::Stopping) => self,
-            (Phase::Draining | Phase::Terminating, _) if elapsed < ENDING_GRACE => self,
+            (Phase::Stopping | Phase::Terminating, _) if elapsed < ENDING_GRACE => self,
             (_, Status::Pending | Status::Starting) => match self {
                 Phase::Requested => Phase::Booting,
                 Phase::Booting if elapsed >= limits.boot_timeout => Phase::Failed,
@@ -88,11 +139,12 @@ impl Phase {
                 _ => Phase::Booting,
             },
             (Phase::InService, Status::Running) => Phase::InService,
-            (Phase::Warming, Status::Running) => self.warming(up, elapsed, limits),
-            // Running, but it never became ready.
-            (Phase::Failed, Status::Running) if up == Some(false) => Phase::Failed,
+            (Phase::Warming, Status::Running) => self.warming(evidence, elapsed, limits),
+            // Running, but it never became ready, or ceased to be.
+            (Phase::Failed, Status::Running) if evidence.readiness == Readiness::NotReady => self,
             (_, Status::Running) => {
-                if limits.warmup.is_zero() && up != Some(false) {
+                let is_ready = matches!(evidence.readiness, Readiness::Unknown | Readiness::Ready);
+                if limits.warmup.is_zero() && is_ready && evidence.hooks == HookGate::Open {
                     Phase::InService
                 } else {
                     Phase::Warming
@@ -108,12 +160,17 @@ impl Phase {
         }
     }
 
-    /// A warm-up ends after its time, unless the instance is known to be silent. While nobody knows,
-    /// time alone decides.
-    fn warming(self, up: Option<bool>, elapsed: Duration, limits: Limits) -> Phase {
-        match (up, limits.ready_timeout) {
-            (Some(false), Some(timeout)) if elapsed >= timeout => Phase::Failed,
-            (Some(false), Some(_)) => Phase::Warming,
+    /// A warm-up ends after its time, unless the instance is known not to be ready, or a hook of its
+    /// launch is not done. A verdict that never comes is awaited no longer than a bad one is suffered:
+    /// unknown is not unhealthy.
+    fn warming(self, evidence: Evidence, elapsed: Duration, limits: Limits) -> Phase {
+        let timed_out = limits.ready_timeout.is_some_and(|timeout| elapsed >= timeout);
+        match (evidence.readiness, evidence.hooks) {
+            (_, HookGate::Abandoned) => Phase::Failed,
+            (_, HookGate::Shut) => Phase::Warming,
+            (Readiness::NotReady, _) if timed_out => Phase::Failed,
+            (Readiness::NotReady, _) if limits.ready_timeout.is_some() => Phase::Warming,
+            (Readiness::Awaited, _) if !timed_out => Phase::Warming,
             _ if elapsed >= limits.warmup => Phase::InService,
             _ => Phase::Warming,
         }
@@ -138,9 +195,11 @@ impl fmt::Display for Phase {
             Phase::Warming => "warming",
             Phase::InService => "in service",
             Phase::Draining => "draining",
+            Phase::Stopping => "stopping",
             Phase::Terminating => "terminating",
             Phase::Gone => "gone",
             Phase::Failed => "failed",
+            Phase::Standby => "standby",
         })
     }
 }
@@ -154,6 +213,41 @@ mod tests {
         boot_timeout: Duration::from_secs(300),
         ready_timeout: None,
     };
+
+    fn running() -> Evidence {
+        let (readiness, hooks) = (Readiness::Unknown, HookGate::Open);
+        Evidence { status: Status::Running, readiness, hooks }
+    }
+
+    #[test]
+    fn checks_and_hooks_are_waited_for_before_an_instance_serves() {
+        use Phase::*;
+        let limits = Limits { ready_timeout: Some(Duration::from_secs(200)), ..LIMITS };
+        let of = |health, hooks| Evidence {
+            readiness: Readiness::of(Some(true), health, true),
+            hooks,
+            ..running()
+        };
+        for (name, seen, elapsed_secs, next) in [
+            ("no verdict yet", of(None, HookGate::Open), 199, Warming),
+            ("a verdict that never comes", of(None, HookGate::Open), 200, InService),
+            ("healthy", of(Some(true), HookGate::Open), 60, InService),
+            ("never healthy", of(Some(false), HookGate::Open), 200, Failed),
+            ("healthy, but a hook runs", of(Some(true), HookGate::Shut), 999, Warming),
+            ("given up by a hook", of(Some(true), HookGate::Abandoned), 1, Failed),
+        ] {
+            let got = Warming.next(Some(seen), Duration::from_secs(elapsed_secs), limits);
+            assert_eq!(got, next, "{name}");
+        }
+        let none = Limits { warmup: Duration::ZERO, ..limits };
+        for (seen, next) in [
+            (of(None, HookGate::Open), Warming),
+            (of(Some(true), HookGate::Shut), Warming),
+            (of(Some(true), HookGate::Open), InService),
+        ] {
+            assert_eq!(Booting.next(Some(seen), Duration::ZERO, none), next, "{seen:?}");
+        }
+    }
 
     #[test]
     fn an_instance_that_can_be_heard_is_ready_when_it_is_heard() {
@@ -169,7 +263,7 @@ mod tests {
             ("failed and heard at last", Failed, Some(true), 9, Warming),
             ("a serving one that falls silent still serves", InService, Some(false), 9, InService),
         ] {
-            let seen = Evidence { status: Status::Running, up };
+            let seen = Evidence { readiness: Readiness::of(up, None, false), ..running() };
             let got = phase.next(Some(seen), Duration::from_secs(elapsed_secs), limits);
             assert_eq!(got, next, "{name}");
         }
@@ -189,9 +283,30 @@ mod tests {
             ("a warm one serves", Warming, Some(Running), 60, InService),
             ("a listed one that is gone is gone", InService, None, 0, Gone),
             ("one found stopped has failed", InService, Some(Stopped), 9, Failed),
-            ("one that somebody stops will not serve", InService, Some(Stopping), 9, Terminating),
-            ("a drain goes on while it stops", Draining, Some(Stopping), 9, Draining),
-            ("a drained one waits for its deletion", Draining, Some(Stopped), 9, Draining),
+            (
+                "one that somebody stops will not serve",
+                InService,
+                Some(Status::Stopping),
+                9,
+                Terminating,
+            ),
+            ("a drain goes on while it serves", Draining, Some(Running), 9_999, Draining),
+            (
+                "one that is stopped while it drains is ended",
+                Draining,
+                Some(Stopped),
+                9,
+                Phase::Stopping,
+            ),
+            ("a stop goes on", Phase::Stopping, Some(Status::Stopping), 9, Phase::Stopping),
+            (
+                "a stopped one waits for its deletion",
+                Phase::Stopping,
+                Some(Stopped),
+                9,
+                Phase::Stopping,
+            ),
+            ("one on standby stays, also when it is stopped", Standby, Some(Stopped), 9, Standby),
             (
                 "a deleted one is not revived by a late listing",
                 Terminating,
@@ -215,7 +330,7 @@ mod tests {
             ("a new one that does something new boots", Requested, Some(Unknown), 3, Booting),
             ("and has failed when that never ends", Booting, Some(Unknown), 300, Failed),
         ] {
-            let seen = seen.map(|status| Evidence { status, up: None });
+            let seen = seen.map(|status| Evidence { status, ..running() });
             assert_eq!(phase.next(seen, Duration::from_secs(elapsed_secs), LIMITS), next, "{name}");
         }
     }

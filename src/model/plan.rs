@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use cloud::{Mutation, Timestamp};
+use cloud::{InstanceId, Mutation, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::IntentId;
+use super::{HookCall, IntentId, Phase};
 
 /// Where instances are launched: one type in one vSwitch (a vSwitch lies in one zone).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,4 +71,50 @@ pub struct Plan {
     /// Some launches only see whether there is stock again: once they have, more may follow at once.
     #[serde(default)]
     pub more_at_once: bool,
+    /// Instances that leave service now and are ended once their drain is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drains: Vec<InstanceId>,
+    /// Instances whose drain is given up, since they are needed again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<InstanceId>,
+    /// Instances that are kept out of service from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retained: Vec<InstanceId>,
+    /// Hooks to be called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookCall>,
+}
+
+impl Plan {
+    /// Whether it changes anything that the fleet's size is made of: by a call, or by the word of the
+    /// journal.
+    #[must_use]
+    pub fn changes_the_fleet(&self) -> bool {
+        !(self.actions.is_empty()
+            && self.drains.is_empty()
+            && self.returns.is_empty()
+            && self.retained.is_empty())
+    }
+
+    /// The phases that instances have from now on because it was decided, not because it was seen.
+    pub fn phases(&self) -> impl Iterator<Item = (&InstanceId, Phase)> {
+        let Plan { drains, returns, retained, .. } = self;
+        let moves =
+            [(drains, Phase::Draining), (returns, Phase::InService), (retained, Phase::Standby)];
+        moves.into_iter().flat_map(|(ids, phase)| ids.iter().map(move |id| (id, phase)))
+    }
+
+    /// One line for each of them, for people.
+    #[must_use]
+    pub fn moves(&self) -> Vec<String> {
+        let list =
+            |ids: &[InstanceId]| ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(", ");
+        let moves = [
+            ("drain", &self.drains),
+            ("return to service", &self.returns),
+            ("keep out of service", &self.retained),
+        ];
+        let moves = moves.into_iter().filter(|(_, ids)| !ids.is_empty());
+        moves.map(|(what, ids)| format!("{what} {}", list(ids))).collect()
+    }
 }

@@ -2,11 +2,15 @@
 //!
 //! Pure: randomness comes in as [`Entropy`], time as `now`.
 
+mod drain;
+mod hooks;
 mod place;
 mod retire;
 mod review;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_lifecycle;
 
 use cloud::{ClientToken, Launch, Mutation, Timestamp, clock};
 
@@ -32,13 +36,17 @@ pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
         return plan;
     }
     let mut drafts = repairs(inputs);
-    retire::drained(inputs, &mut drafts);
+    retire::stopped(inputs, &mut drafts);
     retire::failed(inputs, &mut drafts);
+    retire::unhealthy(inputs, decision, &mut drafts);
+    retire::drained(inputs, decision, &mut drafts, &mut plan);
     retire::surplus(inputs, decision, &mut drafts, &mut plan);
     let mut ids = Ids { entropy: inputs.entropy, drawn: 0 };
     plan.actions = drafts.into_iter().map(|mutation| ids.action(mutation)).collect();
+    let back = drain::returns(inputs, decision.add, &mut plan);
+    hooks::due(inputs, &mut ids, &mut plan);
     let room = fleet.bounds.max.saturating_sub(inventory.live());
-    let add = decision.add.min(room);
+    let add = (decision.add - back).min(room);
     if add > 0 {
         launch(inputs, add, &mut ids, &mut plan);
     }

@@ -1,29 +1,99 @@
 //! Retiring instances: which ones go, and in what order.
 //!
 //! The executor never chooses a victim; it is told. The oldest Running instance goes first, by
-//! creation time and then id, of those that the journal launched or took over. Base and protected
+//! creation time and then id, of those that the journal launched or took over, unless the fleet's
+//! `victims` say otherwise. Base and protected
 //! instances, and any instance that does not show all of our tags, are never candidates. Nothing that
 //! serves is given up for something that does not: what only warms up goes before it, and what boots is
 //! waited for. What never came into service is cleared away beside that, whatever the fleet's size.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use cloud::{InstanceId, Mutation, Status, Terminate};
 
-use crate::model::{Decision, Direction, Inputs, Member, Ownership, Phase, Plan, tags};
+use super::drain;
+use crate::model::{
+    Decision, Direction, Inputs, Member, Ownership, Phase, Plan, Unhealthy, Victims, fingerprint,
+    tags,
+};
 
 /// DeleteInstances and StopInstances take 1 to 100 ids per call.
 const BATCH: usize = 100;
 
-/// The deletion of those whose drain is over.
-pub(super) fn drained(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
+/// The deletion of those that we asked to stop and that have.
+pub(super) fn stopped(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
     let Inputs { inventory, .. } = inputs;
-    let drained = inventory.members.iter().filter(|member| {
-        member.phase == Phase::Draining
+    let stopped = inventory.members.iter().filter(|member| {
+        member.phase == Phase::Stopping
             && member.instance.status == Status::Stopped
             && is_ours(member, inputs)
             && !tags::protect(&member.instance)
     });
-    let drained: Vec<InstanceId> = drained.map(|member| member.instance.id.clone()).collect();
-    batches(&drained, |ids| Mutation::Delete { ids, how: Terminate::StopThenDelete }, drafts);
+    let stopped: Vec<InstanceId> = stopped.map(|member| member.instance.id.clone()).collect();
+    batches(&stopped, |ids| Mutation::Delete { ids, how: Terminate::StopThenDelete }, drafts);
+}
+
+/// The end of those whose drain is over, unless they are needed again: then they come back.
+pub(super) fn drained(
+    inputs: &Inputs,
+    decision: &Decision,
+    drafts: &mut Vec<Mutation>,
+    plan: &mut Plan,
+) {
+    let over = drain::over(inputs, plan);
+    if decision.add > 0 {
+        return;
+    }
+    let member = |id: &InstanceId| inputs.inventory.members.iter().find(|m| m.instance.id == *id);
+    let may_go = |id: &InstanceId| {
+        may_be_ended(id, inputs)
+            && member(id)
+                .is_some_and(|m| is_ours(m, inputs) && m.instance.status == Status::Running)
+    };
+    let over: Vec<InstanceId> = over.into_iter().filter(may_go).collect();
+    end(&over, inputs, drafts);
+}
+
+/// The end of those that served and are unhealthy: once enough others serve, or where `max` leaves no room
+/// to launch another one first.
+pub(super) fn unhealthy(inputs: &Inputs, decision: &Decision, drafts: &mut Vec<Mutation>) {
+    let Inputs { fleet, inventory, now, .. } = inputs;
+    if fleet.lifecycle.unhealthy != Unhealthy::Replace
+        || inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, *now))
+    {
+        return;
+    }
+    let is_replaced = inventory.in_service() >= decision.desired.max(fleet.bounds.min);
+    let no_room = inventory.live() >= fleet.bounds.max;
+    if !is_replaced && !no_room {
+        return;
+    }
+    let unhealthy = inventory.members.iter().filter(|member| {
+        member.phase == Phase::Failed
+            && member.health == Some(false)
+            && member.instance.status == Status::Running
+            && inputs.history.instances.get(&member.instance.id).is_some_and(|t| t.served)
+            && is_ours(member, inputs)
+            && !tags::protect(&member.instance)
+            && may_be_ended(&member.instance.id, inputs)
+    });
+    let mut ids: Vec<InstanceId> = unhealthy.map(|member| member.instance.id.clone()).collect();
+    if !is_replaced {
+        // One at a time: each makes room for one that may serve.
+        ids.truncate(1);
+    }
+    end(&ids, inputs, drafts);
+}
+
+/// Ends Running instances in the fleet's way.
+fn end(ids: &[InstanceId], inputs: &Inputs, drafts: &mut Vec<Mutation>) {
+    match inputs.fleet.terminate {
+        Terminate::StopThenDelete => batches(ids, |ids| Mutation::Stop { ids }, drafts),
+        how @ (Terminate::Graceful | Terminate::Force) => {
+            batches(ids, |ids| Mutation::Delete { ids, how }, drafts);
+        }
+    }
 }
 
 /// The deletion of those that never came into service: the power is cut, since they carry no load
@@ -71,7 +141,21 @@ pub(super) fn surplus(
     let candidates = inputs.inventory.members.iter().filter(|member| is_candidate(member, inputs));
     let mut eligible: Vec<&Member> =
         candidates.filter(|member| may_be_ended(&member.instance.id, inputs)).collect();
-    eligible.sort_by_key(|member| (member.instance.created_at, &member.instance.id));
+    let idle = |member: &&Member| {
+        let below = inputs.fleet.lifecycle.idle_below;
+        member.busy.is_some_and(|work| work < below)
+    };
+    if inputs.fleet.lifecycle.victims == Victims::Idle {
+        let all = eligible.len();
+        eligible.retain(idle);
+        if eligible.len() < remove.min(all) {
+            plan.shortfalls.push(format!(
+                "{remove} to remove, but only {} without work: the others are waited for",
+                eligible.len(),
+            ));
+        }
+    }
+    sort(&mut eligible, inputs);
     if eligible.len() < remove {
         plan.shortfalls.push(format!(
             "{remove} to remove, but only {} eligible: instances are never removed that are base, \
@@ -88,10 +172,55 @@ pub(super) fn surplus(
             remove - victims.len(),
         ));
     }
-    match inputs.fleet.terminate {
-        Terminate::StopThenDelete => batches(&victims, |ids| Mutation::Stop { ids }, drafts),
-        how @ (Terminate::Graceful | Terminate::Force) => {
-            batches(&victims, |ids| Mutation::Delete { ids, how }, drafts);
+    if inputs.fleet.lifecycle.drains() {
+        plan.drains = victims;
+    } else {
+        end(&victims, inputs, drafts);
+    }
+}
+
+/// Puts those first that are to go first. Whatever the order, what only warms up goes before what serves.
+fn sort(eligible: &mut [&Member], inputs: &Inputs) {
+    let age = |member: &Member| (member.instance.created_at, member.instance.id.clone());
+    let order = inputs.fleet.lifecycle.victims;
+    match order {
+        Victims::Oldest | Victims::Idle => eligible.sort_by_cached_key(|member| age(member)),
+        Victims::Newest => eligible.sort_by_cached_key(|member| Reverse(age(member))),
+        Victims::OldestTemplate => {
+            let today = fingerprint(&inputs.fleet.launch.spec);
+            let is_new = |member: &Member| {
+                let tracked = inputs.history.instances.get(&member.instance.id);
+                tracked.is_some_and(|tracked| tracked.spec.as_ref() == Some(&today))
+            };
+            eligible.sort_by_cached_key(|member| (is_new(member), age(member)));
+        }
+        Victims::LeastBusy => {
+            // What nobody knows may be much.
+            let work = |member: &Member| member.busy.unwrap_or(f64::INFINITY);
+            eligible.sort_by(|a, b| work(a).total_cmp(&work(b)).then_with(|| age(a).cmp(&age(b))));
+        }
+        Victims::ZoneBalanced => {
+            eligible.sort_by_cached_key(|member| age(member));
+            balance(eligible, inputs);
+        }
+    }
+}
+
+/// Puts them into the order in which the largest zone always loses its oldest.
+fn balance(eligible: &mut [&Member], inputs: &Inputs) {
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    for member in inputs.inventory.members.iter().filter(|member| member.phase.is_capacity()) {
+        *sizes.entry(member.instance.zone.as_str()).or_default() += 1;
+    }
+    for at in 0..eligible.len() {
+        let largest = (at..eligible.len()).max_by_key(|n| {
+            let zone = eligible[*n].instance.zone.as_str();
+            (sizes.get(zone).copied().unwrap_or(0), Reverse(*n))
+        });
+        let Some(largest) = largest else { return };
+        eligible[at..=largest].rotate_right(1);
+        if let Some(size) = sizes.get_mut(eligible[at].instance.zone.as_str()) {
+            *size = size.saturating_sub(1);
         }
     }
 }

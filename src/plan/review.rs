@@ -40,12 +40,16 @@ pub enum Objection {
     TokenTwice,
     #[error("the plan acts although the inventory is in doubt")]
     InDoubt,
+    #[error("the plan returns `{id}` to service, which is not drained")]
+    NotDraining { id: InstanceId },
+    #[error("the plan ends or drains `{id}` and returns it to service")]
+    BothAtOnce { id: InstanceId },
 }
 
 /// Objects to what must never happen.
 pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
     let Inputs { fleet, inventory, .. } = inputs;
-    if !inventory.doubts.is_empty() && !plan.actions.is_empty() {
+    if !inventory.doubts.is_empty() && plan.changes_the_fleet() {
         return Err(Objection::InDoubt);
     }
     let members: BTreeMap<&InstanceId, &Member> =
@@ -81,11 +85,13 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
             Mutation::Tag { .. } | Mutation::Start { .. } => {}
         }
     }
+    // A drain ends in a deletion: it is judged as one.
+    ended.extend(plan.drains.iter().map(|id| (id, Status::Running)));
     let ends = |(id, _): &(&InstanceId, Status)| {
-        // An end that a drain began may be finished.
-        members.get(id).is_none_or(|member| member.phase != Phase::Draining)
+        // An end that a stop began may be finished.
+        members.get(id).is_none_or(|member| member.phase != Phase::Stopping)
     };
-    held(inputs, launches > 0, ended.iter().any(ends))?;
+    held(inputs, launches > 0 || !plan.returns.is_empty(), ended.iter().any(ends))?;
     let live = inventory.live();
     if launches > 0 && live + launches > fleet.bounds.max {
         return Err(Objection::AboveMax { launches, live, max: fleet.bounds.max });
@@ -100,7 +106,15 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
         lost += u32::from(member.phase.is_capacity());
         serving_lost += u32::from(certainly_serves(member, inputs));
     }
-    if lost > 0 && launches > 0 {
+    for id in &plan.returns {
+        if members.get(id).is_none_or(|member| member.phase != Phase::Draining) {
+            return Err(Objection::NotDraining { id: id.clone() });
+        }
+        if seen.contains(id) {
+            return Err(Objection::BothAtOnce { id: id.clone() });
+        }
+    }
+    if lost > 0 && (launches > 0 || !plan.returns.is_empty()) {
         return Err(Objection::BothWays);
     }
     let min = fleet.bounds.min;

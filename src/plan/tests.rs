@@ -181,7 +181,7 @@ fn stop_then_delete_takes_two_ticks() {
     let mut inventory = inventory(vec![member("i-1", 9), member("i-2", 8)]);
     let first = planned(&fleet, &inventory, &History::default(), 1);
     assert!(matches!(&first.actions[0].mutation, Mutation::Stop { ids } if ids[0].0 == "i-1"));
-    inventory.members[0].phase = Phase::Draining;
+    inventory.members[0].phase = Phase::Stopping;
     inventory.members[0].instance.status = Status::Stopping;
     assert!(planned(&fleet, &inventory, &History::default(), 1).actions.is_empty());
     inventory.members[0].instance.status = Status::Stopped;

@@ -118,10 +118,13 @@ fn removals(proposal: &mut Proposal, situation: &Situation<'_>, wanted: u32) -> 
 }
 
 fn scopes(situation: &Situation<'_>) -> [(BrakeScope, Brakes, Amounts); 2] {
-    let Situation { fleet, spent, .. } = situation;
+    let Situation { fleet, spent, census, .. } = situation;
+    // What is drained is removed already, though it is not counted before its end.
+    let with_drains =
+        |used: Amounts| Amounts { removals: used.removals.saturating_add(census.draining), ..used };
     [
-        (BrakeScope::Fleet, fleet.brakes, spent.fleet),
-        (BrakeScope::Account, fleet.account_brakes, spent.account),
+        (BrakeScope::Fleet, fleet.brakes, with_drains(spent.fleet)),
+        (BrakeScope::Account, fleet.account_brakes, with_drains(spent.account)),
     ]
 }
 

@@ -64,8 +64,9 @@ pub(super) fn guard(proposal: &mut Proposal, situation: &Situation<'_>) -> u32 {
 /// max: it may be billed, and a fleet that keeps failing to boot must not buy without end.
 fn room(proposal: &mut Proposal, situation: &Situation<'_>, target: u32) -> u32 {
     let (max, current) = (situation.fleet.bounds.max, proposal.current);
-    let Census { live, failed, leaving, unreachable, .. } = *situation.census;
-    let room = max.saturating_sub(live);
+    let Census { live, failed, leaving, draining, unreachable, .. } = *situation.census;
+    // What is drained comes back before anything is launched.
+    let room = max.saturating_sub(live).saturating_add(draining);
     if target <= current || target - current <= room {
         return target;
     }

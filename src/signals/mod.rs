@@ -13,8 +13,8 @@ use crate::model::{Gap, Reading, SignalName, Signals};
 
 #[doc(hidden)]
 pub use prometheus::read_answer;
+pub use prometheus::{Busy, Clients, Prometheus, SourceError, Up};
 pub(crate) use prometheus::{CannotPick, cannot_pick, promql};
-pub use prometheus::{Clients, Prometheus, SourceError, Up};
 pub use spec::{Auth, PrometheusSpec, ServerAccess, SourceSpec, UpSpec};
 
 /// Where one signal comes from.
@@ -29,6 +29,13 @@ pub trait Source: Debug + Send + Sync {
 pub trait UpSource: Debug + Send + Sync {
     /// The names (`host:port` or `host`) of all that answer their scrapes.
     async fn names_up(&self) -> Result<Vec<String>, Gap>;
+}
+
+/// The work of each instance.
+#[async_trait]
+pub trait WorkSource: Debug + Send + Sync {
+    /// The names (`host:port` or `host`) of all that tell, each with how much work it has.
+    async fn work(&self) -> Result<Vec<(String, f64)>, Gap>;
 }
 
 /// Reads all signals of a fleet at once; one that is slow or missing does not hold up the others

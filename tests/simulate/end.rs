@@ -130,7 +130,7 @@ fn known_and_there(driver: &Driver, fleet: usize) -> Result<(), String> {
     // One that is on its way out may be gone already.
     let leaving = |id: &&str| {
         history.instances.iter().any(|(known, tracked)| {
-            known.0 == **id && matches!(tracked.phase, Phase::Terminating | Phase::Draining)
+            known.0 == **id && matches!(tracked.phase, Phase::Terminating | Phase::Stopping)
         })
     };
     let ghosts: Vec<_> = known.difference(&exist).filter(|id| !leaving(id)).collect();

@@ -11,7 +11,7 @@ use cloud::dice::SeededDice;
 use cloud::{Clock, Dice};
 use ecs_emulator::Emulator;
 use fleetscaler::config::{self, Config, Env, Provider};
-use fleetscaler::control::{self, Draw, LiveCloud, Mode, Sourced, World};
+use fleetscaler::control::{self, Care, Draw, LiveCloud, Mode, Sourced, World};
 use fleetscaler::journal::{Journal, Keep, LeaseTime};
 use fleetscaler::model::ReplicaId;
 use fleetscaler::signals::{Source, UpSource};
@@ -147,7 +147,8 @@ pub(crate) fn start(outside: &Outside, start: &Start<'_>) -> Replica {
             let up_source = outside.shape.fleets[fleet].up_source;
             let up_source =
                 up_source.then(|| Arc::new(Answering { truth, fleet }) as Arc<dyn UpSource>);
-            ([("cpu".into(), Arc::new(cpu) as Arc<dyn Source>)].into(), up_source)
+            let sources = [("cpu".into(), Arc::new(cpu) as Arc<dyn Source>)].into();
+            (sources, up_source, Care::default())
         })
         .collect();
     let mut world =

@@ -195,6 +195,20 @@ pub enum Mutation {
     Delete { ids: Vec<InstanceId>, how: Terminate },
 }
 
+impl Mutation {
+    /// The existing instances that it changes.
+    #[must_use]
+    pub fn ids(&self) -> &[InstanceId] {
+        match self {
+            Mutation::Launch(_) => &[],
+            Mutation::Tag { ids, .. }
+            | Mutation::Start { ids }
+            | Mutation::Stop { ids }
+            | Mutation::Delete { ids, .. } => ids,
+        }
+    }
+}
+
 /// One call as it would be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedCall {

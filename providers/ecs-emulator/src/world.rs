@@ -50,6 +50,8 @@ pub struct World {
     pub lists_nothing: bool,
     /// The actions that every key may take, as a RAM policy in JSON; absent: everything.
     pub policy: Option<serde_json::Value>,
+    /// Instances have addresses of this machine (127.16.x.y), so that programs here can stand for them.
+    pub loopback: bool,
 }
 
 /// A network of one zone.
@@ -112,6 +114,7 @@ impl Default for World {
             quotas: Quotas::default(),
             lists_nothing: false,
             policy: None,
+            loopback: false,
         }
     }
 }

@@ -48,6 +48,9 @@ pub struct DecisionView {
     pub shortfalls: Vec<String>,
     /// In their order.
     pub actions: Vec<ActionTaken>,
+    /// What changed by the word of the journal alone, such as "drain i-1".
+    #[serde(default)]
+    pub moves: Vec<String>,
     /// The values that would have led to an action.
     pub would_change: Vec<ReasonView>,
 }
@@ -189,6 +192,7 @@ impl DecisionView {
             blocked_by: decision.blocked_by.as_ref().map(ReasonView::from),
             shortfalls: decided.plan.shortfalls.clone(),
             actions: decided.plan.actions.iter().map(|action| followed.taken(action)).collect(),
+            moves: decided.plan.moves(),
             would_change: decision.counterfactuals.iter().map(ReasonView::from).collect(),
         }
     }

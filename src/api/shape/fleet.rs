@@ -79,7 +79,13 @@ pub struct SizesView {
     pub booting: u32,
     /// Accepted by the cloud, in no listing yet; launches of unknown outcome among them.
     pub requested: u32,
+    /// Out of service, and not ended yet: they come back when they are needed.
+    #[serde(default)]
+    pub draining: u32,
     pub leaving: u32,
+    /// Kept out of service for a person.
+    #[serde(default)]
+    pub standby: u32,
     pub failed: u32,
     /// They serve by their phase, in a zone of which nothing is heard.
     pub unreachable: u32,
@@ -297,7 +303,9 @@ impl From<Counts> for SizesView {
             warming_up: counts.warming,
             booting: counts.booting,
             requested: counts.requested,
+            draining: counts.draining,
             leaving: counts.leaving,
+            standby: counts.standby,
             failed: counts.failed,
             unreachable: counts.unreachable,
         }
@@ -405,8 +413,10 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Warming => "warming",
         Phase::InService => "in_service",
         Phase::Draining => "draining",
+        Phase::Stopping => "stopping",
         Phase::Terminating => "terminating",
         Phase::Gone => "gone",
         Phase::Failed => "failed",
+        Phase::Standby => "standby",
     }
 }

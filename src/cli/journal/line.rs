@@ -15,8 +15,9 @@ use crate::execute::Outcome;
 use crate::journal::store::Scope;
 use crate::journal::{Entry, Said};
 use crate::model::{
-    AccountEvent, Action, Adoption, Alert, Decided, Event, FleetId, Hold, IntentId, OperatorEvent,
-    Phase, Settlement, TakenBecause, Takeover, Ticked, clock_time, number, plural,
+    AccountEvent, Action, Adoption, Alert, Decided, Event, FleetId, Hold, HookCall, HookEnd,
+    IntentId, OperatorEvent, Phase, Settlement, TakenBecause, Takeover, Ticked, clock_time, number,
+    plural,
 };
 
 /// Digits of an id that a person can tell apart, and type.
@@ -65,6 +66,11 @@ impl EntryLines {
             Event::Settled { intent, settlement, .. } => self.settled(fleet, *intent, settlement),
             Event::Adopted { takeover, .. } => self.takeover(fleet, takeover),
             Event::Stepped { millis, .. } => stepped(*millis),
+            Event::HookCalled { call, .. } => {
+                let HookCall { id, instance, hook, on } = call;
+                format!("hook {}: calls `{hook}` on {on} of {instance}", short(id))
+            }
+            Event::HookEnded { end, .. } => hook_ended(end),
             Event::Leased { replica, fence, .. } => {
                 // Host and process; the rest only makes the name the only one of its kind.
                 let name = replica.0.rsplit_once('-').map_or(replica.0.as_str(), |(name, _)| name);
@@ -109,7 +115,7 @@ impl EntryLines {
         let (ids, phase) = match (settlement, mutation) {
             (Settlement::Launched { ids }, _) => (ids.as_slice(), Phase::Requested),
             (Settlement::Done { done, .. }, Some(Mutation::Stop { .. })) => {
-                (done.as_slice(), Phase::Draining)
+                (done.as_slice(), Phase::Stopping)
             }
             (Settlement::Done { done, .. }, Some(Mutation::Delete { .. })) => {
                 (done.as_slice(), Phase::Terminating)
@@ -172,6 +178,17 @@ impl EntryLines {
                 let Adoption { fleet, author, reason, .. } = adoption;
                 (fleet.to_string(), format!("{author} asks to take over {what}: {reason}"))
             }
+        }
+    }
+}
+
+/// `hook 1a2b3c4d: `deregister` for i-1 failed (no answer within 30 s): continue`
+fn hook_ended(end: &HookEnd) -> String {
+    let HookEnd { id, instance, hook, outcome, failure, .. } = end;
+    match failure {
+        None => format!("hook {}: `{hook}` for {instance} is done: {outcome}", short(id)),
+        Some(why) => {
+            format!("hook {}: `{hook}` for {instance} failed ({why}): {outcome}", short(id))
         }
     }
 }

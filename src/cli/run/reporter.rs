@@ -115,7 +115,9 @@ impl Reporter {
                 tracing::info!(fleet.id = %fleet, "fleet `{fleet}`: {}", settled.line());
             }
         }
-        let acted = report.only_looked.is_none() && !report.outcomes.is_empty();
+        let moved = report.moved();
+        let acts = !report.outcomes.is_empty() || !moved.is_empty();
+        let acted = report.only_looked.is_none() && acts;
         if news || acted {
             tracing::info!(
                 fleet.id = %fleet, decision.current, decision.desired, decision.recommended,
@@ -132,6 +134,9 @@ impl Reporter {
         }
         for shortfall in &report.plan.shortfalls {
             tracing::warn!(fleet.id = %fleet, "fleet `{fleet}`: {shortfall}");
+        }
+        for moved in &moved {
+            tracing::info!(fleet.id = %fleet, "fleet `{fleet}`: {moved}");
         }
         for outcome in &report.outcomes {
             if outcome.is_trouble() {

@@ -156,7 +156,7 @@ impl Row {
             coming: sizes.map_or_else(none, |sizes| {
                 signed('+', sizes.requested + sizes.booting + sizes.warming_up)
             }),
-            going: sizes.map_or_else(none, |sizes| signed('-', sizes.leaving)),
+            going: sizes.map_or_else(none, |sizes| signed('-', sizes.draining + sizes.leaving)),
             wants: match &fleet.wants {
                 None => (Paint::Plain, none()),
                 Some(wants) => match beyond(fleet, wants) {

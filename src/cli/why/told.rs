@@ -56,6 +56,9 @@ pub(super) fn page(
     if let Some(limits) = &decision.limits {
         tell(Paint::Plain, "Limits", &limited(limits, decision));
     }
+    for moved in &decision.moves {
+        tell(Paint::Plain, "Did", &format!("{moved}."));
+    }
     for action in &decision.actions {
         tell(Paint::Plain, "Did", &done(action));
     }
@@ -128,14 +131,29 @@ fn seen(saw: &SawView, signals: &[SignalView]) -> String {
 
 /// `4 in service, none coming, 1 leaving`
 fn sizes(instances: &SizesView) -> String {
-    let SizesView { serving, warming_up, booting, requested, leaving, failed, unreachable } =
-        *instances;
+    let SizesView {
+        serving,
+        warming_up,
+        booting,
+        requested,
+        draining,
+        leaving,
+        standby,
+        failed,
+        unreachable,
+    } = *instances;
     let coming = match warming_up + booting + requested {
         0 => "none coming".to_owned(),
         coming => format!("{coming} coming"),
     };
     let mut text = format!("{serving} in service, {coming}");
-    for (count, what) in [(leaving, "leaving"), (failed, "failed"), (unreachable, "unreachable")] {
+    for (count, what) in [
+        (draining, "draining"),
+        (leaving, "leaving"),
+        (standby, "on standby"),
+        (failed, "failed"),
+        (unreachable, "unreachable"),
+    ] {
         if count > 0 {
             text.push_str(&format!(", {count} {what}"));
         }

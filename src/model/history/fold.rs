@@ -7,8 +7,8 @@ use cloud::{Class, Concerns, InstanceId, Mutation, Timestamp, clock};
 
 use super::{History, OpenIntent, PastLaunch, RECOMMENDED_KEPT, Short, StandingTarget, Tracked};
 use crate::model::{
-    Direction, Event, Failures, IntentId, Measured, Phase, Place, Refusal, RefusedEnd, Sample,
-    Settlement, SignalName, TakenBecause, Takeover, Ticked, fingerprint, tags,
+    Direction, Event, Failures, HookPoint, HookState, IntentId, Measured, Phase, Place, Refusal,
+    RefusedEnd, Sample, Settlement, SignalName, TakenBecause, Takeover, Ticked, fingerprint, tags,
 };
 
 /// The remainder of a scale-out is looked for elsewhere for 5 minutes; after that the signals
@@ -52,6 +52,19 @@ impl History {
             Event::Adopted { at, takeover } => self.take_over(takeover, *at),
             Event::Stepped { millis, .. } => self.shift(*millis),
             Event::Leased { .. } => {}
+            Event::HookCalled { at, call } => {
+                if let Some(tracked) = self.instances.get_mut(&call.instance) {
+                    let state = HookState { id: call.id, on: call.on, since: *at, outcome: None };
+                    tracked.hooks.insert(call.hook.clone(), state);
+                }
+            }
+            Event::HookEnded { end, .. } => {
+                let tracked = self.instances.get_mut(&end.instance);
+                let state = tracked.and_then(|tracked| tracked.hooks.get_mut(&end.hook));
+                if let Some(state) = state.filter(|state| state.id == end.id) {
+                    state.outcome = Some(end.outcome);
+                }
+            }
             Event::Alerted { at, alert } => {
                 self.alerts.entry(alert.key.clone()).or_insert(*at);
             }
@@ -164,6 +177,7 @@ impl History {
         if let Some(before) = &before
             && before.phase.is_capacity()
             && !phase.is_capacity()
+            && !matches!(phase, Phase::Draining | Phase::Standby)
             && !ours
         {
             let booted = !matches!(before.phase, Phase::Requested | Phase::Booting);
@@ -180,6 +194,15 @@ impl History {
             let why = format!("{id} never came into service");
             self.failures = Some(Failures::count(self.failures.take(), spec, *intent, at, &why));
         }
+        match (before.as_ref().map(|before| before.phase), phase) {
+            // A drain is the beginning of a scale-in, and its return is a scale-out.
+            (Some(before), Phase::Draining) if before.is_capacity() => {
+                self.acted(Direction::In, at);
+                self.standing = None;
+            }
+            (Some(Phase::Draining), Phase::InService) => self.acted(Direction::Out, at),
+            _ => {}
+        }
         if phase == Phase::Gone {
             self.instances.remove(id);
             self.refused.remove(id);
@@ -189,6 +212,10 @@ impl History {
         if tracked.phase != phase {
             tracked.phase = phase;
             tracked.since = at;
+            if phase == Phase::InService {
+                let leaving = |on| matches!(on, HookPoint::Drain | HookPoint::Terminate);
+                tracked.hooks.retain(|_, state| !leaving(state.on));
+            }
         }
         if phase == Phase::InService {
             tracked.served = true;
@@ -259,7 +286,7 @@ impl History {
                 self.tagged(done, tags.get(tags::OWNER), at);
             }
             (Settlement::Done { done, failed }, Mutation::Stop { .. }) => {
-                self.removed(done, Phase::Draining, at);
+                self.removed(done, Phase::Stopping, at);
                 self.refused(failed, at);
             }
             (Settlement::Done { done, failed }, Mutation::Delete { .. }) => {
@@ -272,8 +299,11 @@ impl History {
 
     fn removed(&mut self, ids: &[InstanceId], phase: Phase, at: Timestamp) {
         // To clear away what never served is no scale-in: no cool-down, no new look at the samples.
+        // What was drained before counted then, and what failed was no capacity any more.
         let served = |id: &InstanceId| {
-            self.instances.get(id).is_none_or(|t| t.served || t.phase.is_capacity())
+            let counted = |t: &Tracked| matches!(t.phase, Phase::Draining | Phase::Failed);
+            let costs = |t: &Tracked| t.served || t.phase.is_capacity();
+            self.instances.get(id).is_none_or(|t| costs(t) && !counted(t))
         };
         let counts = ids.iter().any(served);
         for id in ids {
@@ -426,6 +456,7 @@ impl Tracked {
             owner: None,
             owned_at: None,
             adopted_at: None,
+            hooks: BTreeMap::new(),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) enum Want {
     Each(Arc<[String]>, Option<Reduce>),
     /// The values of this label on all series whose value is 1.
     Ones(String),
+    /// The values of this label on all series, each with the series' number.
+    Named(String),
 }
 
 /// A successful, complete answer.
@@ -39,6 +41,7 @@ enum AnswerContent {
     One(Result<f64, Gap>),
     Each(Groups),
     Ones(Vec<String>),
+    Named(Vec<(String, f64)>),
 }
 
 impl Answer {
@@ -46,7 +49,9 @@ impl Answer {
     pub(super) fn one(&self) -> Result<f64, Gap> {
         match &self.said {
             AnswerContent::One(value) => value.clone(),
-            AnswerContent::Each(_) | AnswerContent::Ones(_) => Err(Gap::Empty),
+            AnswerContent::Each(_) | AnswerContent::Ones(_) | AnswerContent::Named(_) => {
+                Err(Gap::Empty)
+            }
         }
     }
 
@@ -54,7 +59,9 @@ impl Answer {
     pub(super) fn of(&self, values: &[&str]) -> Result<f64, Gap> {
         match &self.said {
             AnswerContent::Each(groups) => groups.pick(values),
-            AnswerContent::One(_) | AnswerContent::Ones(_) => Err(Gap::Empty),
+            AnswerContent::One(_) | AnswerContent::Ones(_) | AnswerContent::Named(_) => {
+                Err(Gap::Empty)
+            }
         }
     }
 
@@ -62,7 +69,15 @@ impl Answer {
     pub(super) fn ones(&self) -> &[String] {
         match &self.said {
             AnswerContent::Ones(ones) => ones,
-            AnswerContent::One(_) | AnswerContent::Each(_) => &[],
+            AnswerContent::One(_) | AnswerContent::Each(_) | AnswerContent::Named(_) => &[],
+        }
+    }
+
+    /// The values of the label, each with its number.
+    pub(super) fn named(&self) -> &[(String, f64)] {
+        match &self.said {
+            AnswerContent::Named(named) => named,
+            AnswerContent::One(_) | AnswerContent::Each(_) | AnswerContent::Ones(_) => &[],
         }
     }
 
@@ -73,6 +88,9 @@ impl Answer {
             AnswerContent::Each(groups) => groups.bytes(),
             AnswerContent::Ones(ones) => {
                 ones.iter().map(|one| one.capacity() + size_of::<String>()).sum()
+            }
+            AnswerContent::Named(named) => {
+                named.iter().map(|(name, _)| name.capacity() + size_of::<(String, f64)>()).sum()
             }
         }
     }
@@ -151,6 +169,7 @@ fn said(body: Body, want: &Want) -> Result<Answer, Result<Gap, &'static str>> {
         Want::One(how) => AnswerContent::One(one(&values, *how, series.examples)),
         Want::Each(..) => AnswerContent::Each(series.groups.done(series.examples)),
         Want::Ones(_) => AnswerContent::Ones(series.ones),
+        Want::Named(_) => AnswerContent::Named(series.named),
     };
     Ok(Answer { evaluated_at, said, room: None })
 }

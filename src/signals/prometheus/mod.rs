@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
 use cloud::Redactor;
 
-use super::{PrometheusSpec, Source, UpSource, UpSpec};
+use super::{PrometheusSpec, Source, UpSource, UpSpec, WorkSource};
 use crate::model::{Gap, Reading, Reduce, Sample, Span};
 use age::{AgeQuestion, Measure, QueryData};
 use answer::{Answer, Want};
@@ -287,6 +287,26 @@ impl UpSource for Up {
     async fn names_up(&self) -> Result<Vec<String>, Gap> {
         let answer = self.client.ask(&self.query, &self.want, None, self.timeout).await?;
         Ok(answer.ones().to_vec())
+    }
+}
+
+/// A query that tells how much work each instance has.
+#[derive(Debug)]
+pub struct Busy(Up);
+
+impl Busy {
+    /// Asks nothing of the network. Fails when a certificate file cannot be used.
+    pub fn new(spec: &UpSpec, shared: &Arc<Clients>) -> Result<Self, SourceError> {
+        let want = Want::Named(spec.label.clone());
+        Ok(Busy(Up { want, ..Up::new(spec, shared)? }))
+    }
+}
+
+#[async_trait]
+impl WorkSource for Busy {
+    async fn work(&self) -> Result<Vec<(String, f64)>, Gap> {
+        let Busy(Up { query, want, timeout, client }) = self;
+        Ok(client.ask(query, want, None, *timeout).await?.named().to_vec())
     }
 }
 

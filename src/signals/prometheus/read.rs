@@ -43,6 +43,7 @@ pub(super) struct FoundSeries {
     pub(super) values: Vec<f64>,
     pub(super) groups: Groups,
     pub(super) ones: Vec<String>,
+    pub(super) named: Vec<(String, f64)>,
     pub(super) examples: Vec<String>,
     /// Some series has no number.
     pub(super) has_histogram: bool,
@@ -62,7 +63,7 @@ struct Reader<'a> {
 pub(super) fn read(bytes: &[u8], want: &Want, redactor: &Redactor) -> Result<Body, Option<String>> {
     let (labels, how) = match want {
         Want::Each(labels, how) => (labels.clone(), *how),
-        Want::One(_) | Want::Ones(_) => (std::sync::Arc::default(), None),
+        Want::One(_) | Want::Ones(_) | Want::Named(_) => (std::sync::Arc::default(), None),
     };
     let series = FoundSeries {
         rows: 0,
@@ -70,6 +71,7 @@ pub(super) fn read(bytes: &[u8], want: &Want, redactor: &Redactor) -> Result<Bod
         values: Vec::new(),
         groups: Groups::new(labels, how),
         ones: Vec::new(),
+        named: Vec::new(),
         examples: Vec::new(),
         has_histogram: false,
     };
@@ -144,6 +146,11 @@ impl Reader<'_> {
             Want::Ones(_) => {
                 if let Some(Some(label)) = metric.wanted.first().filter(|_| value == 1.0) {
                     series.ones.push(label.clone());
+                }
+            }
+            Want::Named(_) => {
+                if let Some(Some(label)) = metric.wanted.first() {
+                    series.named.push((label.clone(), value));
                 }
             }
         }
@@ -379,7 +386,7 @@ impl Metric {
         let (wanted, shows) = match reader.want {
             Want::One(_) => (0, false),
             Want::Each(labels, _) => (labels.len(), true),
-            Want::Ones(_) => (1, false),
+            Want::Ones(_) | Want::Named(_) => (1, false),
         };
         let shows = shows || reader.body.series.examples.len() < EXAMPLES;
         Metric { wanted: vec![None; wanted], text: String::new(), shows, has_more: false }
@@ -430,7 +437,7 @@ impl<'de> Take<'de> for Labels<'_, '_, '_> {
             let at = match reader.want {
                 Want::One(_) => None,
                 Want::Each(labels, _) => labels.iter().position(|label| *label == name.whole),
-                Want::Ones(label) => (*label == name.whole).then_some(0),
+                Want::Ones(label) | Want::Named(label) => (*label == name.whole).then_some(0),
             };
             if at.is_none() && !metric.shows {
                 map.next_value::<IgnoredAny>()?;

@@ -194,7 +194,12 @@ impl LaunchRequest {
             image: self.image.clone(),
             vswitch: self.vswitch.clone(),
             security_groups: self.security_groups.clone(),
-            ip: format!("172.16.{}.{}", (number / 250) % 250, number % 250 + 1),
+            ip: format!(
+                "{}.16.{}.{}",
+                if state.world.loopback { 127 } else { 172 },
+                (number / 250) % 250,
+                number % 250 + 1,
+            ),
             spot: self.spot.clone(),
             deletion_protection: self.deletion_protection,
             tags: self.tags.iter().cloned().collect(),

@@ -28,7 +28,9 @@ fn decision() -> DecisionView {
                 warming_up: 0,
                 booting: 0,
                 requested: 0,
+                draining: 0,
                 leaving: 0,
+                standby: 0,
                 failed: 0,
                 unreachable: 0,
             },
@@ -58,6 +60,7 @@ fn decision() -> DecisionView {
         reasons: vec![crossed],
         blocked_by: None,
         shortfalls: Vec::new(),
+        moves: Vec::new(),
         actions: vec![ActionTaken {
             intent: uuid::Uuid::nil(),
             action: "launch 2 × ecs.c7.large in vsw-zone-h".into(),
@@ -91,6 +94,7 @@ fn waits() -> DecisionView {
         reasons: vec![low, held.clone()],
         blocked_by: Some(held),
         actions: Vec::new(),
+        moves: Vec::new(),
         would_change: vec![reason("after", "could scale in after 13:00:00Z")],
         ..all
     }
