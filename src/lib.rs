@@ -16,6 +16,8 @@ pub mod health;
 
 pub mod hooks;
 
+pub mod render;
+
 pub mod policy;
 
 pub mod backtest;

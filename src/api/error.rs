@@ -47,6 +47,13 @@ impl Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, "bad_request", message, hint)
     }
 
+    /// The daemon has begun, and does not know the fleet's instances yet.
+    pub(super) fn not_seen_yet(fleet: &str) -> Refusal {
+        let message = format!("the instances of `{fleet}` are not known yet");
+        let hint = "ask again in some seconds; `fleetscaler status` says what it waits for";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_seen_yet", message, hint)
+    }
+
     pub(super) fn no_such_page() -> Refusal {
         let hint = "docs/openapi.json and docs/api.md list what there is";
         Refusal::new(StatusCode::NOT_FOUND, "unknown_page", "there is no such page", hint)

@@ -7,6 +7,7 @@ mod access;
 mod accounts;
 mod daemon;
 mod decisions;
+mod discovery;
 mod error;
 mod events;
 mod fleets;
@@ -101,6 +102,7 @@ pub fn router(api: Arc<Api>, door: Door) -> Router {
         .route("/v1/fleets/{fleet}/holds/{id}", delete(holds::lift_of_fleet))
         .route("/v1/holds", get(holds::list).post(holds::place_for_all))
         .route("/v1/holds/{id}", delete(holds::lift))
+        .route("/v1/discovery/prometheus", get(discovery::prometheus))
         .route("/v1/places", get(accounts::places))
         .route("/v1/budget", get(accounts::budget))
         .route("/v1/audit", get(accounts::audits))

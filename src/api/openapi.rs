@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{accounts, daemon, decisions, events, fleets, holds, reload};
+use super::{accounts, daemon, decisions, discovery, events, fleets, holds, reload};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,6 +24,7 @@ use super::{accounts, daemon, decisions, events, fleets, holds, reload};
         holds::list,
         holds::place_for_all,
         holds::lift,
+        discovery::prometheus,
         accounts::places,
         accounts::budget,
         accounts::audits,

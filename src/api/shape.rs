@@ -25,6 +25,7 @@ pub use decision::{
     ActionTaken, BrakeView, DecisionView, DecisionsView, LimitsView, RuleView, SawView,
 };
 pub use event::EventView;
+pub(super) use fleet::phase;
 pub use fleet::{
     AlertView, BoundsView, DaemonView, FleetView, FleetsView, InstanceView, InstancesView,
     SignalView, SignalsView, SizesView, TroubleView, WantsView,

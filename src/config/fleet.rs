@@ -136,6 +136,7 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
         checks: life.checks,
         busy: life.busy,
         hooks: life.hooks,
+        renders: life.renders,
     })
 }
 

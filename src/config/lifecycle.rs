@@ -1,5 +1,5 @@
-//! `[[fleet.NAME.health]]`, `[fleet.NAME.drain]`, `[fleet.NAME.busy]` and `[[fleet.NAME.hook]]`: how
-//! instances come into service and leave it.
+//! `[[fleet.NAME.health]]`, `[fleet.NAME.drain]`, `[fleet.NAME.busy]`, `[[fleet.NAME.hook]]` and
+//! `[[fleet.NAME.render]]`: how instances come into service and leave it, and who is told.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +14,7 @@ use crate::hooks::{Calls, HookTarget};
 use crate::model::{
     Drain, Hook, HookName, HookOutcome, HookPoint, Lifecycle, Span, Unhealthy, Victims,
 };
+use crate::render::RenderSpec;
 use crate::signals::UpSpec;
 
 /// 10 s: with three bad probes a dead instance is noticed within half a minute.
@@ -58,6 +59,7 @@ pub(super) struct Life {
     pub(super) checks: Vec<CheckSpec>,
     pub(super) busy: Option<UpSpec>,
     pub(super) hooks: Vec<HookTarget>,
+    pub(super) renders: Vec<RenderSpec>,
 }
 
 /// Reads everything of `table` that is about the life of instances.
@@ -88,6 +90,7 @@ pub(super) fn read(fleet: &str, table: &Table<'_>) -> Life {
     }
     let mut taken = BTreeSet::new();
     let (hooks, targets) = table.list("hook", |table| hook(table, &mut taken)).into_iter().unzip();
+    let renders = table.list("render", render);
     let lifecycle = Lifecycle {
         has_checks: !checks.is_empty(),
         unhealthy,
@@ -97,7 +100,7 @@ pub(super) fn read(fleet: &str, table: &Table<'_>) -> Life {
         victims,
         hooks,
     };
-    Life { lifecycle, checks, busy: busy.map(|(spec, _)| spec), hooks: targets }
+    Life { lifecycle, checks, busy: busy.map(|(spec, _)| spec), hooks: targets, renders }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -264,4 +267,17 @@ fn hook(table: &Table<'_>, taken: &mut BTreeSet<String>) -> Option<(Hook, HookTa
     };
     let hook = Hook { name: name.clone(), on, deadline, otherwise };
     Some((hook, HookTarget { name, calls, timeout, deadline }))
+}
+
+/// 30 s: a check of a large nginx takes some.
+const RENDER_TIMEOUT: Span = Span::secs(30);
+
+fn render(table: &Table<'_>) -> Option<RenderSpec> {
+    let example = "\"/etc/fleetscaler/upstream.conf.j2\"";
+    let template = table.required("template", example, secret::path);
+    let file = table.required("file", "\"/etc/nginx/conf.d/upstream.conf\"", secret::path);
+    let check = table.optional("check", argv);
+    let reload = table.optional("reload", argv);
+    let timeout = table.or("timeout", RENDER_TIMEOUT, duration(HOOK_TIMEOUTS));
+    Some(RenderSpec { template: template?, file: file?, check, reload, timeout })
 }

@@ -48,6 +48,7 @@ use self::table::Table;
 use crate::health::CheckSpec;
 use crate::hooks::HookTarget;
 use crate::model::{AccountId, Brakes, Fleet, FleetId, Rule, SignalName, Span};
+use crate::render::RenderSpec;
 use crate::signals::{SourceSpec, UpSpec};
 
 /// A configuration without a problem.
@@ -180,6 +181,8 @@ pub struct FleetConfig {
     pub busy: Option<UpSpec>,
     /// How each of the fleet's hooks is called.
     pub hooks: Vec<HookTarget>,
+    /// Files for others.
+    pub renders: Vec<RenderSpec>,
 }
 
 /// 64 MiB: ten thousand fleets of sixty lines fit in half of it.

@@ -265,6 +265,10 @@ fn each_commented_key_in_the_example_works_when_it_is_wanted() {
         "secret_file",
         "deadline",
         "otherwise",
+        "template",
+        "file",
+        "check",
+        "reload",
     ];
     let examples = uncommented("# ");
     assert!(examples.len() > 15, "only {} examples", examples.len());
@@ -387,6 +391,7 @@ fn the_life_of_instances_in_the_example_works_when_it_is_wanted() {
     let text = format!("{}{}\n{}", &EXAMPLE[..begin], wanted.join("\n"), &EXAMPLE[end..]);
     let fleet = &read(&text, &surroundings()).fleets[0];
     assert_eq!((fleet.checks.len(), fleet.hooks.len(), fleet.busy.is_some()), (3, 1, true));
+    assert_eq!(fleet.renders.len(), 1);
     let life = &fleet.fleet.lifecycle;
     assert!(life.has_checks && life.has_busy && life.drains(), "{life:?}");
     assert_eq!(fleet.fleet.ready_timeout, Some(Span::secs(600)), "checks bring it");

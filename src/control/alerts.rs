@@ -7,8 +7,8 @@ use std::time::Duration;
 use cloud::{Mutation, Status, clock};
 
 use crate::model::{
-    Alert, AlertCode, Decision, Inputs, Memories, Ownership, Phase, Plan, Reason, Stranger,
-    fingerprint, plural,
+    Alert, AlertCode, Decision, HookName, Inputs, Member, Memories, Ownership, Phase, Plan, Reason,
+    Stranger, Unhealthy, fingerprint, plural,
 };
 
 /// A launch of unknown outcome is settled within seconds as a rule.
@@ -21,6 +21,8 @@ const BOOTS_TIMED_OUT: u32 = 2;
 const BOOTS_SLOW: Duration = Duration::from_secs(30 * 60);
 /// The first refusal to end may be a state that passes.
 const REFUSALS: u32 = 2;
+/// A hook that failed is a person's affair for an hour; its instance may stay for months.
+const HOOK_FAILED_FOR: Duration = Duration::from_secs(60 * 60);
 /// More instances than this are counted, not named, in one alert.
 const NAMED: usize = 4;
 
@@ -119,6 +121,8 @@ pub(super) fn alerts(
             alerts.push(Alert::new(AlertCode::InstanceStopped, id.0.clone(), message));
         }
     }
+    alerts.extend(unhealthy(inputs));
+    alerts.extend(failed_hooks(inputs));
     alerts.extend(strangers(inputs));
     alerts
 }
@@ -141,6 +145,53 @@ fn slow_boots(inputs: &Inputs) -> Option<Alert> {
         slow.at_least,
     );
     Some(Alert::new(AlertCode::LaunchFailures, "boot_timeout", message))
+}
+
+/// Instances that served and are unhealthy now.
+fn unhealthy(inputs: &Inputs) -> Option<Alert> {
+    let Inputs { inventory, history, fleet, .. } = inputs;
+    let is_unhealthy = |member: &&Member| {
+        let known = history.instances.get(&member.instance.id);
+        member.health == Some(false)
+            && known.is_some_and(|known| known.served)
+            && matches!(member.phase, Phase::InService | Phase::Failed)
+    };
+    let unhealthy: Vec<&Member> = inventory.members.iter().filter(is_unhealthy).collect();
+    let count = u32::try_from(unhealthy.len()).unwrap_or(u32::MAX);
+    let are_kept = unhealthy.iter().any(|member| member.phase == Phase::InService);
+    let dots = if unhealthy.len() > NAMED { ", …" } else { "" };
+    let names = unhealthy.iter().take(NAMED).map(|member| member.instance.id.0.as_str());
+    let names = names.collect::<Vec<_>>().join(", ");
+    let follows = match (fleet.lifecycle.unhealthy, are_kept) {
+        (Unhealthy::Nothing, _) => "unhealthy = \"nothing\": they are left as they are",
+        (Unhealthy::Replace, true) => {
+            "too many at once to be the instances' own fault: none is replaced, see to the check or \
+             to what they all need"
+        }
+        (Unhealthy::Replace, false) => "others are launched, and then they are deleted",
+    };
+    let message = format!("{} unhealthy: {names}{dots}; {follows}", plural(count, "instance"));
+    (count > 0).then(|| Alert::new(AlertCode::Unhealthy, "", message))
+}
+
+/// Hooks that failed lately, one alert for each hook.
+fn failed_hooks(inputs: &Inputs) -> Vec<Alert> {
+    let mut failed: BTreeMap<&HookName, Vec<&str>> = BTreeMap::new();
+    for (id, tracked) in &inputs.history.instances {
+        for (name, state) in &tracked.hooks {
+            if state.has_failed && clock::age(inputs.now, state.since) < HOOK_FAILED_FOR {
+                failed.entry(name).or_default().push(&id.0);
+            }
+        }
+    }
+    let alert = |(name, ids): (&HookName, Vec<&str>)| {
+        let count = plural(u32::try_from(ids.len()).unwrap_or(u32::MAX), "instance");
+        let dots = if ids.len() > NAMED { ", …" } else { "" };
+        let some = ids.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        let message = format!("the hook `{name}` failed for {count}: {some}{dots}");
+        Alert::new(AlertCode::HookFailed, name.0.clone(), message)
+    };
+    failed.into_iter().map(alert).collect()
 }
 
 /// Instances with the fleet's tags that are not its own, one alert for each owner.

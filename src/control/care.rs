@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cloud::{Clock, Status, Timestamp, clock};
+use cloud::{Clock, InstanceId, Mutation, Status, Timestamp, clock};
 use tokio::sync::Semaphore;
 
 use crate::config::FleetConfig;
@@ -12,9 +12,10 @@ use crate::health::{self, HealthError, Prober, Target};
 use crate::hooks::{Called, HookRunner, HookRunnerError, Subject};
 use crate::inventory::Verdicts;
 use crate::model::{
-    Event, Fleet, History, HookEnd, HookOutcome, HookPoint, IntentId, Inventory, Ownership, Phase,
-    Plan,
+    Action, Alert, AlertCode, Event, Fleet, History, HookEnd, HookOutcome, HookPoint, IntentId,
+    Inventory, Ownership, Phase, Plan,
 };
+use crate::render::{Renderer, Scene, Server};
 use crate::signals::{Busy, Clients, SourceError, WorkSource};
 
 /// The probes and hooks of one fleet.
@@ -24,6 +25,8 @@ pub struct Care {
     pub hooks: Option<Arc<HookRunner>>,
     /// Tells how much work each instance has.
     pub busy: Option<Arc<dyn WorkSource>>,
+    /// Files for others.
+    pub renders: Vec<Arc<Renderer>>,
 }
 
 /// Why a fleet cannot be looked after as it is configured.
@@ -61,7 +64,7 @@ impl Care {
         clients: &Arc<Clients>,
         shared: &CareShared,
     ) -> Result<Care, CareError> {
-        let FleetConfig { checks, busy, hooks, .. } = fleet;
+        let FleetConfig { checks, busy, hooks, renders, .. } = fleet;
         let mut care = Care::default();
         if !checks.is_empty() {
             let (probes, clock) = (shared.probes.clone(), shared.clock.clone());
@@ -69,6 +72,10 @@ impl Care {
         }
         if !hooks.is_empty() {
             care.hooks = Some(Arc::new(HookRunner::new(hooks, shared.clock.clone())?));
+        }
+        for spec in renders {
+            let renderer = Renderer::new(&fleet.fleet.id, spec, shared.clock.clone());
+            care.renders.push(Arc::new(renderer));
         }
         if let Some(spec) = busy {
             care.busy = Some(Arc::new(Busy::new(spec, clients)?));
@@ -110,6 +117,26 @@ impl Care {
         }));
     }
 
+    /// Writes those in service into the files of others: those of `inventory` after `plan`.
+    pub(super) fn render(&self, fleet: &Fleet, inventory: &Inventory, plan: &Plan) {
+        if self.renders.is_empty() || !inventory.doubts.is_empty() {
+            return;
+        }
+        let scene = scene(fleet, inventory, plan);
+        for renderer in &self.renders {
+            renderer.show(scene.clone(), fleet.bounds.min == 0);
+        }
+    }
+
+    /// What a person should know of it.
+    pub(super) fn alerts(&self) -> Vec<Alert> {
+        let of = |renderer: &Arc<Renderer>| {
+            let trouble = renderer.trouble()?;
+            Some(Alert::new(AlertCode::RenderFailed, renderer.file(), trouble))
+        };
+        self.renders.iter().filter_map(of).collect()
+    }
+
     /// Makes the calls that are recorded and not ended, those of `plan` included; after a crash those that
     /// were under way before it, too.
     pub(super) fn call_hooks(&self, inventory: &Inventory, history: &History, plan: &Plan) {
@@ -140,6 +167,38 @@ impl Care {
         }
         runner.keep_to(subjects);
     }
+}
+
+/// The instances in service, and those that are drained, by address.
+fn scene(fleet: &Fleet, inventory: &Inventory, plan: &Plan) -> Scene {
+    let mut scene =
+        Scene { fleet: fleet.id.0.clone(), instances: Vec::new(), draining: Vec::new() };
+    for member in &inventory.members {
+        let instance = &member.instance;
+        let Some(ip) = instance.private_ip else { continue };
+        let server = Server {
+            ip,
+            id: instance.id.0.clone(),
+            zone: instance.zone.clone(),
+            instance_type: instance.instance_type.clone(),
+        };
+        let id = &instance.id;
+        let ends = || plan.actions.iter().any(|action| is_end(action, id));
+        let moved = plan.phases().find(|(moved, _)| *moved == id).map(|(_, phase)| phase);
+        match moved.unwrap_or(member.phase) {
+            Phase::InService if !ends() => scene.instances.push(server),
+            Phase::InService | Phase::Draining => scene.draining.push(server),
+            _ => {}
+        }
+    }
+    scene.instances.sort();
+    scene.draining.sort();
+    scene
+}
+
+fn is_end(action: &Action, id: &InstanceId) -> bool {
+    let ends = matches!(action.mutation, Mutation::Stop { .. } | Mutation::Delete { .. });
+    ends && action.mutation.ids().contains(id)
 }
 
 /// The open calls of `history` that are over: answered, failed, or too late. Pure.
@@ -207,7 +266,7 @@ mod tests {
             let mut fleet = fixtures::fleet(1, 5);
             fleet.lifecycle.hooks = hooks;
             let on = HookPoint::Drain;
-            let state = HookState { id, on, since: ago(since), outcome: None };
+            let state = HookState { id, on, since: ago(since), outcome: None, has_failed: false };
             let tracked = Tracked {
                 hooks: [(name.clone(), state)].into(),
                 ..fixtures::tracked(Phase::Draining, ("c7", "vsw-h"))

@@ -60,8 +60,8 @@ impl FleetInWorld {
 #[must_use]
 pub(super) fn sources_hash(fleet: &FleetConfig) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let FleetConfig { sources, up, checks, busy, hooks, .. } = fleet;
-    format!("{sources:?} {up:?} {checks:?} {busy:?} {hooks:?}").hash(&mut hasher);
+    let FleetConfig { sources, up, checks, busy, hooks, renders, .. } = fleet;
+    format!("{sources:?} {up:?} {checks:?} {busy:?} {hooks:?} {renders:?}").hash(&mut hasher);
     hasher.finish()
 }
 

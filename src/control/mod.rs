@@ -128,7 +128,8 @@ async fn tick_under(
     let Proposal { inputs, news, decision, memory, plan } = proposal;
     plan::review(&plan, &inputs).map_err(TickError::Review)?;
 
-    let alerts = alerts::alerts(&inputs, &decision, &memory, &plan);
+    let mut alerts = alerts::alerts(&inputs, &decision, &memory, &plan);
+    alerts.extend(member.care.alerts());
     let (events, decided) = record::events(&inputs, &news, &decision, &memory, &plan, &alerts);
     let with = decided.then_some((DecisionId(entropy.uuid(0)), &inputs));
     world.journal.append(lease, events, with).await?;
@@ -136,6 +137,7 @@ async fn tick_under(
     if let Executor::Live(_) = &member.executor {
         world.journal.note(&member.fleet.account, &news.facts).await?;
         member.care.call_hooks(&inputs.inventory, &inputs.history, &plan);
+        member.care.render(&inputs.fleet, &inputs.inventory, &plan);
     }
     member.care.watch(&inputs.inventory);
     failpoint!("execute.before");

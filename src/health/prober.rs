@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloud::Clock;
-#[cfg(test)]
-use cloud::InstanceId;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -239,12 +237,4 @@ fn client(check: &CheckSpec) -> Result<reqwest::Client, HealthError> {
         }
     }
     builder.build().map_err(HealthError::Client)
-}
-
-/// The ids that are watched, for tests.
-#[cfg(test)]
-impl Prober {
-    pub(crate) fn watched_ids(&self) -> Vec<InstanceId> {
-        self.shared.watched().instances.keys().map(|target| target.id.clone()).collect()
-    }
 }

@@ -45,6 +45,12 @@ pub enum AlertCode {
     ZoneLost,
     /// A signal has been missing for long.
     SignalMissing,
+    /// Instances that served are unhealthy by their checks.
+    Unhealthy,
+    /// A hook failed, or was not done in time.
+    HookFailed,
+    /// A file for others is not up to date.
+    RenderFailed,
     /// A managed instance was stopped by somebody.
     InstanceStopped,
     /// Instances carry the fleet's tags that its journal neither launched nor took over.
@@ -82,6 +88,9 @@ impl AlertCode {
         AlertCode::DeletionRefused,
         AlertCode::ZoneLost,
         AlertCode::SignalMissing,
+        AlertCode::Unhealthy,
+        AlertCode::HookFailed,
+        AlertCode::RenderFailed,
         AlertCode::InstanceStopped,
         AlertCode::Stranger,
         AlertCode::OtherInstallation,
@@ -113,6 +122,9 @@ impl AlertCode {
             AlertCode::DeletionRefused => "deletion_refused",
             AlertCode::ZoneLost => "zone_lost",
             AlertCode::SignalMissing => "signal_missing",
+            AlertCode::Unhealthy => "unhealthy",
+            AlertCode::HookFailed => "hook_failed",
+            AlertCode::RenderFailed => "render_failed",
             AlertCode::InstanceStopped => "instance_stopped",
             AlertCode::Stranger => "stranger",
             AlertCode::OtherInstallation => "other_installation",

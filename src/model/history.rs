@@ -160,6 +160,9 @@ pub struct HookState {
     pub since: Timestamp,
     /// `None`: it is not known yet.
     pub outcome: Option<HookOutcome>,
+    /// It was not done.
+    #[serde(default)]
+    pub has_failed: bool,
 }
 
 impl Tracked {

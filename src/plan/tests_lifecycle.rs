@@ -142,7 +142,8 @@ fn hooks_are_called_once_at_their_step_and_waited_for() {
         let tracked = inputs.history.instances.get_mut(&"i-1".into()).expect("it is known");
         for (on, outcome) in hooks {
             let id = IntentId(uuid::Uuid::from_u128(4));
-            let state = HookState { id, on: *on, since: ago(5), outcome: *outcome };
+            let state =
+                HookState { id, on: *on, since: ago(5), outcome: *outcome, has_failed: false };
             tracked.hooks.insert(HookName(on.to_string()), state);
         }
         planned(&inputs, 2)

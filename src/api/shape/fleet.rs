@@ -406,7 +406,7 @@ impl From<&InstanceSeen> for InstanceView {
 }
 
 /// As the journal names it.
-fn phase(phase: Phase) -> &'static str {
+pub(in crate::api) fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Requested => "requested",
         Phase::Booting => "booting",

@@ -54,7 +54,13 @@ impl History {
             Event::Leased { .. } => {}
             Event::HookCalled { at, call } => {
                 if let Some(tracked) = self.instances.get_mut(&call.instance) {
-                    let state = HookState { id: call.id, on: call.on, since: *at, outcome: None };
+                    let state = HookState {
+                        id: call.id,
+                        on: call.on,
+                        since: *at,
+                        outcome: None,
+                        has_failed: false,
+                    };
                     tracked.hooks.insert(call.hook.clone(), state);
                 }
             }
@@ -63,6 +69,7 @@ impl History {
                 let state = tracked.and_then(|tracked| tracked.hooks.get_mut(&end.hook));
                 if let Some(state) = state.filter(|state| state.id == end.id) {
                     state.outcome = Some(end.outcome);
+                    state.has_failed = end.failure.is_some();
                 }
             }
             Event::Alerted { at, alert } => {
