@@ -33,11 +33,15 @@ pub(super) struct Answers<'a> {
 }
 
 /// Instances that must be asked for by id: those that we know of and `listed` does not show, and,
-/// when the listing is not new, those that are changing.
+/// when the listing is not new, those that are changing, and those that it shows as they were before they
+/// came into service.
 pub(super) fn to_be_asked(listed: &[Instance], history: &History, is_new: bool) -> Vec<InstanceId> {
-    let shown: BTreeSet<&InstanceId> = listed.iter().map(|instance| &instance.id).collect();
-    let asked = |(id, tracked): &(&InstanceId, &Tracked)| {
-        !shown.contains(id) || (!is_new && tracked.phase != Phase::InService)
+    let shown: BTreeMap<&InstanceId, Status> =
+        listed.iter().map(|instance| (&instance.id, instance.status)).collect();
+    let asked = |(id, tracked): &(&InstanceId, &Tracked)| match shown.get(id) {
+        None => true,
+        Some(Status::Running) => !is_new && tracked.phase != Phase::InService,
+        Some(_) => !is_new,
     };
     history.instances.iter().filter(asked).map(|(id, _)| id.clone()).collect()
 }
@@ -385,6 +389,22 @@ mod tests {
         assert_eq!(lost(&[serves, (Phase::Requested, 600), (Phase::Requested, 600)]), (3, 3));
         assert_eq!(lost(&[serves, (Phase::Requested, 10)]), (1, 1), "it may still appear");
         assert_eq!(lost(&[serves, (Phase::Terminating, 600)]), (1, 1), "it was to go");
+    }
+
+    #[test]
+    fn an_old_listing_does_not_take_an_instance_out_of_service() {
+        let of = |status: Status, phase: Phase, is_new: bool| {
+            let mut instance = member("i-1", 60).instance;
+            instance.status = status;
+            let known = tracked(phase, ("c7", "vsw-h"));
+            let history =
+                History { instances: [("i-1".into(), known)].into(), ..History::default() };
+            to_be_asked(&[instance], &history, is_new).len()
+        };
+        assert_eq!(of(Status::Starting, Phase::InService, false), 1, "it runs by now");
+        assert_eq!(of(Status::Running, Phase::InService, false), 0, "nothing changes");
+        assert_eq!(of(Status::Running, Phase::Warming, false), 1, "it changes");
+        assert_eq!(of(Status::Starting, Phase::InService, true), 0, "it is so now");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! it; it does not pass silently.
 
 mod disk;
+mod nginx;
 mod operator;
 mod postgres;
 mod prometheus;

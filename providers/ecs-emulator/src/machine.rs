@@ -65,6 +65,7 @@ pub struct InstanceView {
     pub tags: BTreeMap<String, String>,
     /// Whether anything on it would answer: not where its zone hangs.
     pub reachable: bool,
+    pub private_ip: String,
 }
 
 impl Machine {

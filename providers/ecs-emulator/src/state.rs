@@ -141,6 +141,7 @@ impl State {
             gone_at: m.gone_at(now),
             tags: (*m.tags).clone(),
             reachable: m.gone_at(now).is_none() && !self.hung_zones.contains(&m.zone),
+            private_ip: m.ip.clone(),
         };
         self.instances.iter().map(view).collect()
     }
