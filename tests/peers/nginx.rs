@@ -233,8 +233,6 @@ async fn behind_a_real_nginx_no_request_is_lost_while_the_fleet_grows_and_shrink
     let (asked, lost) =
         (load.asked.load(Ordering::Relaxed), load.lost.lock().expect("no panic").clone());
     let log = std::fs::read_to_string(dir.path().join("nginx-error.log")).unwrap_or_default();
-    let changes = 2 * ROUNDS as u64 * STEPS;
-    println!("{asked} requests through nginx over {changes} changes, {} lost", lost.len());
     assert!(lost.is_empty(), "of {asked} requests: {lost:#?}; nginx says: {log}");
     assert!(asked >= 2_000, "only {asked} requests were made");
     let launched = instances.emulator.instances().len() as u64;
