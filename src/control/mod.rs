@@ -23,6 +23,8 @@ mod steps;
 mod wire;
 mod world;
 
+use std::time::Duration;
+
 use cloud::{Timestamp, Urgency, clock};
 
 use crate::execute::{self, ActionContext, CloudView, Executor, Outcome, Settled};
@@ -64,6 +66,11 @@ pub enum TickError {
     /// No failure.
     #[error("another replica acts for this fleet")]
     Elsewhere,
+    /// What would be decided takes the instances for older than they are.
+    #[error(
+        "the host's clock was set during the tick, nothing is changed: the next one decides anew"
+    )]
+    ClockSet,
     /// No failure: nothing was decided yet.
     #[error("the process is told to stop")]
     Stopped,
@@ -91,7 +98,7 @@ pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, Ti
                 identity::compared(world, account, &known.account, &known.identity),
             )
             .await?;
-            tick_under(world, member, &lease, known, now).await
+            tick_under(world, member, &lease, known, (now, elapsed)).await
         }
         Err(error) => tick_without_journal(world, member, error, now).await,
     }
@@ -113,13 +120,13 @@ async fn stepped(
     world.journal.append(lease, vec![Event::Stepped { at, millis }], None).await
 }
 
-/// A tick under the fleet's lease.
+/// A tick under the fleet's lease, which began then, by both clocks.
 async fn tick_under(
     world: &World,
     member: &FleetInWorld,
     lease: &Lease,
     known: Known,
-    now: Timestamp,
+    (now, elapsed): (Timestamp, Duration),
 ) -> Result<TickReport, TickError> {
     let (known, settled) = settle(world, member, lease, known, now).await?;
     let known = recall::recalled(&world.journal, member, known, now).await;
@@ -127,6 +134,10 @@ async fn tick_under(
     let proposal = unless_stopped(world, decide(world, member, lease, known, entropy, now)).await?;
     let Proposal { inputs, news, decision, memory, plan } = proposal;
     plan::review(&plan, &inputs).map_err(TickError::Review)?;
+    let passed = world.clock.elapsed().saturating_sub(elapsed);
+    if steps::was_set_forward(now, inputs.now, passed) {
+        return Err(TickError::ClockSet);
+    }
 
     let mut alerts = alerts::alerts(&inputs, &decision, &memory, &plan);
     alerts.extend(member.care.alerts());

@@ -42,6 +42,12 @@ impl Steps {
     }
 }
 
+/// Whether the wall clock was set forward between the beginning of a tick and the moment for which it decides:
+/// `began` and `decides` by the wall clock, `passed` by the monotonic one. What takes long is no step.
+pub(super) fn was_set_forward(began: Timestamp, decides: Timestamp, passed: Duration) -> bool {
+    (decides - clock::after(began, passed)).num_milliseconds() >= LEAST_MILLIS
+}
+
 impl Reading {
     fn step_to(self, now: Reading) -> Option<i64> {
         // A step may cost the lease, which is taken again as the next one. With another replica in
@@ -58,6 +64,18 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tick_during_which_the_clock_is_set_forward_is_told_from_a_slow_one() {
+        let began: Timestamp = "2026-01-02T12:00:00Z".parse().expect("a valid time");
+        for (wall_secs, passed_secs, was_set) in
+            [(1, 1, false), (90, 95, false), (577, 125, true), (3, 60, false), (6, 1, true)]
+        {
+            let decides = began + chrono::TimeDelta::seconds(wall_secs);
+            let got = was_set_forward(began, decides, Duration::from_secs(passed_secs));
+            assert_eq!(got, was_set, "{wall_secs} s in {passed_secs} s");
+        }
+    }
 
     #[test]
     fn a_step_is_what_the_wall_clock_went_beyond_the_time_that_passed() {

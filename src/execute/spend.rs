@@ -11,15 +11,18 @@ use crate::model::{Inputs, Intent, Phase, Settlement};
 
 /// The share that `intent` takes if all of it happens.
 pub(super) fn of(intent: &Intent, inputs: &Inputs) -> Spend {
-    let removed = match &intent.action.mutation {
-        Mutation::Stop { ids } | Mutation::Delete { ids, .. } => count(ids, inputs),
-        _ => 0,
+    let ended = match &intent.action.mutation {
+        Mutation::Stop { ids } | Mutation::Delete { ids, .. } => ids.as_slice(),
+        _ => &[],
     };
+    let removed = count(ended, inputs);
+    // What was drained was allowed then, when the fleet was larger.
+    let limited = removed.saturating_sub(drained(ended, inputs));
     let launched = match &intent.action.mutation {
         Mutation::Launch(launch) => launch.amount,
         _ => 0,
     };
-    Spend { limits: limits(inputs, launched, removed), ..spend(intent, inputs, launched, removed) }
+    Spend { limits: limits(inputs, launched, limited), ..spend(intent, inputs, launched, removed) }
 }
 
 /// The share that it really took, once that is known.
@@ -57,6 +60,15 @@ fn count(ids: &[InstanceId], inputs: &Inputs) -> u32 {
         phase.is_some_and(|phase| phase.is_capacity() || phase == Phase::Draining)
     };
     u32::try_from(ids.iter().filter(costs).count()).unwrap_or(u32::MAX)
+}
+
+/// Those of `ids` that are drained.
+fn drained(ids: &[InstanceId], inputs: &Inputs) -> u32 {
+    let is_drained = |id: &&InstanceId| {
+        let tracked = inputs.history.instances.get(*id);
+        tracked.is_some_and(|tracked| tracked.phase == Phase::Draining)
+    };
+    u32::try_from(ids.iter().filter(is_drained).count()).unwrap_or(u32::MAX)
 }
 
 fn limits(inputs: &Inputs, launches: u32, removals: u32) -> Vec<SpendLimit> {

@@ -107,15 +107,20 @@ impl Surveyor {
             self.suspects().remove(&fleet.id);
             return Verdict::Believed;
         }
-        let missing = format!("{} of {} instances are missing", loss.lost.len(), loss.of);
         if loss.is_most()
             && let Err(error) = region.may_list().await
         {
+            let missing = missing(&loss);
             return Verdict::Doubted(format!("{missing} and the permission probe failed: {error}"));
         }
+        self.agreed(&fleet.id, &loss, asked_at)
+    }
+
+    /// Whether enough looks agree on a loss, the one that was asked for at `asked_at` included.
+    fn agreed(&self, fleet: &FleetId, loss: &Loss, asked_at: Timestamp) -> Verdict {
         let mut suspects = self.suspects();
         let suspect = suspects
-            .entry(fleet.id.clone())
+            .entry(fleet.clone())
             .or_insert_with(|| Suspect { missing: BTreeMap::new(), looked_at: asked_at });
         suspect.look(&loss.lost, asked_at);
         let looks = |id: &InstanceId| suspect.missing.get(id).copied().unwrap_or(0);
@@ -123,16 +128,14 @@ impl Surveyor {
             let agreed = loss.lost.iter().map(looks).min().unwrap_or(0);
             if agreed < LOOKS_AT_MANY {
                 let look = format!("look {agreed} of {LOOKS_AT_MANY} that must agree");
-                return Verdict::Doubted(format!("{missing} at once; {look}"));
+                return Verdict::Doubted(format!("{} at once; {look}", missing(loss)));
             }
         }
         let not_yet: Vec<InstanceId> =
             loss.lost.iter().filter(|id| looks(id) < LOOKS).cloned().collect();
-        if not_yet.is_empty() {
-            suspects.remove(&fleet.id);
-            return Verdict::Believed;
-        }
-        Verdict::NotYet(not_yet)
+        // Who acts on a loss looks once more, and must not begin to doubt it: the looks count until what
+        // is lost is recorded, or seen again.
+        if not_yet.is_empty() { Verdict::Believed } else { Verdict::NotYet(not_yet) }
     }
 
     /// Remembers the base instances of an inventory that is believed.
@@ -190,6 +193,11 @@ impl Surveyor {
     }
 }
 
+/// `2 of 3 instances are missing`
+fn missing(loss: &Loss) -> String {
+    format!("{} of {} instances are missing", loss.lost.len(), loss.of)
+}
+
 fn is_base(member: &&Member) -> bool {
     member.ownership == Ownership::Base
 }
@@ -222,6 +230,17 @@ impl Suspect {
 mod tests {
     use super::*;
     use crate::model::fixtures::ago;
+
+    #[test]
+    fn a_loss_that_is_believed_is_believed_when_it_is_acted_on() {
+        let surveyor = Surveyor::default();
+        let loss = Loss { lost: vec!["i-1".into(), "i-2".into()], of: 2 };
+        let believed = |secs_ago: u64| {
+            matches!(surveyor.agreed(&"web".into(), &loss, ago(secs_ago)), Verdict::Believed)
+        };
+        // The third look is made on a listing that is too old to act on, so there is one more.
+        assert_eq!([90, 60, 30, 5, 0].map(believed), [false, false, true, true, true]);
+    }
 
     #[test]
     fn looks_that_follow_each_other_within_seconds_are_one_look() {

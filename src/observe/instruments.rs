@@ -110,6 +110,7 @@ impl Instruments {
             TickError::Journal(_) => "journal_unavailable",
             TickError::Review(_) => "plan_refused",
             TickError::Panicked(_) => "panicked",
+            TickError::ClockSet => "clock_set",
             TickError::Elsewhere => "elsewhere",
             TickError::Stopped => "stopped",
         });
@@ -147,7 +148,10 @@ impl Instruments {
                 let message = format!("the fleet keeps its size: {error}");
                 return state.board.add(whose, Alert::new(AlertCode::JournalDamaged, "", message));
             }
-            TickError::Journal(_) | TickError::Review(_) | TickError::Stopped => {}
+            TickError::Journal(_)
+            | TickError::Review(_)
+            | TickError::ClockSet
+            | TickError::Stopped => {}
         }
         Changes::default()
     }

@@ -7,8 +7,8 @@
 use cloud::{InstanceId, Status, clock};
 
 use crate::model::{
-    Direction, Drain, HookOutcome, HookPoint, Inputs, Member, Ownership, Phase, Plan, Span,
-    Tracked, tags,
+    Decision, Direction, Drain, HookOutcome, HookPoint, Inputs, Member, Ownership, Phase, Plan,
+    Span, Tracked, tags,
 };
 
 /// Where only hooks are configured, a drain ends with the last of them. Each has a deadline of its own.
@@ -82,9 +82,14 @@ pub(super) fn over(inputs: &Inputs, plan: &mut Plan) -> Vec<InstanceId> {
     ended
 }
 
-/// Takes up to `wanted` instances back into service, those that were drained last first, and returns how
-/// many there are.
-pub(super) fn returns(inputs: &Inputs, wanted: u32, plan: &mut Plan) -> u32 {
+/// Takes as many instances back into service as are missing, those that were drained last first, and returns
+/// how many there are. That nothing can be launched just now is no reason not to.
+pub(super) fn returns(inputs: &Inputs, decision: &Decision, plan: &mut Plan) -> u32 {
+    let fleet = &inputs.fleet.id;
+    if inputs.holds.iter().any(|hold| hold.keeps(fleet, Direction::Out, inputs.now)) {
+        return 0;
+    }
+    let wanted = decision.desired.saturating_sub(decision.current);
     let leaving = |id: &InstanceId| {
         plan.retained.contains(id)
             || plan.actions.iter().any(|action| action.mutation.ids().contains(id))

@@ -43,10 +43,10 @@ pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
     retire::surplus(inputs, decision, &mut drafts, &mut plan);
     let mut ids = Ids { entropy: inputs.entropy, drawn: 0 };
     plan.actions = drafts.into_iter().map(|mutation| ids.action(mutation)).collect();
-    let back = drain::returns(inputs, decision.add, &mut plan);
+    let back = drain::returns(inputs, decision, &mut plan);
     hooks::due(inputs, &mut ids, &mut plan);
     let room = fleet.bounds.max.saturating_sub(inventory.live());
-    let add = (decision.add - back).min(room);
+    let add = decision.add.saturating_sub(back).min(room);
     if add > 0 {
         launch(inputs, add, &mut ids, &mut plan);
     }

@@ -42,7 +42,9 @@ pub(super) fn drained(
     plan: &mut Plan,
 ) {
     let over = drain::over(inputs, plan);
-    if decision.add > 0 {
+    // Others may have gone since: what is drained may be all that is left.
+    let too_few_serve = inputs.inventory.in_service() < inputs.fleet.bounds.min;
+    if decision.desired > decision.current || too_few_serve {
         return;
     }
     let member = |id: &InstanceId| inputs.inventory.members.iter().find(|m| m.instance.id == *id);

@@ -106,6 +106,17 @@ fn what_is_drained_comes_back_before_anything_is_launched() {
 }
 
 #[test]
+fn nothing_drained_is_ended_while_too_few_serve_whatever_keeps_others_from_coming() {
+    let mut inputs = drained(draining_fleet(3, 9), 600);
+    let decision = Decision { add: 0, ..decided(&inputs, 3) };
+    let plan = plan(&inputs, &decision);
+    assert_eq!((names(&plan.returns), ends(&plan)), (vec!["i-1"], vec![]), "no launch is needed");
+    inputs.inventory.members[0].health = Some(false);
+    let plan = super::plan(&inputs, &decision);
+    assert_eq!((plan.returns.len(), ends(&plan).len()), (0, 0), "it is bad, and all there is");
+}
+
+#[test]
 fn a_hold_and_a_protection_keep_what_is_drained() {
     let mut held = drained(draining_fleet(1, 9), 600);
     held.holds.push(Hold {

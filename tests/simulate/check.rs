@@ -60,6 +60,8 @@ struct CheckState {
     /// The instances that each fleet launched, and those that it ended while they served.
     grown: BTreeMap<usize, Vec<Timestamp>>,
     shrunk: BTreeMap<usize, Vec<Timestamp>>,
+    /// When each instance was in service the last time, by the report of a tick.
+    in_service: BTreeMap<(usize, String), Timestamp>,
     /// When each replica's host had its clock set the last time.
     steps: BTreeMap<usize, Timestamp>,
     /// Since when each fleet has not been configured.

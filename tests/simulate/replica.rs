@@ -214,6 +214,9 @@ fn fleet(n: usize, shape: &FleetShape, setup: &Setup) -> String {
     } else {
         String::new()
     };
+    let drain = shape
+        .drain_secs
+        .map_or_else(String::new, |secs| format!("[fleet.{name}.drain]\nwait = \"{secs}s\""));
     format!(
         r#"
 [fleet.{name}]
@@ -234,6 +237,7 @@ security_group_ids = ["sg-bp1example"]
 instance_name = "revision-{revision}"
 spread = "{spread}"
 {up_source}
+{drain}
 [fleet.{name}.signal.cpu]
 source = "prometheus"
 url = "http://127.0.0.1:9"

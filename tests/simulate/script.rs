@@ -110,6 +110,8 @@ pub(crate) struct FleetShape {
     pub(crate) learns_boots: bool,
     /// A query says who is up.
     pub(crate) up_source: bool,
+    /// Instances are drained for so long before they are ended.
+    pub(crate) drain_secs: Option<u32>,
 }
 
 /// Within an hour.

@@ -13,6 +13,10 @@ use crate::who::{Ticking, Who};
 const SURELY: Duration = Duration::from_secs(60);
 /// A stray is known as one for so long before it goes.
 const STRAY_GRACE: Duration = Duration::from_secs(15 * 60);
+/// For so long after a host's clock was set, nobody asks how long a drain took.
+const CLOCKS_SETTLED: Duration = Duration::from_secs(15 * 60);
+/// Two hosts' clocks are at most so far apart, one before and one after the true time.
+const CLOCKS_APART: Duration = Duration::from_secs(45);
 /// A boot may take so long, unless the configuration says less.
 const BOOT_FLOOR: Duration = Duration::from_secs(5 * 60);
 /// As configured where it is not learned.
@@ -67,6 +71,7 @@ impl Checks {
         if let Some(tick) = who.tick
             && !late
         {
+            self.too_early(seen, tick, &ended, now);
             self.too_many(seen, tick, &ended, now);
             self.oldest_first(seen, tick, &ended, now);
         }
@@ -119,6 +124,30 @@ impl Checks {
             return Err(format!("while it boots, after {} s", age.as_secs()));
         }
         Ok(())
+    }
+
+    /// What served gets no new work for as long as was configured before it goes.
+    fn too_early(
+        &self,
+        seen: &mut CheckState,
+        tick: Ticking,
+        ended: &[(Key, Option<Known>)],
+        now: Timestamp,
+    ) {
+        let Some(secs) = self.shape.fleets[tick.fleet].drain_secs else { return };
+        // The ages of what is recorded follow a clock that is set, but not what is on its way just then.
+        if seen.steps.values().any(|at| clock::age(now, *at) < CLOCKS_SETTLED) {
+            return;
+        }
+        let drained = Duration::from_secs(secs.into());
+        let early = ended.iter().find(|((_, id), _)| {
+            let last = seen.in_service.get(&(tick.fleet, id.clone()));
+            last.is_some_and(|at| clock::age(now, *at) + CLOCKS_APART < drained)
+        });
+        if let Some(((_, id), _)) = early {
+            let wrong = format!("{id} was ended before it had been drained for {secs} s");
+            seen.wrong.push(wrong);
+        }
     }
 
     /// Never fewer than `min` serve because of us.

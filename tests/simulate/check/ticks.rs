@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use cloud::{Clock, Mutation, Terminate, Timestamp, clock};
 use fleetscaler::control::TickReport;
-use fleetscaler::model::{Direction, Reason};
+use fleetscaler::model::{Direction, Phase, Reason};
 
 use super::ledger::KNOWN_AFTER;
 use super::{COOLDOWN_IN, COOLDOWN_OUT, Checks};
@@ -54,6 +54,7 @@ impl Checks {
         report: &TickReport,
         told: Option<Told>,
     ) {
+        self.saw_in_service(tick, before, report);
         let mut wrong = Vec::new();
         wrong.extend(on_old_signals(report, before, told));
         wrong.extend(not_as_decided(report));
@@ -76,6 +77,16 @@ impl Checks {
         }
         for what in wrong {
             self.fail(format!("{} at {}: {what}", self.name(tick.fleet), before.at));
+        }
+    }
+}
+
+impl Checks {
+    /// Remembers when each instance was in service the last time: a drain cannot have begun before.
+    fn saw_in_service(&self, tick: Ticking, before: Before, report: &TickReport) {
+        let mut seen = self.seen();
+        for instance in report.instances.iter().filter(|i| i.phase == Phase::InService) {
+            seen.in_service.insert((tick.fleet, instance.id.0.clone()), before.at);
         }
     }
 }
@@ -147,8 +158,9 @@ fn not_as_decided(report: &TickReport) -> Vec<String> {
     if adds > decision.add {
         wrong.push(format!("{adds} planned where {} were decided", decision.add));
     }
-    // An instance that never came into service is cleared away whatever was decided.
-    let most = decision.remove + report.counts.failed;
+    // An instance that never came into service is cleared away whatever was decided, and what was drained
+    // was decided before.
+    let most = decision.remove + report.counts.failed + report.counts.draining;
     if ends > most as usize {
         wrong.push(format!("{ends} end where {most} may: {decision}"));
     }
@@ -160,7 +172,8 @@ fn not_as_decided(report: &TickReport) -> Vec<String> {
 fn too_few_are_left(report: &TickReport, tick: Ticking, before: Before) -> Vec<String> {
     let decision = &report.decision;
     let mut wrong = Vec::new();
-    let ends = planned(report).ends.min(decision.remove as usize);
+    let ends = planned(report).ends + report.plan.drains.len();
+    let ends = ends.min(decision.remove as usize);
     let left = before.serving.saturating_sub(ends);
     if ends > 0 && left < decision.desired as usize {
         let what = format!("{ends} that serve are to go, and {left} are left that do");

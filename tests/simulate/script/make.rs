@@ -163,6 +163,7 @@ fn fleet(
         base,
         learns_boots: rng.random_bool(0.3),
         up_source: rng.random_bool(0.3),
+        drain_secs: rng.random_bool(0.3).then(|| rng.random_range(60..180)),
     }
 }
 
