@@ -30,6 +30,8 @@ pub mod journal;
 
 pub mod control;
 
+mod page;
+
 pub mod observe;
 
 pub mod api;

@@ -10,7 +10,7 @@ use super::error::{ErrorView, Refusal};
 use super::shape::{FleetView, FleetsView, InstancesView, SignalView, SignalsView};
 use crate::control::FleetInWorld;
 
-fn view(api: &Api, member: &FleetInWorld) -> FleetView {
+pub(super) fn view(api: &Api, member: &FleetInWorld) -> FleetView {
     let id = &member.fleet.id;
     // Without the journal nobody knows of holds, which its own trouble says.
     let holds = api.world.journal.holds(id).unwrap_or_default();

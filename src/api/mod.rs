@@ -13,9 +13,11 @@ mod events;
 mod fleets;
 mod holds;
 mod openapi;
+mod overview;
 mod pace;
 mod recorded;
 mod reload;
+mod series;
 pub mod shape;
 
 use std::sync::Arc;
@@ -93,10 +95,12 @@ const NAMED: usize = 200;
 pub fn router(api: Arc<Api>, door: Door) -> Router {
     let pages = Router::new()
         .route("/v1/daemon", get(daemon::show))
+        .route("/v1/overview", get(overview::show))
         .route("/v1/fleets", get(fleets::list))
         .route("/v1/fleets/{fleet}", get(fleets::show))
         .route("/v1/fleets/{fleet}/instances", get(fleets::instances))
         .route("/v1/fleets/{fleet}/signals", get(fleets::signals))
+        .route("/v1/fleets/{fleet}/series", get(series::show))
         .route("/v1/fleets/{fleet}/decisions", get(decisions::list))
         .route("/v1/fleets/{fleet}/holds", get(holds::of_fleet).post(holds::place))
         .route("/v1/fleets/{fleet}/holds/{id}", delete(holds::lift_of_fleet))

@@ -2,7 +2,9 @@
 
 use utoipa::OpenApi;
 
-use super::{accounts, daemon, decisions, discovery, events, fleets, holds, reload};
+use super::{
+    accounts, daemon, decisions, discovery, events, fleets, holds, overview, reload, series,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,10 +15,12 @@ use super::{accounts, daemon, decisions, discovery, events, fleets, holds, reloa
     ),
     paths(
         daemon::show,
+        overview::show,
         fleets::list,
         fleets::show,
         fleets::instances,
         fleets::signals,
+        series::show,
         decisions::list,
         holds::of_fleet,
         holds::place,

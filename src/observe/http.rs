@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cloud::{Timestamp, clock};
@@ -14,6 +14,7 @@ use prometheus_client::encoding::prometheus_text::CONTENT_TYPE;
 use tokio::sync::Mutex;
 
 use super::Instruments;
+use crate::page;
 
 /// The list of pages.
 const INDEX: &str = "\
@@ -35,10 +36,15 @@ struct Pages {
 }
 
 /// The figures of `instruments`, as pages.
-pub fn pages(instruments: Arc<Instruments>) -> Router {
+/// Browsers get the page at `/` where it is served `with_page`; it reads the API, which must be there too.
+pub fn pages(instruments: Arc<Instruments>, with_page: bool) -> Router {
     let pages = Pages { instruments, metrics: Mutex::default() };
-    Router::new()
-        .route("/", get(async || INDEX))
+    let index = move |headers: HeaderMap| async move {
+        if with_page && page::is_browser(&headers) { page::index() } else { INDEX.into_response() }
+    };
+    let assets = if with_page { page::assets() } else { Router::new() };
+    assets
+        .route("/", get(index))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -53,7 +59,7 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
         && clock::age(now, *at) < FRESH
         && *at <= now
     {
-        return page(text.clone());
+        return text_of_metrics(text.clone());
     }
     let instruments = pages.instruments.clone();
     // Ten thousand fleets are some 30 MB of text: no tick should wait for that.
@@ -61,14 +67,14 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> Response {
         Ok(text) => {
             let text = Bytes::from(text);
             *kept = Some((now, text.clone()));
-            page(text)
+            text_of_metrics(text)
         }
         // The process is ending.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 
-fn page(text: Bytes) -> Response {
+fn text_of_metrics(text: Bytes) -> Response {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
 

@@ -6,6 +6,7 @@
 mod disk;
 mod nginx;
 mod operator;
+mod page;
 mod postgres;
 mod prometheus;
 mod proof;

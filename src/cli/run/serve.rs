@@ -43,21 +43,25 @@ pub(super) async fn serve(
     reloader: &Arc<Reloader>,
 ) -> anyhow::Result<OpenListeners> {
     let api = Api::new(world.clone(), instruments.clone(), reloader.clone());
-    let pages = || observe::pages(instruments.clone());
+    let pages = |with_page| observe::pages(instruments.clone(), with_page);
     let clock = &world.clock;
     let port = match doors.listen {
         Some(address) => {
             let pages = match address.ip().is_loopback() {
-                true => pages().merge(api::router(api.clone(), Door::Port(doors.tokens.clone()))),
+                true => {
+                    pages(true).merge(api::router(api.clone(), Door::Port(doors.tokens.clone())))
+                }
                 // Without encryption whoever sits between could read along and use a token.
-                false => pages(),
+                false => pages(false),
             };
             let names = doors.names.clone();
             let served = observe::serve(address, names, pages, clock.clone()).await;
             let served = served.context("cannot start")?;
             let address = served.address();
             if address.ip().is_loopback() {
-                tracing::info!("metrics, health and the API are served on http://{address}/");
+                tracing::info!(
+                    "a page for people, metrics, health and the API are served on http://{address}/"
+                );
             } else {
                 tracing::info!(
                     "metrics and health are served on http://{address}/; the API is not, because \
@@ -70,7 +74,7 @@ pub(super) async fn serve(
     };
     let socket = match &doors.socket {
         Some(path) => {
-            let pages = pages().merge(api::router(api, Door::Socket));
+            let pages = pages(false).merge(api::router(api, Door::Socket));
             let served = observe::serve_socket(path, pages, clock.clone()).await;
             let served = served.context("cannot start")?;
             tracing::info!("the API is served on {}", path.display());

@@ -1,0 +1,110 @@
+// The charts of one fleet: signals and sizes over one axis of time, with decisions as marks.
+import uPlot from 'uplot';
+import { number } from './dom.js';
+import { t } from './words.js';
+
+const MARK = { out: '▲', in: '▼', blocked: '■' };
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function axes(width) {
+  const stroke = color('--quiet'), grid = { stroke: color('--line'), width: 1 }, ticks = { stroke: color('--line'), width: 1 };
+  const font = '12px system-ui, sans-serif';
+  return [
+    { stroke, grid, ticks, font, space: width < 600 ? 60 : 80 },
+    { stroke, grid, ticks, font, size: 56, values: (_, values) => values.map((value) => number(value)) },
+  ];
+}
+
+/** Draws into `box`; `chosen` is told of the decision nearest to a click. */
+export function charts(box, series, chosen) {
+  box.replaceChildren();
+  const width = Math.max(280, box.clientWidth);
+  const sync = { key: `fleet-${series.fleet}` };
+  const cursor = { sync, drag: { x: true, y: false }, points: { size: 6 } };
+  const made = [];
+  const add = (options, data, label) => {
+    const holder = document.createElement('div');
+    holder.className = 'pane';
+    holder.setAttribute('role', 'img');
+    holder.setAttribute('aria-label', label);
+    box.append(holder);
+    made.push(new uPlot({ width, legend: { live: true }, cursor, axes: axes(width), ...options }, data, holder));
+  };
+  const colors = ['--accent', '--second', '--third'];
+  for (const [n, signal] of series.signals.entries()) {
+    const stroke = color(colors[n % colors.length]);
+    add({
+      height: 150,
+      series: [{}, { label: signal.signal, stroke, width: 1.5, value: (_, value) => number(value), spanGaps: false }],
+      scales: { y: { range: (_, low, high) => range(low, high, signal.bounds) } },
+      hooks: { draw: [(plot) => bounds(plot, signal.bounds)] },
+    }, [series.at, signal.values], `${signal.signal}: ${number(last(signal.values))}`);
+  }
+  const stepped = uPlot.paths.stepped({ align: 1 });
+  const of = (label, name, more) => ({ label, stroke: color(name), paths: stepped, points: { show: false }, ...more });
+  add({
+    height: 190,
+    series: [{}, of(t('serving'), '--green', { fill: color('--green-fill'), width: 1.5 }),
+      of(t('current'), '--amber', { width: 1, dash: [3, 3] }), of(t('desired'), '--text', { width: 1.5 })],
+    scales: { y: { range: (_, low, high) => [0, Math.max(1, high) * 1.2] } },
+    hooks: {
+      draw: [(plot) => marks(plot, series.decisions)],
+      ready: [(plot) => plot.over.addEventListener('click', () => {
+        const at = plot.posToVal(plot.cursor.left, 'x');
+        const near = nearest(series.decisions, at);
+        if (near) chosen(near);
+      })],
+    },
+  }, [series.at, series.serving_instances, series.current_instances, series.desired_instances], `${t('size')}: ${number(last(series.serving_instances))}`);
+  return () => made.forEach((plot) => plot.destroy());
+}
+
+const last = (values) => values.findLast((value) => value !== null);
+
+function range(low, high, bounds) {
+  const all = [low, high, ...bounds.map((bound) => bound.value)].filter((value) => Number.isFinite(value));
+  if (all.length === 0) return [0, 1];
+  const [least, most] = [Math.min(0, ...all), Math.max(...all)];
+  return [least, most + (most - least || 1) * 0.1];
+}
+
+function bounds(plot, lines) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.setLineDash([4, 4]);
+  ctx.lineWidth = devicePixelRatio;
+  ctx.strokeStyle = color('--quiet');
+  for (const { value } of lines) {
+    const y = plot.valToPos(value, 'y', true);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+function marks(plot, decisions) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = 'center';
+  for (const { at, kind } of decisions) {
+    const x = plot.valToPos(new Date(at) / 1000, 'x', true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.fillStyle = color({ out: '--accent', in: '--second', blocked: '--quiet' }[kind]);
+    ctx.fillText(MARK[kind], x, bbox.top + 12 * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
+function nearest(decisions, secs) {
+  let best = null, distance = Infinity;
+  for (const decision of decisions) {
+    const away = Math.abs(new Date(decision.at) / 1000 - secs);
+    if (away < distance) [best, distance] = [decision, away];
+  }
+  return best;
+}
+
+export const mark = (kind) => MARK[kind] ?? '';
