@@ -1,6 +1,6 @@
 // The charts of one fleet: signals and sizes over one axis of time, with decisions as marks.
 import uPlot from 'uplot';
-import { number } from './dom.js';
+import { number, onAxis, when } from './dom.js';
 import { t } from './words.js';
 
 const MARK = { out: '▲', in: '▼', blocked: '■' };
@@ -10,18 +10,26 @@ function axes(width) {
   const stroke = color('--quiet'), grid = { stroke: color('--line'), width: 1 }, ticks = { stroke: color('--line'), width: 1 };
   const font = '12px system-ui, sans-serif';
   return [
-    { stroke, grid, ticks, font, space: width < 600 ? 60 : 80 },
+    {
+      stroke, grid, ticks, font, space: width < 600 ? 64 : 90,
+      values: (plot, splits) => splits.map((at) => onAxis(at, plot.scales.x.max - plot.scales.x.min)),
+    },
     { stroke, grid, ticks, font, size: 56, values: (_, values) => values.map((value) => number(value)) },
   ];
 }
 
-/** Draws into `box`; `chosen` is told of the decision nearest to a click. */
-export function charts(box, series, chosen) {
+/** Draws the last `secs` into `box`; `chosen` is told of the decision nearest to a click. */
+export function charts(box, series, secs, chosen) {
   box.replaceChildren();
   const width = Math.max(280, box.clientWidth);
   const sync = { key: `fleet-${series.fleet}` };
   const cursor = { sync, drag: { x: true, y: false }, points: { size: 6 } };
   const made = [];
+  const to = Date.now() / 1000;
+  const [first, end] = [series.at[0], series.at.at(-1)];
+  // All of the time that was asked for, unless a part of it is chosen.
+  const x = { time: true, range: (_, low, high) => (low === first && high === end || low === null ? [to - secs, to] : [low, high]) };
+  const time = { value: (_, at) => (at === null ? '–' : when(at * 1000)) };
   const add = (options, data, label) => {
     const holder = document.createElement('div');
     holder.className = 'pane';
@@ -35,8 +43,8 @@ export function charts(box, series, chosen) {
     const stroke = color(colors[n % colors.length]);
     add({
       height: 150,
-      series: [{}, { label: signal.signal, stroke, width: 1.5, value: (_, value) => number(value), spanGaps: false }],
-      scales: { y: { range: (_, low, high) => range(low, high, signal.bounds) } },
+      series: [{ label: t('at'), ...time }, { label: signal.signal, stroke, width: 1.5, value: (_, value) => number(value), spanGaps: false }],
+      scales: { x, y: { range: (_, low, high) => range(low, high, signal.bounds) } },
       hooks: { draw: [(plot) => bounds(plot, signal.bounds)] },
     }, [series.at, signal.values], `${signal.signal}: ${number(last(signal.values))}`);
   }
@@ -44,9 +52,9 @@ export function charts(box, series, chosen) {
   const of = (label, name, more) => ({ label, stroke: color(name), paths: stepped, points: { show: false }, ...more });
   add({
     height: 190,
-    series: [{}, of(t('serving'), '--green', { fill: color('--green-fill'), width: 1.5 }),
+    series: [{ label: t('at'), ...time }, of(t('serving'), '--green', { fill: color('--green-fill'), width: 1.5 }),
       of(t('current'), '--amber', { width: 1, dash: [3, 3] }), of(t('desired'), '--text', { width: 1.5 })],
-    scales: { y: { range: (_, low, high) => [0, Math.max(1, high) * 1.2] } },
+    scales: { x, y: { range: (_, low, high) => [0, Math.max(1, high) * 1.2] } },
     hooks: {
       draw: [(plot) => marks(plot, series.decisions)],
       ready: [(plot) => plot.over.addEventListener('click', () => {

@@ -23,6 +23,12 @@ const day = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric', 
 export const zone = new Intl.DateTimeFormat(language, { timeZoneName: 'short' }).formatToParts(new Date())
   .find((part) => part.type === 'timeZoneName')?.value ?? '';
 
+const minute = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const date = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric' });
+
+/** A point on an axis that is `secs` long. */
+export const onAxis = (at, secs) => (secs > 2 * 86400 ? date : secs > 600 ? minute : clock).format(new Date(at * 1000));
+
 export const number = (value) => (value === null || value === undefined ? '–' : short.format(value));
 
 export function when(text) {
@@ -50,9 +56,10 @@ export function sparkline(values) {
   svg.setAttribute('aria-hidden', 'true');
   const known = values.filter((value) => value !== null);
   if (known.length > 1) {
-    const low = Math.min(...known), high = Math.max(...known), room = high - low || 1;
+    const low = Math.min(...known), high = Math.max(...known), room = high - low;
     const x = (n) => pad + (n * (width - 2 * pad)) / (values.length - 1);
-    const y = (value) => height - pad - ((value - low) * (height - 2 * pad)) / room;
+    // What does not change is a line in the middle.
+    const y = (value) => (room ? height - pad - ((value - low) * (height - 2 * pad)) / room : height / 2);
     let path = '', pen = 'M';
     values.forEach((value, n) => {
       if (value === null) { pen = 'M'; return; }

@@ -4,7 +4,8 @@ import { change, get, keepToken, Refused } from './api.js';
 import { charts, mark } from './charts.js';
 import { t } from './words.js';
 
-const RANGES = ['1h', '6h', '24h', '7d'];
+const SECS = { '1h': 3600, '6h': 21600, '24h': 86400, '7d': 604800 };
+const RANGES = Object.keys(SECS);
 let range = matchMedia('(max-width: 600px)').matches ? '1h' : '6h';
 
 export function fleet(main, name) {
@@ -28,7 +29,7 @@ export function fleet(main, name) {
     [drawn, lastDraw] = [text, Date.now()];
     destroy();
     if (series.at.length === 0) { destroy = () => {}; course.replaceChildren(empty('nodata')); return; }
-    destroy = charts(course, series, (decision) => explain(decision.id, decision.at));
+    destroy = charts(course, series, SECS[range], (decision) => explain(decision.id, decision.at));
   }
 
   async function explain(id, at) {

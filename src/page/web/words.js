@@ -1,6 +1,6 @@
 // The page's own words. What the daemon says of a decision is English in both.
 const en = {
-  fleets: 'Fleets', events: 'Events', audit: 'Audit', fleet: 'Fleet', serves: 'Serves', coming: 'Coming',
+  at: 'Time', fleets: 'Fleets', events: 'Events', audit: 'Audit', fleet: 'Fleet', serves: 'Serves', coming: 'Coming',
   going: 'Going', wants: 'Wants', bounds: 'Bounds', signal: 'Signal', why: 'Why', filter: 'Filter fleets',
   live: 'live', lost: 'connection lost, trying again', waiting: 'waits for the daemon', ago: 'ago',
   none: 'No fleet yet. Add [fleet.NAME] to the configuration and run fleetscaler reload.',
@@ -18,7 +18,7 @@ const en = {
   state: 'State', stock: 'Type in vSwitch', liftask: 'Lift this hold?', failed: 'The daemon did not answer', out: 'scale-out', in: 'scale-in', blocked: 'blocked',
 };
 const zh = {
-  fleets: '集群', events: '事件', audit: '审计', fleet: '集群', serves: '在服务', coming: '即将就绪', going: '退出中', wants: '期望',
+  at: '时间', fleets: '集群', events: '事件', audit: '审计', fleet: '集群', serves: '在服务', coming: '即将就绪', going: '退出中', wants: '期望',
   bounds: '范围', signal: '信号', why: '原因', filter: '筛选集群', live: '实时', lost: '连接中断，正在重试', waiting: '等待守护进程',
   ago: '前', none: '还没有集群。请在配置中添加 [fleet.NAME]，然后运行 fleetscaler reload。', nomatch: '没有符合筛选条件的集群。',
   alerts: '告警', holds: '保持', decisions: '决策', instances: '实例', places: '位置', hold: '保持', lift: '解除', until: '至', by: '由',
