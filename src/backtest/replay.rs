@@ -25,12 +25,14 @@ pub struct Note {
 }
 
 /// The meaning of a signal of the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Meaning {
     /// The load in total, in the trace's unit.
     Load,
     /// How much of the ready instances the load fills, in percent.
     Utilisation,
+    /// The same in the signal's own unit, of which a full instance has so much.
+    Busy { full: f64 },
 }
 
 /// A fleet with rules, and what it remembers.
@@ -137,13 +139,13 @@ impl Policy {
         self.census.capacity = size;
         self.census.live = size;
         self.census.in_service = ready;
+        let filled = signal / (self.capacity * f64::from(ready.max(1)));
         for (reading, (_, meaning)) in self.signals.values_mut().zip(&self.meanings) {
             let (value, age) = match meaning {
                 Meaning::Load => (signal, self.lag),
                 // An earlier load, over the instances that are ready now: it speaks of those.
-                Meaning::Utilisation => {
-                    (100.0 * signal / (self.capacity * f64::from(ready.max(1))), Span::secs(0))
-                }
+                Meaning::Utilisation => (100.0 * filled, Span::secs(0)),
+                Meaning::Busy { full } => (full * filled, Span::secs(0)),
             };
             let measured_at = cloud::clock::before(at, age.get());
             *reading = Ok(Sample { value, measured_at, age, reporting: None });

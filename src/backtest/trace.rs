@@ -86,6 +86,22 @@ impl Trace {
         Ok(Trace { times, values, step_secs, remarks })
     }
 
+    /// Of values that were recorded; `None` when there are fewer than two. Times must be in order, and values
+    /// finite and not negative.
+    #[must_use]
+    pub fn of(rows: &[(Timestamp, f64)]) -> Option<Trace> {
+        if rows.len() < 2 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age are exact")]
+        let times: Vec<f64> =
+            rows.iter().map(|(at, _)| at.timestamp_millis() as f64 / 1000.0).collect();
+        let values = rows.iter().map(|(_, value)| value.max(0.0)).collect();
+        let step_secs = median_step(&times);
+        let remarks = gap_remark(&times, step_secs).into_iter().collect();
+        Some(Trace { times, values, step_secs, remarks })
+    }
+
     /// Unix seconds, in order.
     #[must_use]
     pub fn times(&self) -> &[f64] {

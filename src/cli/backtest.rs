@@ -3,6 +3,7 @@
 
 pub(super) mod args;
 mod files;
+mod history;
 mod page;
 mod policies;
 mod sweep;
@@ -10,6 +11,7 @@ mod table;
 
 use std::fs::File;
 use std::io::BufReader;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -63,18 +65,27 @@ pub(super) async fn run_command(args: BacktestArgs) -> anyhow::Result<Exit> {
         },
         None => None,
     };
-    let trace = trace(&args)?;
     let fleet = policies::fleet(&args, config.as_ref())?;
-    let capacity = policies::capacity(&args, fleet)?;
-    let load = Load::new(&trace, capacity).with_context(|| format!("{}", args.load.display()))?;
-    let contenders = match policies::contenders(&args, &load, fleet)? {
+    let (trace, name, subject) = match (&args.load, &config, fleet) {
+        (Some(path), ..) => (trace(path)?, path.display().to_string(), None),
+        (None, Some(config), Some(fleet)) => {
+            let subject = history::subject(&args, fleet)?;
+            let trace = history::trace(&args, config, fleet, &subject).await?;
+            let name = format!("{} of fleet {}", subject.signal, fleet.fleet.id);
+            (trace, name, Some(subject))
+        }
+        (None, ..) => bail!("--since needs --config and --fleet"),
+    };
+    let capacity = policies::capacity(&args, fleet, subject.as_ref())?;
+    let load = Load::new(&trace, capacity).with_context(|| name.clone())?;
+    let contenders = match policies::contenders(&args, &load, fleet, subject.as_ref())? {
         Ok(contenders) => contenders,
         Err(problems) => {
             output::error(&problems.to_string());
             return Ok(Exit::Config);
         }
     };
-    let report = report(&args, &trace, &load, contenders);
+    let report = report(&args, name, &trace, &load, contenders);
     if let Some(dir) = &args.out {
         files::write(dir, &report, &load)?;
     }
@@ -92,16 +103,23 @@ pub(super) async fn run_command(args: BacktestArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn trace(args: &BacktestArgs) -> anyhow::Result<Trace> {
-    let path = args.load.display();
-    let file = File::open(&args.load).with_context(|| format!("{path} cannot be read"))?;
+fn trace(path: &Path) -> anyhow::Result<Trace> {
+    let file = File::open(path);
+    let path = path.display();
+    let file = file.with_context(|| format!("{path} cannot be read"))?;
     match Trace::read(BufReader::with_capacity(1 << 16, file)) {
         Ok(trace) => Ok(trace),
         Err(error) => bail!("{path}: {error}"),
     }
 }
 
-fn report(args: &BacktestArgs, trace: &Trace, load: &Load, contenders: Vec<Contender>) -> Report {
+fn report(
+    args: &BacktestArgs,
+    name: String,
+    trace: &Trace,
+    load: &Load,
+    contenders: Vec<Contender>,
+) -> Report {
     let setup = args.setup();
     let ideal = Ideal::of(load, setup.boot_secs);
     let policies = all(load, setup, &ideal, contenders, args.hourly_price);
@@ -109,7 +127,7 @@ fn report(args: &BacktestArgs, trace: &Trace, load: &Load, contenders: Vec<Conte
     let demand = load.demand();
     let sum: u64 = demand.iter().copied().map(u64::from).sum();
     Report {
-        trace: args.load.display().to_string(),
+        trace: name,
         start: load.start(),
         days: load.secs() as f64 / 86_400.0,
         capacity: load.capacity(),

@@ -141,3 +141,26 @@ fn what_cannot_be_run_is_refused_in_one_sentence() {
         assert!(found.out.is_empty(), "{args}: {}", found.out);
     }
 }
+
+#[tokio::test]
+async fn the_fleets_own_past_is_read_from_its_journal_and_its_own_rules_are_run() {
+    let world = crate::harness::World::new().await;
+    world.tick(50.0).await;
+    let none = world.run(&["backtest", "--fleet", "web", "--since", "1h"]).await;
+    assert_eq!((none.code, none.out.as_str()), (Some(1), ""), "{none:?}");
+    assert!(none.err.contains("there is no history of `cpu`"), "{none:?}");
+    for percent in [60.0, 70.0] {
+        world.tick(percent).await;
+    }
+    let said = world.run(&["backtest", "--fleet", "web", "--since", "1h", "--json"]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let report: Value = serde_json::from_str(&said.out).expect("JSON");
+    let names = report["policies"].as_array().expect("a list").iter().map(|p| p["name"].as_str());
+    assert_eq!(names.collect::<Vec<_>>(), [Some("fleet"), Some("adaptive/balanced")]);
+    assert_eq!(report["trace"], "cpu of fleet web");
+    // What the rule lets an instance have before it adds one.
+    assert_eq!(report["capacity"], 75.0);
+    let other =
+        world.run(&["backtest", "--fleet", "web", "--since", "1h", "--from", "prometheus"]).await;
+    assert!(other.err.contains("use --from journal"), "{other:?}");
+}

@@ -11,6 +11,10 @@ The trace is CSV, `timestamp,value`, with RFC 3339 times or Unix seconds; the
 value is load in total, such as requests per second over all instances. Samples
 up to a minute apart hold until the next; wider ones are joined by lines.
 
+With --config, --fleet and --since the past of that fleet is the trace, and its
+own rules (`fleet`, all together) are run beside adaptive/balanced:
+  fleetscaler backtest --config c.toml --fleet web --since 30d
+
 A policy is a preset (adaptive/thrifty, adaptive/balanced, adaptive/safe,
 threshold/default, target/default), a rule of --config by its name, or a file
 of [[rule]] tables. In a file the signal `load` is the trace, and `utilisation` (or `cpu`)
@@ -24,8 +28,19 @@ which knows the load beforehand: 1.00 is the floor. theta is the mean shortage
 --out writes DIR/POLICY/ready.csv and billed.csv, report.json and report.html.")]
 pub(crate) struct BacktestArgs {
     /// The trace
-    #[arg(long, value_name = "FILE")]
-    pub(super) load: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "since", conflicts_with = "since")]
+    pub(super) load: Option<PathBuf>,
+    /// Instead of a trace: the past of --fleet, so far back, such as 30d
+    #[arg(long, value_name = "DURATION", requires = "config")]
+    pub(super) since: Option<Span>,
+    /// Where the past is read [default: prometheus for a signal of the load in
+    /// total, journal for one that says how busy each instance is]
+    #[arg(long, value_enum, requires = "since")]
+    pub(super) from: Option<HistoryFrom>,
+    /// The signal whose past it is [default: the load of an adaptive rule, else
+    /// the first rule's signal]
+    #[arg(long, value_name = "SIGNAL", requires = "since")]
+    pub(super) signal: Option<String>,
     /// Load that one instance carries, in the trace's unit
     #[arg(long, value_name = "C", value_parser = positive)]
     pub(super) capacity: Option<f64>,
@@ -68,6 +83,15 @@ pub(crate) struct BacktestArgs {
     /// One JSON object instead of the table
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Where the past of a fleet is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum HistoryFrom {
+    /// The server that the signal comes from.
+    Prometheus,
+    /// The daemon's own journal.
+    Journal,
 }
 
 impl BacktestArgs {

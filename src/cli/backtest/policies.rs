@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use super::args::BacktestArgs;
+use super::history::Subject;
 use crate::backtest::{Decider, Load, Meaning, Policy, Reference, Terms, bare_fleet};
 use crate::config::{Config, FleetConfig, Problems, default_stabilization, read_rules};
 use crate::model::{
@@ -20,6 +21,9 @@ pub(super) struct Contender {
     pub(super) reference: bool,
     pub(super) decider: Decider,
 }
+
+/// The fleet's own rules, all together.
+const FLEET: &str = "fleet";
 
 /// Signals of a backtest: the trace itself …
 const LOAD: &str = "load";
@@ -40,12 +44,21 @@ pub(super) fn fleet<'a>(
 }
 
 /// The load that one instance carries: as given, or as an adaptive rule of the fleet says.
-pub(super) fn capacity(args: &BacktestArgs, fleet: Option<&FleetConfig>) -> anyhow::Result<f64> {
+pub(super) fn capacity(
+    args: &BacktestArgs,
+    fleet: Option<&FleetConfig>,
+    subject: Option<&Subject>,
+) -> anyhow::Result<f64> {
     let of_rule = |rule: &Rule| match &rule.kind {
         RuleKind::Adaptive(rule) => Some(rule.capacity),
         _ => None,
     };
     let known = fleet.and_then(|fleet| fleet.fleet.rules.iter().find_map(of_rule));
+    // How busy each instance is, times how many there are, is load in the same unit.
+    let known = match subject.map(|subject| subject.meaning) {
+        Some(Meaning::Busy { full }) => Some(full),
+        _ => known,
+    };
     match args.capacity.or(known) {
         Some(capacity) => Ok(capacity),
         None => bail!("--capacity is missing: how much of the load one instance carries"),
@@ -57,11 +70,20 @@ pub(super) fn contenders(
     args: &BacktestArgs,
     load: &Load,
     fleet: Option<&FleetConfig>,
+    subject: Option<&Subject>,
 ) -> anyhow::Result<Result<Vec<Contender>, Problems>> {
     let mut contenders: Vec<Contender> = Vec::new();
-    let default = ["adaptive/balanced".to_owned()];
-    let names = if args.policy.is_empty() { &default[..] } else { &args.policy };
+    let default = [FLEET.to_owned(), "adaptive/balanced".to_owned()];
+    let usual = if subject.is_some() { &default[..] } else { &default[1..] };
+    let names = if args.policy.is_empty() { usual } else { &args.policy };
     for name in names {
+        if name == FLEET {
+            let (Some(fleet), Some(subject)) = (fleet, subject) else {
+                bail!("the policy `{FLEET}` is the rules of a fleet: it needs --since");
+            };
+            contenders.push(own(args, load, fleet, subject)?);
+            continue;
+        }
         let of_fleet = match rules(args, load, fleet, name)? {
             Ok(fleet) => fleet,
             Err(problems) => return Ok(Err(problems)),
@@ -84,14 +106,38 @@ pub(super) fn contenders(
     Ok(Ok(contenders))
 }
 
-fn contender(args: &BacktestArgs, load: &Load, name: &str, fleet: Fleet) -> Contender {
-    let terms = Terms {
+/// The fleet's own rules together, as far as the signal whose past is known has a part in them.
+fn own(
+    args: &BacktestArgs,
+    load: &Load,
+    fleet: &FleetConfig,
+    subject: &Subject,
+) -> anyhow::Result<Contender> {
+    let knows = |rule: &&Rule| rule.signals().into_iter().all(|signal| *signal == subject.signal);
+    let rules: Vec<Rule> = fleet.fleet.rules.iter().filter(knows).cloned().collect();
+    if rules.is_empty() {
+        bail!("no rule of the fleet is about `{}` alone", subject.signal);
+    }
+    let bare = bare_fleet(rules.into_iter().map(|rule| fitted(args, rule)).collect());
+    let Fleet { bounds, stabilization, .. } = fleet.fleet;
+    let own = Fleet { bounds, stabilization, ..bare };
+    let terms = terms(args, load);
+    let decider = Decider::Policy(Box::new(Policy::new(own, terms, |_| subject.meaning)));
+    Ok(Contender { name: FLEET.to_owned(), reference: false, decider })
+}
+
+fn terms(args: &BacktestArgs, load: &Load) -> Terms {
+    Terms {
         start: load.start(),
         interval: args.interval,
         lag: args.lag,
         capacity: load.capacity(),
         keeps_notes: args.out.is_some(),
-    };
+    }
+}
+
+fn contender(args: &BacktestArgs, load: &Load, name: &str, fleet: Fleet) -> Contender {
+    let terms = terms(args, load);
     let adaptive: Vec<SignalName> = fleet
         .rules
         .iter()

@@ -15,11 +15,17 @@ pub(super) fn print(report: &Report) {
     quality(report);
 }
 
+/// `30.0 days`, or `36.5 hours`.
+fn length(days: f64) -> String {
+    if days < 2.0 { format!("{:.1} hours", days * 24.0) } else { format!("{days:.1} days") }
+}
+
 fn head(report: &Report) {
     let Report { trace, days, capacity, demand_mean, demand_max, .. } = report;
     let text = format!(
-        "{trace}: {days:.1} days, demand {demand_mean:.1} instances of {capacity} on average, \
+        "{trace}: {}, demand {demand_mean:.1} instances of {capacity} on average, \
          {demand_max} at most; boot {}, lag {}, window {}",
+        length(*days),
         Span::secs(report.boot_secs),
         Span::secs(report.lag_secs),
         Span::secs(report.window_secs),

@@ -6,7 +6,7 @@ import { t } from './words.js';
 const MARK = { out: '▲', in: '▼', blocked: '■' };
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function axes(width) {
+function axes(width, whole) {
   const stroke = color('--quiet'), grid = { stroke: color('--line'), width: 1 }, ticks = { stroke: color('--line'), width: 1 };
   const font = '12px system-ui, sans-serif';
   return [
@@ -14,7 +14,7 @@ function axes(width) {
       stroke, grid, ticks, font, space: width < 600 ? 64 : 90,
       values: (plot, splits) => splits.map((at) => onAxis(at, plot.scales.x.max - plot.scales.x.min)),
     },
-    { stroke, grid, ticks, font, size: 56, values: (_, values) => values.map((value) => number(value)) },
+    { stroke, grid, ticks, font, size: 56, incrs: whole ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] : undefined, values: (_, values) => values.map((value) => number(value)) },
   ];
 }
 
@@ -36,7 +36,7 @@ export function charts(box, series, secs, chosen) {
     holder.setAttribute('role', 'img');
     holder.setAttribute('aria-label', label);
     box.append(holder);
-    made.push(new uPlot({ width, legend: { live: true }, cursor, axes: axes(width), ...options }, data, holder));
+    made.push(new uPlot({ width, legend: { live: true }, cursor, axes: axes(width, options.whole), ...options }, data, holder));
   };
   const colors = ['--accent', '--second', '--third'];
   for (const [n, signal] of series.signals.entries()) {
@@ -52,6 +52,7 @@ export function charts(box, series, secs, chosen) {
   const of = (label, name, more) => ({ label, stroke: color(name), paths: stepped, points: { show: false }, ...more });
   add({
     height: 190,
+    whole: true,
     series: [{ label: t('at'), ...time }, of(t('serving'), '--green', { fill: color('--green-fill'), width: 1.5 }),
       of(t('current'), '--amber', { width: 1, dash: [3, 3] }), of(t('desired'), '--text', { width: 1.5 })],
     scales: { x, y: { range: (_, low, high) => [0, Math.max(1, high) * 1.2] } },
@@ -97,11 +98,13 @@ function marks(plot, decisions) {
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.textAlign = 'center';
-  for (const { at, kind } of decisions) {
+  // What changed the size stands above what was kept from it.
+  const order = [...decisions].sort((a, b) => (a.kind === 'blocked' ? 0 : 1) - (b.kind === 'blocked' ? 0 : 1));
+  for (const { at, kind } of order) {
     const x = plot.valToPos(new Date(at) / 1000, 'x', true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     ctx.fillStyle = color({ out: '--accent', in: '--second', blocked: '--quiet' }[kind]);
-    ctx.fillText(MARK[kind], x, bbox.top + 12 * devicePixelRatio);
+    ctx.fillText(MARK[kind], x, bbox.top + (kind === 'blocked' ? 24 : 12) * devicePixelRatio);
   }
   ctx.restore();
 }

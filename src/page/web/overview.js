@@ -107,7 +107,7 @@ function line(row) {
 function tell(list) {
   const told = state.fleets.filter((row) => row.trouble || row.alerts.length).slice(0, 5);
   list.replaceChildren(...told.map((row) => el('li', {},
-    el('a', { href: `#/fleet/${encodeURIComponent(row.fleet)}` }, row.fleet), ` ${row.trouble ?? row.alerts.join(', ')}`)));
+    el('a', { href: `#/fleet/${encodeURIComponent(row.fleet)}` }, row.fleet), ` ${row.trouble ?? `${row.alerts.join(', ')}: ${row.headline ?? ''}`}`)));
 }
 
 function move(event, body) {

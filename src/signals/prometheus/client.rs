@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cloud::http::{self, BodyError, Proxies};
-use cloud::{Clock, Redactor, Secret};
+use cloud::{Clock, Redactor, Secret, Timestamp};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -234,6 +234,27 @@ impl Client {
                 Err(gap)
             }
         }
+    }
+
+    /// The answer to a question about the past, as it came: its status and its body.
+    pub(super) async fn past(
+        &self,
+        query: &str,
+        at: Timestamp,
+        timeout: Span,
+    ) -> Result<(u16, Vec<u8>), Gap> {
+        let form = [("query", query.to_owned()), ("time", at.timestamp().to_string())];
+        let mut room = None;
+        let asked = self.exchange(&form, &mut room);
+        match tokio::time::timeout(timeout.get(), asked).await {
+            Ok(Ok(received)) => Ok((received.status.as_u16(), received.body)),
+            Ok(Err(Failure::NotThere(gap) | Failure::Unusable(gap))) => Err(gap),
+            Err(_) => Err(Gap::TimedOut { after: timeout }),
+        }
+    }
+
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     async fn send(

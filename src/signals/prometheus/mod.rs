@@ -11,6 +11,7 @@ mod asked;
 mod circuit;
 mod client;
 mod groups;
+mod history;
 pub(crate) mod promql;
 mod read;
 mod take;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
-use cloud::Redactor;
+use cloud::{Redactor, Timestamp};
 
 use super::{PrometheusSpec, Source, UpSource, UpSpec, WorkSource};
 use crate::model::{Gap, Reading, Reduce, Sample, Span};
@@ -96,6 +97,20 @@ impl Prometheus {
             timeout: spec.timeout,
             client: shared.client(&spec.url, &spec.access)?,
         })
+    }
+
+    /// The values of the query from one time to another, one each `step`. `series` are the labels that pick
+    /// this fleet's.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub async fn history(
+        &self,
+        series: &BTreeMap<String, String>,
+        of: (Timestamp, Timestamp),
+        step: Duration,
+    ) -> Result<Vec<(Timestamp, f64)>, Gap> {
+        history::history(&self.client, &self.query, series, of, step).await
     }
 
     /// This fleet's number in `answer`.
