@@ -85,6 +85,8 @@ pub(super) enum Command {
     AcceptAccount(AcceptAccountArgs),
     /// Let the running daemon take its changed configuration
     Reload(ReloadArgs),
+    /// Back up, verify or restore the journal
+    State(StateArgs),
     /// Compare what the cloud lists, what the journal knows and what is up
     Audit(AuditArgs),
     /// Run policies over a recorded load and compare what they cost
@@ -124,6 +126,42 @@ pub(super) struct RunArgs {
     pub(super) format: Format,
     #[command(flatten)]
     pub(super) log: LogArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A back-up is made beside the running daemon. To restore, stop the daemon first:
+what was there is moved aside, and never removed.
+  fleetscaler state backup /var/backups/fleetscaler.db
+  systemctl stop fleetscaler
+  fleetscaler state restore /var/backups/fleetscaler.db
+  systemctl start fleetscaler")]
+pub(super) struct StateArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG, global = true)]
+    pub(super) config: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: StateCommand,
+}
+
+/// What is done with the journal.
+#[derive(Debug, Subcommand)]
+pub(super) enum StateCommand {
+    /// Write a whole copy into a new file, also while the daemon runs
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
+    /// Look through every page and every record of a copy, or of the state
+    Verify {
+        /// The copy [default: the state]
+        file: Option<PathBuf>,
+    },
+    /// Put a copy in the place of the state, while no daemon has it
+    Restore {
+        /// The copy
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -19,6 +19,7 @@ mod reload;
 mod replay;
 mod run;
 mod since;
+mod state;
 mod status;
 mod why;
 
@@ -83,6 +84,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Adopt(args) => adopt::run(args).await,
                 Command::AcceptAccount(args) => accept::run(args).await,
                 Command::Reload(args) => reload::run(args).await,
+                Command::State(args) => state::run(args).await,
                 Command::Audit(args) => audit::run(args).await,
                 Command::Backtest(args) => backtest::run_command(args).await,
                 Command::Demo(args) => demo::run(args).await,

@@ -9,6 +9,7 @@
 //! them, which the next tick sees again. Everything that led to an action is written with it.
 
 pub mod codec;
+mod copy;
 mod error;
 mod fleets;
 mod fold;
@@ -30,6 +31,7 @@ use crate::model::{
     Intent, IntentId, OperatorEvent, Owner, ReplicaId, Settlement, Spent,
 };
 
+pub use copy::{Copied, back_up, restore, verify};
 pub use error::JournalError;
 use fleets::Fleets;
 pub use leases::{Lease, LeaseTime, Turn};

@@ -18,4 +18,5 @@ mod neighbour;
 mod ram_policy;
 mod reload;
 mod secrets;
+mod state;
 mod status;

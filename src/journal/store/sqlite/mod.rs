@@ -9,6 +9,7 @@
 //! word may be added to it; nothing else.
 
 mod commit;
+mod copy;
 mod failure;
 mod leases;
 mod open;

@@ -77,7 +77,11 @@ impl Sqlite {
         refuse_directory(path)?;
         private::refuse_unsafe(path, directory(path))?;
         let holder = holder(path);
-        private::options().read(true).open(path).map(drop).map_err(|error| beside(path, &error))?;
+        private::options()
+            .read(true)
+            .open(path)
+            .map(drop)
+            .map_err(|error| beside_error(path, &error))?;
         let mut connection = connect(path, SqliteConnectOptions::new().read_only(true)).await?;
         versions::refuse_damaged(path, &mut connection).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
@@ -96,7 +100,7 @@ impl Sqlite {
         private::refuse_unsafe(path, directory(path))?;
         // SQLite says of any file that it cannot open it; the system says why.
         let opened = private::options().read(true).write(access != StoreAccess::Look).open(path);
-        opened.map(drop).map_err(|error| beside(path, &error))?;
+        opened.map(drop).map_err(|error| beside_error(path, &error))?;
         let mut connection = connect(path, options(access)).await?;
         versions::refuse_newer(path, &mut connection, known_v).await?;
         versions::refuse_older(path, &mut connection).await?;
@@ -148,6 +152,11 @@ fn options(access: StoreAccess) -> SqliteConnectOptions {
     }
 }
 
+/// A connection through which nothing is changed.
+pub(super) async fn connect_to_look(path: &Path) -> Result<SqliteConnection, JournalError> {
+    connect(path, options(StoreAccess::Look)).await
+}
+
 async fn connect(
     path: &Path,
     options: SqliteConnectOptions,
@@ -156,12 +165,12 @@ async fn connect(
     options.connect().await.map_err(|error| failure::of(path, &error))
 }
 
-fn io(path: &Path, error: &std::io::Error) -> JournalError {
+pub(super) fn io(path: &Path, error: &std::io::Error) -> JournalError {
     JournalError::Io { path: path.to_owned(), why: error.to_string() }
 }
 
 /// Why a command cannot open what the daemon made, or would have made.
-fn beside(path: &Path, error: &std::io::Error) -> JournalError {
+pub(super) fn beside_error(path: &Path, error: &std::io::Error) -> JournalError {
     match error.kind() {
         ErrorKind::NotFound => JournalError::Missing { path: path.to_owned() },
         ErrorKind::PermissionDenied => {
@@ -184,7 +193,7 @@ fn as_daemon(path: &Path, error: &std::io::Error) -> JournalError {
     }
 }
 
-fn directory(path: &Path) -> &Path {
+pub(super) fn directory(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -208,7 +217,7 @@ fn refuse_directory(path: &Path) -> Result<(), JournalError> {
 
 /// Takes the lock of `path`, or says who holds it.
 #[expect(clippy::disallowed_methods, reason = "another process has the lock, on the real clock")]
-fn lock(path: &Path) -> Result<File, JournalError> {
+pub(super) fn lock(path: &Path) -> Result<File, JournalError> {
     let lock_path = lock_path(path);
     let io = |error: std::io::Error| as_daemon(&lock_path, &error);
     let mut options = private::options();
@@ -272,7 +281,7 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// The file with mode 0600: it names every instance and the operator's tags.
-fn for_owner_only(path: &Path) -> Result<(), JournalError> {
+pub(super) fn for_owner_only(path: &Path) -> Result<(), JournalError> {
     let opened = private::options().append(true).create(true).open(path);
     // One that was copied here may have come with another mode.
     let made = opened.and_then(|file| private::close(&file));

@@ -31,6 +31,20 @@ pub(super) async fn refuse_damaged(
     }
 }
 
+/// Looks through all of it, which takes as long as reading it.
+pub(super) async fn refuse_broken(
+    path: &Path,
+    connection: &mut SqliteConnection,
+) -> Result<(), JournalError> {
+    let check = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(connection).await;
+    let check: String = check.map_err(|error| failure::of(path, &error))?;
+    if check == "ok" {
+        Ok(())
+    } else {
+        Err(JournalError::Corrupt { path: path.to_owned(), why: check })
+    }
+}
+
 /// Refuses a database of something else: it would be written into.
 pub(super) async fn refuse_foreign(
     path: &Path,
