@@ -297,11 +297,17 @@ mod tests {
         let path = Path::new("/nowhere/state.db");
         let of = |kind: ErrorKind| std::io::Error::from(kind);
         for (said, wanted) in [
-            (beside(path, &of(ErrorKind::NotFound)), "the daemon has not run yet with this state"),
-            (beside(path, &of(ErrorKind::PermissionDenied)), "as root or as the service's user"),
+            (
+                beside_error(path, &of(ErrorKind::NotFound)),
+                "the daemon has not run yet with this state",
+            ),
+            (
+                beside_error(path, &of(ErrorKind::PermissionDenied)),
+                "as root or as the service's user",
+            ),
             (as_daemon(path, &of(ErrorKind::PermissionDenied)), "writable for the service's user"),
             (as_daemon(Path::new("/"), &of(ErrorKind::PermissionDenied)), "can be read only"),
-            (beside(path, &of(ErrorKind::IsADirectory)), "/nowhere/state.db cannot be read"),
+            (beside_error(path, &of(ErrorKind::IsADirectory)), "/nowhere/state.db cannot be read"),
         ] {
             assert!(said.to_string().contains(wanted), "{said}");
         }
