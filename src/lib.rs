@@ -30,6 +30,8 @@ pub mod journal;
 
 pub mod control;
 
+pub mod notify;
+
 mod page;
 
 pub mod observe;

@@ -87,6 +87,8 @@ pub(super) enum Command {
     Reload(ReloadArgs),
     /// Back up, verify or restore the journal
     State(StateArgs),
+    /// Send a test message to the channels that are told of alerts
+    Notify(NotifyArgs),
     /// Compare what the cloud lists, what the journal knows and what is up
     Audit(AuditArgs),
     /// Run policies over a recorded load and compare what they cost
@@ -142,6 +144,25 @@ pub(super) struct StateArgs {
     pub(super) config: PathBuf,
     #[command(subcommand)]
     pub(super) command: StateCommand,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct NotifyArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG, global = true)]
+    pub(super) config: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: NotifyCommand,
+}
+
+/// What is done with the channels.
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyCommand {
+    /// Send one message to each, or to one
+    Test {
+        /// The channel
+        name: Option<String>,
+    },
 }
 
 /// What is done with the journal.

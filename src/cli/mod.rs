@@ -11,6 +11,7 @@ mod demo;
 mod emulator;
 mod hold;
 mod journal;
+mod notify;
 mod output;
 mod paint;
 mod process;
@@ -85,6 +86,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::AcceptAccount(args) => accept::run(args).await,
                 Command::Reload(args) => reload::run(args).await,
                 Command::State(args) => state::run(args).await,
+                Command::Notify(args) => notify::run(args).await,
                 Command::Audit(args) => audit::run(args).await,
                 Command::Backtest(args) => backtest::run_command(args).await,
                 Command::Demo(args) => demo::run(args).await,

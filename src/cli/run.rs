@@ -20,6 +20,7 @@ use super::args::RunArgs;
 use super::{Exit, output, process};
 use crate::control::{Beat, Mode, Reloader, Running, World, beat, wire};
 use crate::model;
+use crate::notify::Notifier;
 use crate::observe::{self, Instruments};
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
@@ -38,13 +39,19 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let pace = if args.once { Beat::Once } else { Beat::Forever };
     let doors = serve::Doors::of(&config.daemon);
     let running = Running::from(&config);
+    let channels = config.notify.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let world = Arc::new(wire(config, mode, clock.clone(), None).await.context("cannot start")?);
     let instruments = Arc::new(Instruments::new(world.clone()));
     let is_daemon = mode == Mode::Live && pace == Beat::Forever;
     let printed = (args.dry_run || args.once).then_some(args.format);
     let dry = args.dry_run.then(|| args.config.clone());
-    let reporter = Arc::new(Reporter::new(instruments.clone(), printed, dry));
+    // A dry run and a single tick may run beside the daemon, which tells people.
+    let notifier = match is_daemon {
+        true => Some(Notifier::start(&channels, &clock).context("cannot start")?),
+        false => None,
+    };
+    let reporter = Arc::new(Reporter::new(instruments.clone(), printed, dry, notifier));
     let reloader =
         Arc::new(Reloader::new(world.clone(), args.config.clone(), running, reporter.clone()));
     // A dry run and a single tick may run beside the daemon, which has the address.

@@ -16,6 +16,7 @@ mod fleet;
 mod ids;
 mod launch;
 mod lifecycle;
+mod notify;
 mod problem;
 mod promql;
 mod provider;
@@ -48,6 +49,7 @@ use self::table::Table;
 use crate::health::CheckSpec;
 use crate::hooks::HookTarget;
 use crate::model::{AccountId, Brakes, Fleet, FleetId, Rule, SignalName, Span};
+use crate::notify::NotifySpec;
 use crate::render::RenderSpec;
 use crate::signals::{SourceSpec, UpSpec};
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// By name; at least one.
     pub fleets: Vec<FleetConfig>,
+    /// Channels that are told of alerts.
+    pub notify: Vec<NotifySpec>,
     /// Remarks that are no problems, and should be known.
     pub warnings: Vec<String>,
 }
@@ -220,8 +224,8 @@ pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
     let warnings = cx.warnings();
     let problems = cx.into_problems();
     match parts {
-        Some((Some(daemon), providers, fleets)) if problems.is_empty() => {
-            Ok(Config { path: path.to_owned(), daemon, providers, fleets, warnings })
+        Some((Some(daemon), providers, fleets, notify)) if problems.is_empty() => {
+            Ok(Config { path: path.to_owned(), daemon, providers, fleets, notify, warnings })
         }
         _ => Err(Problems::new(problems)),
     }
@@ -266,7 +270,7 @@ pub fn parse_for_command(text: &str, path: &Path, env: &Env) -> Result<CommandCo
     let problems = cx.into_problems();
     let problems = (!problems.is_empty()).then(|| Problems::new(problems));
     let (daemon, configured) = match (parts, problems.clone()) {
-        (Some((Some(daemon), _, configured)), _) => (daemon, configured),
+        (Some((Some(daemon), _, configured, _)), _) => (daemon, configured),
         (_, problems) => return Err(problems.expect("what is not there was reported")),
     };
     let intervals = configured.iter().map(|fleet| fleet.interval.unwrap_or(daemon.interval));
@@ -306,7 +310,7 @@ pub fn known_keys() -> KnownKeys {
 }
 
 /// `None` for a daemon whose state cannot be told.
-type Parts = (Option<Daemon>, BTreeMap<String, Provider>, Vec<FleetConfig>);
+type Parts = (Option<Daemon>, BTreeMap<String, Provider>, Vec<FleetConfig>, Vec<NotifySpec>);
 
 fn read(document: &Table<'_>) -> Option<Parts> {
     let daemon = document.table("daemon", daemon::read);
@@ -318,6 +322,7 @@ fn read(document: &Table<'_>) -> Option<Parts> {
         used.push(provider.clone());
         fleet::read(name, table, provider)
     });
+    let notify = document.named("notify", notify::read);
     if document.names("fleet").is_empty() {
         document.problem(
             "there is no fleet".to_owned(),
@@ -344,7 +349,7 @@ fn read(document: &Table<'_>) -> Option<Parts> {
             fleet.fleet.rules.iter_mut().for_each(|rule| rule::ticks_every(rule, interval));
         }
     }
-    Some((daemon, providers, fleets))
+    Some((daemon, providers, fleets, notify))
 }
 
 /// A provider that no fleet uses is more likely a fleet that is missing. Not checked when a fleet's

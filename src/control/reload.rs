@@ -20,6 +20,7 @@ use super::wire::{member, sharing_window, sourced_by};
 use super::{WireError, World};
 use crate::config::{self, AliyunConfig, Config, Daemon, Problems, Provider};
 use crate::model::{Brakes, FleetId, OperatorEvent, Span};
+use crate::notify::NotifySpec;
 use crate::signals::Clients;
 
 pub use difference::Difference;
@@ -101,11 +102,16 @@ pub struct Reloader {
 pub struct Running {
     daemon: Daemon,
     providers: BTreeMap<String, Provider>,
+    notify: Vec<NotifySpec>,
 }
 
 impl From<&Config> for Running {
     fn from(config: &Config) -> Running {
-        Running { daemon: config.daemon.clone(), providers: config.providers.clone() }
+        Running {
+            daemon: config.daemon.clone(),
+            providers: config.providers.clone(),
+            notify: config.notify.clone(),
+        }
     }
 }
 
@@ -271,6 +277,9 @@ fn needs_restart(running: &Running, config: &Config) -> Vec<String> {
         .filter(|(_, same)| !same)
         .map(|(name, _)| format!("`{name}` in [daemon]"))
         .collect();
+    if running.notify != config.notify {
+        refused.push("[notify]".to_owned());
+    }
     let names: BTreeSet<&String> =
         running.providers.keys().chain(config.providers.keys()).collect();
     for name in names {

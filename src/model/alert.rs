@@ -51,6 +51,8 @@ pub enum AlertCode {
     HookFailed,
     /// A file for others is not up to date.
     RenderFailed,
+    /// A channel for messages cannot be reached.
+    NotifyFailed,
     /// A managed instance was stopped by somebody.
     InstanceStopped,
     /// Instances carry the fleet's tags that its journal neither launched nor took over.
@@ -91,6 +93,7 @@ impl AlertCode {
         AlertCode::Unhealthy,
         AlertCode::HookFailed,
         AlertCode::RenderFailed,
+        AlertCode::NotifyFailed,
         AlertCode::InstanceStopped,
         AlertCode::Stranger,
         AlertCode::OtherInstallation,
@@ -125,6 +128,7 @@ impl AlertCode {
             AlertCode::Unhealthy => "unhealthy",
             AlertCode::HookFailed => "hook_failed",
             AlertCode::RenderFailed => "render_failed",
+            AlertCode::NotifyFailed => "notify_failed",
             AlertCode::InstanceStopped => "instance_stopped",
             AlertCode::Stranger => "stranger",
             AlertCode::OtherInstallation => "other_installation",

@@ -189,7 +189,8 @@ impl Instruments {
         self.world.journal.left_out()
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.world.clock.now()
     }
 

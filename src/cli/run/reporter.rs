@@ -12,7 +12,8 @@ use crate::cli::args::Format;
 use crate::cli::output;
 use crate::control::{Findings, ReloadError, ReloadSink, Reloaded, Sink, TickError, TickReport};
 use crate::journal::JournalError;
-use crate::model::{AccountId, AlertCode, FleetId};
+use crate::model::{AccountId, Alert, AlertCode, AlertKey, FleetId};
+use crate::notify::{News, Notifier};
 use crate::observe::{Changes, Instruments};
 
 /// A fleet about which nothing changes is mentioned every 10 minutes: often enough to see that it
@@ -27,6 +28,8 @@ pub(super) struct Reporter {
     /// The configuration of a dry run: a person watches it.
     dry: Option<PathBuf>,
     said: Mutex<Said>,
+    /// Tells people of alerts, where channels are configured.
+    notifier: Option<Notifier>,
 }
 
 /// The words that were said last.
@@ -47,13 +50,16 @@ impl Reporter {
         instruments: Arc<Instruments>,
         printed: Option<Format>,
         dry: Option<PathBuf>,
+        notifier: Option<Notifier>,
     ) -> Reporter {
-        Reporter { instruments, printed, dry, said: Mutex::default() }
+        Reporter { instruments, printed, dry, said: Mutex::default(), notifier }
     }
 
     /// An audit of `account` was made.
     pub(super) fn audited(&self, account: &AccountId, findings: &Findings) {
-        let Changes { raised, cleared } = self.instruments.audited(account, findings);
+        let changes = self.instruments.audited(account, findings);
+        self.tell(Some(format!("({account})")), &changes, |_| None);
+        let Changes { raised, cleared } = changes;
         for alert in raised {
             let (code, about) = (alert.key.code.name(), &alert.key.about);
             tracing::warn!(account.id = %account, alert = code, alert.about = %about,
@@ -76,7 +82,9 @@ impl Reporter {
     }
 
     fn daemon(&self, code: AlertCode, trouble: Option<String>) {
-        let Changes { raised, cleared } = self.instruments.daemon(code, trouble);
+        let changes = self.instruments.daemon(code, trouble);
+        self.tell(None, &changes, |_| None);
+        let Changes { raised, cleared } = changes;
         for alert in raised {
             let code = alert.key.code.name();
             tracing::error!(alert = code, "alert {code}: {}", alert.message);
@@ -85,6 +93,50 @@ impl Reporter {
             let code = key.code.name();
             tracing::info!(alert = code, "cleared {code}");
         }
+    }
+
+    /// Tells the channels what began and what ended. `since` says of an alert since when it has been on, where
+    /// the journal knows.
+    fn tell(
+        &self,
+        whose: Option<String>,
+        changes: &Changes,
+        since: impl Fn(&AlertKey) -> Option<Timestamp>,
+    ) {
+        let Some(notifier) = &self.notifier else { return };
+        let at = self.instruments.now();
+        for Alert { key, message } in &changes.raised {
+            let (whose, message) = (whose.clone(), Some(one_line(message)));
+            notifier.tell(News { whose, key: key.clone(), message, at }, since(key));
+        }
+        for key in &changes.cleared {
+            notifier.tell(News { whose: whose.clone(), key: key.clone(), message: None, at }, None);
+        }
+    }
+
+    /// The journal is said of in words of its own.
+    fn tell_of_journal(&self, was_away: bool, why: Option<&str>) {
+        let code = AlertCode::JournalUnavailable;
+        let changes = match (was_away, why) {
+            (false, Some(why)) => {
+                Changes { raised: vec![Alert::new(code, "", why)], cleared: Vec::new() }
+            }
+            (true, None) => {
+                let key = AlertKey { code, about: String::new() };
+                Changes { raised: Vec::new(), cleared: vec![key] }
+            }
+            _ => return,
+        };
+        self.tell(None, &changes, |_| None);
+    }
+
+    /// The channels that cannot be reached are an alert of the daemon.
+    fn channels(&self) {
+        let Some(notifier) = &self.notifier else { return };
+        let troubles = notifier.troubles();
+        let told = troubles.iter().map(|(name, why)| format!("{name}: {why}"));
+        let told = told.collect::<Vec<_>>().join("; ");
+        self.daemon(AlertCode::NotifyFailed, (!told.is_empty()).then_some(told));
     }
 
     fn said(&self) -> MutexGuard<'_, Said> {
@@ -217,6 +269,7 @@ impl Sink for Reporter {
                 tracing::info!(fleet.id = %fleet, "fleet `{fleet}` ticks again");
             }
         }
+        self.tell(Some(fleet.0.clone()), &changes, |key| report.recent.alerts.get(key).copied());
         Reporter::alerts(fleet, changes);
         match self.printed {
             Some(Format::Text) => output::line(output::text(report).trim_end()),
@@ -257,6 +310,7 @@ impl Sink for Reporter {
                 tracing::error!(fleet.id = %fleet, "fleet `{fleet}` keeps its size: {error}");
             }
         }
+        self.tell(Some(fleet.0.clone()), &changes, |_| None);
         Reporter::alerts(fleet, changes);
     }
 
@@ -265,11 +319,13 @@ impl Sink for Reporter {
     }
 
     fn journal(&self, state: Result<(), &JournalError>) {
+        self.channels();
         self.instruments.journal(state.err());
         let left_out = self.instruments.left_out();
         self.daemon(AlertCode::JournalDamaged, left_out.map(|what| format!("left out: {what}")));
         let mut said = self.said();
         let now = state.err().map(ToString::to_string);
+        self.tell_of_journal(said.journal.is_some(), now.as_deref());
         match (&said.journal, &now) {
             (before, Some(why)) if before.as_ref() != Some(why) => tracing::error!(
                 alert = "journal_unavailable",

@@ -1,0 +1,206 @@
+//! What is to be told, and when. Pure: a channel's memory of alerts, with the time as an argument.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use cloud::{Timestamp, clock};
+
+use super::{Message, News, NotifySpec, Severity, Told};
+use crate::model::AlertKey;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// No message is longer: channels take some kilobytes, and people some lines.
+const TOLD_MOST: usize = 20;
+
+/// The alerts that a channel is concerned with.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    on: BTreeMap<(Option<String>, AlertKey), On>,
+    /// Ends that are to be told: the end, and since when it was on.
+    over: Vec<(News, Timestamp)>,
+    /// When messages were made within the hour.
+    made: VecDeque<Timestamp>,
+    kept_back: u32,
+    /// When the first of the news that wait came.
+    waits_since: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct On {
+    news: News,
+    told_at: Option<Timestamp>,
+}
+
+impl Queue {
+    /// Takes news that concern the channel.
+    pub(super) fn take(&mut self, spec: &NotifySpec, news: News) {
+        if Severity::of(news.key.code) < spec.least || !spec.concerns(news.whose.as_deref()) {
+            return;
+        }
+        let (id, at) = ((news.whose.clone(), news.key.clone()), news.at);
+        if news.message.is_some() {
+            self.on.entry(id).or_insert(On { news, told_at: None });
+        } else {
+            match self.on.remove(&id) {
+                Some(on) if on.told_at.is_some() => self.over.push((news, on.news.at)),
+                // It came and went before anybody was told.
+                _ => return,
+            }
+        }
+        self.waits_since.get_or_insert(at);
+    }
+
+    /// When there may be something to tell, as far as is known at `now`.
+    pub(super) fn next(&self, spec: &NotifySpec, now: Timestamp) -> Timestamp {
+        let grouped = self.waits_since.map(|at| clock::after(at, spec.group.get()));
+        let told = self.on.values().filter_map(|on| on.told_at);
+        let again = told.min().map(|at| clock::after(at, spec.repeat.get()));
+        [grouped, again].into_iter().flatten().min().unwrap_or_else(|| clock::after(now, HOUR))
+    }
+
+    /// The message that is due, if one is. It is taken for told: who sends it tries until it is.
+    pub(super) fn due(&mut self, spec: &NotifySpec, now: Timestamp) -> Option<Message> {
+        let is_grouped = self.waits_since.is_some_and(|at| clock::age(now, at) >= spec.group.get());
+        let is_again =
+            |on: &On| on.told_at.is_some_and(|at| clock::age(now, at) >= spec.repeat.get());
+        if !is_grouped && !self.on.values().any(is_again) {
+            return None;
+        }
+        self.waits_since = None;
+        self.made.retain(|at| clock::age(now, *at) < HOUR);
+        if self.made.len() >= spec.max_per_hour as usize {
+            self.kept_back += 1;
+            // What began and is not over is told when the hour is; what is over needs nobody any more.
+            self.over.clear();
+            self.waits_since = self.made.front().map(|at| clock::after(*at, HOUR));
+            return None;
+        }
+        let mut news: Vec<Told> = self
+            .over
+            .drain(..)
+            .map(|(news, since)| Told { news, is_reminder: false, since })
+            .collect();
+        for on in self.on.values_mut() {
+            let is_reminder = on.told_at.is_some();
+            let is_due = match on.told_at {
+                None => true,
+                Some(at) => clock::age(now, at) >= spec.repeat.get(),
+            };
+            if is_due && news.len() < TOLD_MOST {
+                on.told_at = Some(now);
+                news.push(Told { news: on.news.clone(), is_reminder, since: on.news.at });
+            }
+        }
+        if news.is_empty() {
+            return None;
+        }
+        if self.on.values().any(|on| on.told_at.is_none()) {
+            self.waits_since = Some(now);
+        }
+        self.made.push_back(now);
+        Some(Message { news, kept_back: std::mem::take(&mut self.kept_back) })
+    }
+}
+
+impl NotifySpec {
+    fn concerns(&self, whose: Option<&str>) -> bool {
+        if self.fleets.is_empty() {
+            return true;
+        }
+        whose.is_some_and(|whose| {
+            self.fleets.iter().any(|wanted| match wanted.strip_suffix('*') {
+                Some(start) => whose.starts_with(start),
+                None => whose == wanted,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloud::Secret;
+
+    use super::*;
+    use crate::model::fixtures::now;
+    use crate::model::{AlertCode, Span};
+    use crate::notify::{ChannelKind, Language};
+
+    fn spec() -> NotifySpec {
+        NotifySpec {
+            name: "ops".to_owned(),
+            kind: ChannelKind::Webhook,
+            url: Secret::new("http://127.0.0.1:9/".to_owned()),
+            secret: None,
+            language: Language::English,
+            fleets: Vec::new(),
+            least: Severity::Warning,
+            group: Span::secs(10),
+            repeat: Span::secs(3_600 * 4),
+            max_per_hour: 3,
+            page_url: None,
+        }
+    }
+
+    fn at(secs: u64) -> Timestamp {
+        clock::after(now(), Duration::from_secs(secs))
+    }
+
+    fn news(fleet: &str, code: AlertCode, message: Option<&str>, secs: u64) -> News {
+        let key = AlertKey { code, about: String::new() };
+        News {
+            whose: Some(fleet.to_owned()),
+            key,
+            message: message.map(str::to_owned),
+            at: at(secs),
+        }
+    }
+
+    fn told(message: Option<Message>) -> Vec<(String, bool, bool)> {
+        let news = message.map(|message| message.news).unwrap_or_default();
+        news.into_iter()
+            .map(|t| (t.news.whose.unwrap_or_default(), t.news.message.is_some(), t.is_reminder))
+            .collect()
+    }
+
+    #[test]
+    fn news_of_one_moment_go_together_and_what_is_over_is_told_once() {
+        let (spec, mut queue) = (spec(), Queue::default());
+        queue.take(&spec, news("web", AlertCode::AtMax, Some("short"), 0));
+        queue.take(&spec, news("api", AlertCode::NoPlace, Some("sold out"), 4));
+        queue.take(&spec, news("api", AlertCode::Silent, Some("not that bad"), 4));
+        queue.take(&spec, news("batch", AlertCode::AtMax, Some("for a moment"), 5));
+        queue.take(&spec, news("batch", AlertCode::AtMax, None, 6));
+        assert_eq!(told(queue.due(&spec, at(9))), [], "they are waited for");
+        let first = told(queue.due(&spec, at(10)));
+        assert_eq!(first, [("api".to_owned(), true, false), ("web".to_owned(), true, false)]);
+        assert_eq!(told(queue.due(&spec, at(60))), [], "once");
+        queue.take(&spec, news("web", AlertCode::AtMax, None, 70));
+        assert_eq!(told(queue.due(&spec, at(80))), [("web".to_owned(), false, false)]);
+        let again = told(queue.due(&spec, at(10 + 4 * 3_600)));
+        assert_eq!(again, [("api".to_owned(), true, true)], "what lasts is told again");
+        assert_eq!(queue.next(&spec, at(20_000)), at(10 + 8 * 3_600));
+    }
+
+    #[test]
+    fn no_more_than_so_many_messages_an_hour_and_then_what_still_is() {
+        let (spec, mut queue) = (spec(), Queue::default());
+        let mut sent = 0;
+        for n in 0..10 {
+            queue.take(&spec, news(&format!("fleet-{n}"), AlertCode::AtMax, Some("short"), n * 60));
+            sent += u32::from(queue.due(&spec, at(n * 60 + 10)).is_some());
+        }
+        assert_eq!(sent, 3);
+        let last = queue.due(&spec, at(3_700)).expect("the hour is over");
+        assert_eq!((last.news.len(), last.kept_back > 0), (7, true));
+    }
+
+    #[test]
+    fn a_channel_is_told_of_its_fleets_only() {
+        let spec = NotifySpec { fleets: vec!["api-*".to_owned(), "web".to_owned()], ..spec() };
+        for (whose, concerns) in
+            [(Some("api-eu"), true), (Some("web"), true), (Some("web2"), false), (None, false)]
+        {
+            assert_eq!(spec.concerns(whose), concerns, "{whose:?}");
+        }
+    }
+}
