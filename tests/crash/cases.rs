@@ -12,6 +12,8 @@ pub(crate) enum Script {
     In,
     /// Likewise, stopped first and deleted when it has stopped.
     StopIn,
+    /// Likewise, drained first.
+    DrainIn,
 }
 
 /// How a process ends before its time.
@@ -35,8 +37,24 @@ pub(crate) struct Case {
 impl Script {
     pub(crate) fn terminate(self) -> &'static str {
         match self {
-            Script::Out | Script::In => "graceful",
+            Script::Out | Script::In | Script::DrainIn => "graceful",
             Script::StopIn => "stop-then-delete",
+        }
+    }
+
+    /// How long an instance is drained, if it is.
+    pub(crate) fn drain(self) -> &'static str {
+        match self {
+            Script::DrainIn => "[fleet.web.drain]\nwait = \"3s\"",
+            Script::Out | Script::In | Script::StopIn => "",
+        }
+    }
+
+    /// The pause after a scale-in. A drain takes its time, in which no second one may begin.
+    pub(crate) fn pause(self) -> &'static str {
+        match self {
+            Script::DrainIn => "20s",
+            Script::Out | Script::In | Script::StopIn => "4s",
         }
     }
 
@@ -44,7 +62,7 @@ impl Script {
     pub(crate) fn action(self) -> &'static str {
         match self {
             Script::Out => "RunInstances",
-            Script::In => "DeleteInstances",
+            Script::In | Script::DrainIn => "DeleteInstances",
             Script::StopIn => "StopInstances",
         }
     }
@@ -74,7 +92,7 @@ impl Case {
 /// Runs whose last process writes down what it passes: each script without a crash, and the
 /// recovery of each after its intent was recorded and nothing was sent.
 pub(crate) fn references() -> Vec<Case> {
-    let scripts = [Script::Out, Script::In, Script::StopIn];
+    let scripts = [Script::Out, Script::In, Script::StopIn, Script::DrainIn];
     let smooth = scripts.map(|script| Case::of(script, Vec::new()));
     let recovered = scripts.map(|script| Case::of(script, vec![Kill::At("call.before:1".into())]));
     smooth.into_iter().chain(recovered).collect()
@@ -82,7 +100,7 @@ pub(crate) fn references() -> Vec<Case> {
 
 /// The answer is lost, and so is the process that waits for it.
 pub(crate) fn answers_lost() -> Vec<Case> {
-    let scripts = [Script::Out, Script::In, Script::StopIn];
+    let scripts = [Script::Out, Script::In, Script::StopIn, Script::DrainIn];
     let killed = |script| Case { lost: u32::MAX, ..Case::of(script, vec![Kill::AnswerLost]) };
     // Here the repeat has found out, and the process dies with what it knows.
     let told = |script| {
@@ -96,7 +114,8 @@ pub(crate) fn answers_lost() -> Vec<Case> {
 /// passed again and again, with every tick or heartbeat, the first time and one in the middle; and
 /// only in the two plain scripts, since ticks and heartbeats are the same in all of them.
 pub(crate) fn killed_at(reference: &Case, points: &[String]) -> Vec<Case> {
-    let plain = reference.script != Script::StopIn && !reference.is_recovery();
+    let is_plain = matches!(reference.script, Script::Out | Script::In);
+    let plain = is_plain && !reference.is_recovery();
     let mut cases = Vec::new();
     for (point, count) in times(points) {
         let picked: BTreeSet<usize> = match count {

@@ -37,7 +37,7 @@ pub(crate) async fn check(
     let wanted: &[bool] = match script {
         Script::Out => &[false, false, false],
         // They stand in the order of their creation.
-        Script::In | Script::StopIn => &[true, false, false],
+        Script::In | Script::StopIn | Script::DrainIn => &[true, false, false],
     };
     ensure(gone == wanted, &format!("of {wanted:?} gone there are {gone:?}"))?;
 

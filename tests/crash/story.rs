@@ -252,8 +252,11 @@ kind = "threshold"
 signal = "cpu"
 scale_out = {{ above = 75, samples = 2, by = 2 }}
 scale_in = {{ below = 30, samples = 2, by = 1 }}
-cooldown = {{ out = "2s", in = "4s" }}
+cooldown = {{ out = "2s", in = "{pause}" }}
+{drain}
 "#,
+            pause = script.pause(),
+            drain = script.drain(),
             state = self.path("state.db").display(),
             cloud = self.emulator.url(),
             metrics = self.endpoint.url(),

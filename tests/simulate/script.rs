@@ -39,6 +39,10 @@ impl Script {
             for fleet in self.shape.fleets.iter_mut().skip(fleets) {
                 fleet.present = false;
             }
+            // A daemon without a fleet does not start.
+            if !self.shape.fleets.iter().any(|fleet| fleet.present) {
+                self.shape.fleets[0].present = true;
+            }
         }
         if less.no_lag {
             self.shape.listing_lag_secs = 0;
