@@ -7,6 +7,8 @@
 mod probe;
 mod prober;
 mod streak;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

@@ -6,6 +6,8 @@
 
 mod attempt;
 mod runner;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 

@@ -175,7 +175,11 @@ fn jitter(subject: &Subject) -> f64 {
 }
 
 fn client(target: &HookTarget) -> Result<reqwest::Client, HookRunnerError> {
-    let mut builder = cloud::http::client_builder();
+    let mut builder = match &target.calls {
+        Calls::Http { url, .. } => cloud::http::client_builder_by_env(url),
+        Calls::Command { .. } => Ok(cloud::http::client_builder().no_proxy()),
+    }
+    .map_err(HookRunnerError::Client)?;
     if let Calls::Http { ca_file: Some(path), .. } = &target.calls {
         let failed = |why: String| HookRunnerError::Certificates {
             hook: target.name.clone(),

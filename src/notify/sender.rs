@@ -111,7 +111,8 @@ pub async fn test(spec: &NotifySpec, clock: &Arc<dyn Clock>) -> Result<(), Notif
 
 impl Channel {
     fn new(spec: &NotifySpec, clock: &Arc<dyn Clock>) -> Result<Channel, NotifyError> {
-        let client = cloud::http::client_builder().timeout(TIMEOUT).build();
+        let client = cloud::http::client_builder_by_env(spec.url.expose());
+        let client = client.and_then(|client| client.timeout(TIMEOUT).build());
         Ok(Channel {
             spec: spec.clone(),
             client: client.map_err(NotifyError::Client)?,

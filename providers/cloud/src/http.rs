@@ -43,6 +43,15 @@ pub fn client_builder_to(
     Ok((builder.proxy(through), Some(proxy)))
 }
 
+/// The same over the proxy that this process's environment names for `url`, if it names one. What is no
+/// URL is asked without.
+pub fn client_builder_by_env(url: &str) -> Result<ClientBuilder, reqwest::Error> {
+    match url.parse::<Url>() {
+        Ok(url) => Ok(client_builder_to(&url, &Proxies::from_env())?.0),
+        Err(_) => Ok(client_builder().no_proxy()),
+    }
+}
+
 /// Whether what is sent to `url` never leaves this machine.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
