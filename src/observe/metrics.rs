@@ -84,7 +84,9 @@ impl Snapshot {
                 ("booting", counts.booting),
                 ("warming", counts.warming),
                 ("in_service", counts.in_service),
+                ("draining", counts.draining),
                 ("leaving", counts.leaving),
+                ("standby", counts.standby),
                 ("failed", counts.failed),
                 ("unreachable", counts.unreachable),
             ]

@@ -158,6 +158,9 @@ pub(crate) fn marked_in(dir: &Path) -> BTreeSet<String> {
             marked.extend(marked_in(&path));
             continue;
         }
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).expect("a source file");
         let names = text.split("failpoint!(\"").skip(1).filter_map(|rest| rest.split('"').next());
         marked.extend(names.map(str::to_owned));

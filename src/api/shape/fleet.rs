@@ -160,7 +160,8 @@ pub struct InstancesView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstanceView {
     pub instance: String,
-    /// `requested`, `booting`, `warming`, `in_service`, `draining`, `terminating`, `failed`.
+    /// `requested`, `booting`, `warming`, `in_service`, `draining`, `stopping`, `terminating`, `failed`,
+    /// `standby`.
     pub phase: String,
     pub phase_since: Option<DateTime<Utc>>,
     pub launched_at: Option<DateTime<Utc>>,
