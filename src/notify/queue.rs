@@ -9,6 +9,8 @@ use super::{Message, News, NotifySpec, Severity, Told};
 use crate::model::AlertKey;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// A channel that did not take a message is left alone for 5 minutes: it was tried for as long.
+const AGAIN: Duration = Duration::from_secs(5 * 60);
 /// No message is longer: channels take some kilobytes, and people some lines.
 const TOLD_MOST: usize = 20;
 
@@ -48,6 +50,33 @@ impl Queue {
             }
         }
         self.waits_since.get_or_insert(at);
+    }
+
+    /// Takes an alert that was told before this process began: it is no news, but its end will be.
+    pub(super) fn take_told(&mut self, spec: &NotifySpec, news: News, now: Timestamp) {
+        if Severity::of(news.key.code) < spec.least || !spec.concerns(news.whose.as_deref()) {
+            return;
+        }
+        let id = (news.whose.clone(), news.key.clone());
+        self.on.entry(id).or_insert(On { news, told_at: Some(now) });
+    }
+
+    /// The channel did not take `message`: what it told is told with the next one.
+    pub(super) fn did_not_arrive(&mut self, message: Message, now: Timestamp) {
+        for Told { news, since, .. } in message.news {
+            let on = self.on.get_mut(&(news.whose.clone(), news.key.clone()));
+            match (&news.message, on) {
+                (Some(_), Some(on)) => on.told_at = None,
+                // It was over before anybody heard of it.
+                (Some(_), None) => {}
+                // It is on again: that is what is told.
+                (None, Some(on)) => on.told_at = None,
+                (None, None) => self.over.push((news, since)),
+            }
+        }
+        self.kept_back += message.kept_back;
+        self.made.pop_back();
+        self.waits_since = Some(clock::after(now, AGAIN));
     }
 
     /// When there may be something to tell, as far as is known at `now`.
@@ -192,6 +221,30 @@ mod tests {
         assert_eq!(sent, 3);
         let last = queue.due(&spec, at(3_700)).expect("the hour is over");
         assert_eq!((last.news.len(), last.kept_back > 0), (7, true));
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_told_with_the_next_message() {
+        let (spec, mut queue) = (spec(), Queue::default());
+        queue.take(&spec, news("web", AlertCode::AtMax, Some("short"), 0));
+        let first = queue.due(&spec, at(10)).expect("a message");
+        queue.did_not_arrive(first, at(310));
+        assert_eq!(told(queue.due(&spec, at(320))), [], "the channel is left alone for a while");
+        assert_eq!(told(queue.due(&spec, at(620))), [("web".to_owned(), true, false)]);
+        queue.take(&spec, news("web", AlertCode::AtMax, None, 700));
+        let end = queue.due(&spec, at(710)).expect("its end");
+        queue.did_not_arrive(end, at(1_010));
+        assert_eq!(told(queue.due(&spec, at(1_320))), [("web".to_owned(), false, false)]);
+        assert_eq!(queue.made.len(), 2, "what did not arrive counts for nothing");
+    }
+
+    #[test]
+    fn the_end_of_what_was_told_before_a_restart_is_told() {
+        let (spec, mut queue) = (spec(), Queue::default());
+        queue.take_told(&spec, news("web", AlertCode::AtMax, Some("short"), 0), at(100));
+        assert_eq!(told(queue.due(&spec, at(200))), []);
+        queue.take(&spec, news("web", AlertCode::AtMax, None, 300));
+        assert_eq!(told(queue.due(&spec, at(310))), [("web".to_owned(), false, false)]);
     }
 
     #[test]

@@ -64,12 +64,18 @@ impl Notifier {
     /// Something happened. Alerts that were on before the daemon started are not news.
     pub fn tell(&self, news: News, since: Option<cloud::Timestamp>) {
         let before = clock::before(self.began, KNOWN_BEFORE);
-        let is_old = news.message.is_some() && since.is_some_and(|since| since < before);
-        if is_old || news.key.code == AlertCode::NotifyFailed {
+        if news.key.code == AlertCode::NotifyFailed {
             return;
         }
+        let told = since.filter(|since| news.message.is_some() && *since < before);
         for channel in &self.channels {
-            channel.queue().take(&channel.spec, news.clone());
+            match told {
+                Some(at) => {
+                    let (news, now) = (News { at, ..news.clone() }, channel.clock.now());
+                    channel.queue().take_told(&channel.spec, news, now);
+                }
+                None => channel.queue().take(&channel.spec, news.clone()),
+            }
             channel.changed.notify_one();
         }
     }
@@ -180,6 +186,8 @@ async fn run(channel: Arc<Channel>) {
             Err(refused) => {
                 tracing::warn!("notify `{name}`: a message did not arrive: {}", refused.why);
                 *channel.trouble() = Some(refused.why);
+                let now = channel.clock.now();
+                channel.queue().did_not_arrive(message, now);
             }
         }
     }
@@ -241,7 +249,9 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let notifier = Notifier::start(&[spec(&server.uri())], &clock).expect("a notifier");
         let old = clock::before(SystemClock.now(), Duration::from_secs(3_600));
-        notifier.tell(news(Some("told before the restart")), Some(old));
+        let before =
+            News { whose: Some("web".to_owned()), ..news(Some("told before the restart")) };
+        notifier.tell(before, Some(old));
         notifier.tell(news(Some("max = 20 is reached")), None);
         eventually("two attempts", async || {
             server.received_requests().await.is_some_and(|requests| requests.len() == 2)

@@ -28,7 +28,7 @@ export function charts(box, series, secs, chosen) {
   const to = Date.now() / 1000;
   const [first, end] = [series.at[0], series.at.at(-1)];
   // All of the time that was asked for, unless a part of it is chosen.
-  const x = { time: true, range: (_, low, high) => (low === first && high === end || low === null ? [to - secs, to] : [low, high]) };
+  const x = { time: true, range: (_, low, high) => (low === null || high - low >= secs || low <= first && high >= end ? [to - secs, to] : [low, high]) };
   const time = { value: (_, at) => (at === null ? '–' : when(at * 1000)) };
   const add = (options, data, label) => {
     const holder = document.createElement('div');
