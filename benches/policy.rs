@@ -74,6 +74,7 @@ fn year(fleet: &Fleet) -> u32 {
             past,
             account: &account,
             holds: &[],
+            instructions: &[],
             spent: Spent::default(),
         };
         let (decision, remembered) = policy::decide(&situation, memory);

@@ -34,7 +34,9 @@ pub(crate) fn pass(name: &'static str) {
     };
     if let Some(path) = file("FLEETSCALER_FAILPOINT_LOG") {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        log.and_then(|mut log| writeln!(log, "{name}:{count}")).expect("the log can be written");
+        // One write for the whole line: tasks that pass points at the same time may not mix theirs.
+        let line = format!("{name}:{count}\n");
+        log.and_then(|mut log| log.write_all(line.as_bytes())).expect("the log can be written");
     }
     if std::env::var("FLEETSCALER_FAILPOINT").is_ok_and(|point| point == format!("{name}:{count}"))
     {

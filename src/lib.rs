@@ -8,11 +8,14 @@ mod failpoint;
 pub mod model;
 
 pub mod config;
+mod programs;
 pub mod signals;
 
 pub mod inventory;
 
 pub mod health;
+
+pub mod balancers;
 
 pub mod hooks;
 
@@ -29,6 +32,8 @@ pub mod execute;
 pub mod journal;
 
 pub mod control;
+
+pub mod rehearse;
 
 pub mod notify;
 

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use fleetscaler::config::{self, Config, Env, Problems};
 use proptest::prelude::*;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 fn configs(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(kind)
@@ -156,11 +158,16 @@ fn mutated() -> impl Strategy<Value = String> {
 
 /// How many fleets, signals and rules a configuration has by its text alone.
 fn counts(text: &str) -> [usize; 3] {
-    let document: toml::Table = text.parse().expect("TOML");
-    let fleets = document["fleet"].as_table().expect("a table");
-    let signals = |fleet: &toml::Value| fleet["signal"].as_table().map_or(0, toml::Table::len);
-    let rules = |fleet: &toml::Value| fleet["rule"].as_array().map_or(0, Vec::len);
-    [fleets.len(), fleets.values().map(signals).sum(), fleets.values().map(rules).sum()]
+    // A number may be larger than any type of ours holds.
+    let document = DeTable::parse(text).expect("TOML");
+    let fleets = document.get_ref()["fleet"].get_ref().as_table().expect("a table");
+    let of = |fleet: &Spanned<DeValue<'_>>, key: &str| {
+        let value = fleet.get_ref().get(key).map(Spanned::get_ref);
+        let tables = value.and_then(|value| Some(value.as_table()?.len()));
+        tables.or(value.and_then(|value| Some(value.as_array()?.len()))).unwrap_or(0)
+    };
+    let sum = |key: &str| fleets.values().map(|fleet| of(fleet, key)).sum();
+    [fleets.len(), sum("signal"), sum("rule")]
 }
 
 /// Either a configuration with all that the text has, or at least one problem with a hint.

@@ -13,11 +13,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plan", &["model"]),
     ("backtest", &["model", "policy"]),
     ("config", &["model", "signals", "health", "hooks", "render", "notify"]),
-    ("signals", &["model"]),
+    ("programs", &[]),
+    ("signals", &["model", "programs"]),
     ("inventory", &["model"]),
-    ("health", &["model", "inventory"]),
-    ("hooks", &["model"]),
-    ("render", &["model"]),
+    ("health", &["model", "inventory", "programs"]),
+    ("balancers", &["model"]),
+    ("hooks", &["model", "programs"]),
+    ("render", &["model", "programs"]),
     ("notify", &["model"]),
     ("journal", &["model", "config"]),
     ("execute", &["model", "journal"]),
@@ -29,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "signals",
             "inventory",
             "health",
+            "balancers",
             "hooks",
             "render",
             "notify",
@@ -39,10 +42,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("page", &[]),
-    ("observe", &["model", "journal", "execute", "control", "page"]),
-    ("api", &["model", "config", "policy", "execute", "journal", "control", "observe"]),
+    ("observe", &["model", "journal", "execute", "control", "page", "notify"]),
+    ("api", &["model", "config", "signals", "policy", "execute", "journal", "control", "observe"]),
     ("failpoint", &[]),
-    ("demo", &["model", "config", "control", "execute", "inventory", "journal", "observe"]),
+    ("demo", &["model", "config", "control", "execute", "inventory", "journal", "observe", "api"]),
+    ("rehearse", &["model", "config", "signals", "backtest", "execute", "journal", "control"]),
     (
         "cli",
         &[
@@ -59,6 +63,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "api",
             "demo",
             "backtest",
+            "rehearse",
             "notify",
         ],
     ),
@@ -261,7 +266,15 @@ fn randomness_is_drawn_and_work_is_spawned_in_a_few_places() {
     let above = ["src/cli/", "src/demo/", "src/journal/store/conformance/"];
     for (needle, homes) in [
         // The seed of a tick; a replica's name, which the simulation gives by itself; a person's hold.
-        ("new_v4", &["src/api/holds.rs", "src/control/world.rs", "src/journal/mod.rs"][..]),
+        (
+            "new_v4",
+            &[
+                "src/api/holds.rs",
+                "src/api/instructions.rs",
+                "src/control/world.rs",
+                "src/journal/mod.rs",
+            ][..],
+        ),
         ("rand::", &[]),
         // The renewal of leases, which the simulation makes by itself; HTTP; probes and hooks, of which
         // the simulation has none.
@@ -269,6 +282,7 @@ fn randomness_is_drawn_and_work_is_spawned_in_a_few_places() {
             "tokio::spawn",
             &[
                 "src/api/mod.rs",
+                "src/balancers/watcher.rs",
                 "src/control/beat.rs",
                 "src/health/prober.rs",
                 "src/hooks/runner.rs",

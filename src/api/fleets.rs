@@ -7,15 +7,25 @@ use axum::extract::{Path, State};
 
 use super::Api;
 use super::error::{ErrorView, Refusal};
-use super::shape::{FleetView, FleetsView, InstancesView, SignalView, SignalsView};
+use super::shape::{
+    CostView, FleetView, FleetsView, InstancesView, InstructionsView, ScheduledView, SignalView,
+    SignalsView,
+};
 use crate::control::FleetInWorld;
 
 pub(super) fn view(api: &Api, member: &FleetInWorld) -> FleetView {
     let id = &member.fleet.id;
     // Without the journal nobody knows of holds, which its own trouble says.
     let holds = api.world.journal.holds(id).unwrap_or_default();
+    let now = api.world.clock.now();
     let interval = Some(member.interval.get().as_secs());
-    FleetView::of(id, &member.shown.newest(), interval, &holds, api.world.clock.now())
+    let instructions = api.world.journal.instructions(id).unwrap_or_default();
+    FleetView {
+        schedule: ScheduledView::all(&member.fleet, now),
+        cost: api.world.cost(member).map(CostView::from),
+        instructions: InstructionsView::of(&instructions).instructions,
+        ..FleetView::of(id, &member.shown.newest(), interval, &holds, now)
+    }
 }
 
 /// All fleets, in the order of their names.

@@ -122,6 +122,17 @@ pub(super) struct Author {
     author: String,
 }
 
+impl Author {
+    /// The name, on one line.
+    pub(super) fn named(&self) -> Result<String, Refusal> {
+        let author = text::one_line(&self.author);
+        if author.trim().is_empty() {
+            return Err(Refusal::bad_request("`author` is empty", "say who it is: ?author=mei"));
+        }
+        Ok(author)
+    }
+}
+
 /// Lifts a hold.
 #[utoipa::path(
     delete, path = "/v1/holds/{id}", tag = "holds",
@@ -137,7 +148,7 @@ pub(super) async fn lift(
     Path(id): Path<String>,
     Query(author): Query<Author>,
 ) -> Result<Json<HoldView>, Refusal> {
-    lifted(&api, None, &id, &author.author).await
+    lifted(&api, None, &id, author.named()?).await
 }
 
 /// Lifts a hold of one fleet.
@@ -156,19 +167,15 @@ pub(super) async fn lift_of_fleet(
     Query(author): Query<Author>,
 ) -> Result<Json<HoldView>, Refusal> {
     let fleet = api.fleet(&fleet)?.fleet.id.clone();
-    lifted(&api, Some(fleet), &id, &author.author).await
+    lifted(&api, Some(fleet), &id, author.named()?).await
 }
 
 async fn lifted(
     api: &Api,
     fleet: Option<FleetId>,
     id: &str,
-    author: &str,
+    author: String,
 ) -> Result<Json<HoldView>, Refusal> {
-    let author = text::one_line(author);
-    if author.trim().is_empty() {
-        return Err(Refusal::bad_request("`author` is empty", "say who lifts it: ?author=mei"));
-    }
     let holds = in_force(api).await?;
     let meant = holds
         .into_iter()

@@ -12,22 +12,26 @@ mod error;
 mod events;
 mod fleets;
 mod holds;
+mod instances;
+mod instructions;
 mod openapi;
 mod overview;
 mod pace;
 mod recorded;
 mod reload;
+mod samples;
 mod series;
+mod shadow;
 pub mod shape;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware;
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 use tokio::task::AbortHandle;
 
 use crate::config;
@@ -101,11 +105,17 @@ pub fn router(api: Arc<Api>, door: Door) -> Router {
         .route("/v1/fleets/{fleet}/instances", get(fleets::instances))
         .route("/v1/fleets/{fleet}/signals", get(fleets::signals))
         .route("/v1/fleets/{fleet}/series", get(series::show))
+        .route("/v1/fleets/{fleet}/shadow", get(shadow::show))
         .route("/v1/fleets/{fleet}/decisions", get(decisions::list))
         .route("/v1/fleets/{fleet}/holds", get(holds::of_fleet).post(holds::place))
         .route("/v1/fleets/{fleet}/holds/{id}", delete(holds::lift_of_fleet))
         .route("/v1/holds", get(holds::list).post(holds::place_for_all))
         .route("/v1/holds/{id}", delete(holds::lift))
+        .route("/v1/fleets/{fleet}/instructions", get(instructions::of_fleet))
+        .route("/v1/instructions", get(instructions::list).post(instructions::place))
+        .route("/v1/instructions/{id}", delete(instructions::withdraw))
+        .route("/v1/instances/{id}/health", post(instances::report))
+        .route("/v1/instances/{id}/protect", post(instances::protect))
         .route("/v1/discovery/prometheus", get(discovery::prometheus))
         .route("/v1/places", get(accounts::places))
         .route("/v1/budget", get(accounts::budget))
@@ -114,12 +124,20 @@ pub fn router(api: Arc<Api>, door: Door) -> Router {
         .route("/v1/reload", post(reload::reload))
         .route("/v1/openapi.json", get(openapi::show))
         .route("/v1/{*rest}", axum::routing::any(async || Refusal::no_such_page()))
-        .method_not_allowed_fallback(async || {
-            let hint = "docs/openapi.json says what each page takes";
-            let message = "this page does not take that method";
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message, hint)
-        });
-    pages.layer(middleware::from_fn_with_state(door, access::admit)).with_state(api)
+        .method_not_allowed_fallback(async || wrong_method());
+    // A signal may have a token of its own, so its page asks for one by itself.
+    let samples = Router::new()
+        .route("/v1/signals/{fleet}/{signal}", post(samples::push))
+        .method_not_allowed_fallback(async || wrong_method())
+        .layer(Extension(door.clone()));
+    let pages = pages.layer(middleware::from_fn_with_state(door, access::admit));
+    pages.merge(samples).with_state(api)
+}
+
+fn wrong_method() -> Refusal {
+    let hint = "docs/openapi.json says what each page takes";
+    let message = "this page does not take that method";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message, hint)
 }
 
 /// A query, refused as everything else is.

@@ -3,7 +3,8 @@
 use utoipa::OpenApi;
 
 use super::{
-    accounts, daemon, decisions, discovery, events, fleets, holds, overview, reload, series,
+    accounts, daemon, decisions, discovery, events, fleets, holds, instances, instructions,
+    overview, reload, samples, series, shadow,
 };
 
 #[derive(OpenApi)]
@@ -20,7 +21,9 @@ use super::{
         fleets::show,
         fleets::instances,
         fleets::signals,
+        samples::push,
         series::show,
+        shadow::show,
         decisions::list,
         holds::of_fleet,
         holds::place,
@@ -28,6 +31,12 @@ use super::{
         holds::list,
         holds::place_for_all,
         holds::lift,
+        instructions::of_fleet,
+        instructions::list,
+        instructions::place,
+        instructions::withdraw,
+        instances::report,
+        instances::protect,
         discovery::prometheus,
         accounts::places,
         accounts::budget,

@@ -42,6 +42,9 @@ pub(super) struct RowView {
     /// One word for what keeps it from its recommended size.
     pub blocked_by: Option<String>,
     pub alerts: Vec<String>,
+    /// What its instances cost; `null` while no price is known.
+    pub cost_per_hour: Option<f64>,
+    pub currency: Option<String>,
     /// How many holds are in force.
     pub holds: u32,
     pub trouble: Option<String>,
@@ -80,6 +83,8 @@ impl From<FleetView> for RowView {
             headline: fleet.headline,
             blocked_by: fleet.blocked_by.map(|reason| reason.kind),
             alerts: fleet.alerts.into_iter().map(|alert| alert.code).collect(),
+            cost_per_hour: fleet.cost.as_ref().map(|cost| cost.amount_per_hour),
+            currency: fleet.cost.map(|cost| cost.currency),
             holds: u32::try_from(fleet.holds.len()).unwrap_or(u32::MAX),
             trouble: fleet.trouble.map(|trouble| trouble.message),
             fleet: fleet.fleet,

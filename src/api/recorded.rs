@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloud::Timestamp;
 
-use super::shape::{FleetView, ReasonView, at};
+use super::shape::{FleetView, InstructionsView, ReasonView, at};
 use crate::control::{Newest, TickReport};
 use crate::journal::{JournalError, Reader};
 use crate::model::FleetId;
@@ -16,9 +16,12 @@ pub(crate) async fn recorded(
     fleet: &FleetId,
     now: Timestamp,
 ) -> Result<FleetView, JournalError> {
-    let holds = reader.orders().await?.holds_of(fleet, now);
+    let orders = reader.orders().await?;
+    let holds = orders.holds_of(fleet, now);
+    let instructions = InstructionsView::of(&orders.instructions_of(fleet, now)).instructions;
     let Some(decided) = reader.decisions(fleet, None, 1).await?.pop() else {
-        return Ok(FleetView::of(fleet, &Newest::default(), None, &holds, now));
+        let view = FleetView::of(fleet, &Newest::default(), None, &holds, now);
+        return Ok(FleetView { instructions, ..view });
     };
     let inputs = match reader.inputs(decided.id).await {
         Err(JournalError::Unreadable { .. }) => None,
@@ -41,5 +44,5 @@ pub(crate) async fn recorded(
             ..FleetView::of(fleet, &Newest::default(), None, &holds, now)
         },
     };
-    Ok(FleetView { acts: "recorded".to_owned(), ..view })
+    Ok(FleetView { acts: "recorded".to_owned(), instructions, ..view })
 }

@@ -227,12 +227,14 @@ mod tests {
             gaps: [].into(),
             phases: [].into(),
             up: [].into(),
+            outgoing: [].into(),
             before_first_listing: false,
             current: size,
             in_service: size,
             recommended: size,
             desired: size,
             memory: [].into(),
+            shadow: None,
         }
     }
 

@@ -4,12 +4,17 @@
 //! of it. The command line reads the same types back.
 
 mod account;
+mod cost;
 mod decision;
 mod event;
 mod fleet;
 mod headline;
 mod hold;
+mod instruction;
 mod reload;
+mod sample;
+mod schedule;
+mod shadow;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use cloud::Timestamp;
@@ -20,6 +25,7 @@ pub use account::{
     ActionView, AuditView, AuditsView, BudgetView, BudgetsView, FindingView, OutcomeCountView,
     PlaceView, PlacesView,
 };
+pub use cost::CostView;
 pub(super) use decision::Followed;
 pub use decision::{
     ActionTaken, BrakeView, DecisionView, DecisionsView, LimitsView, RuleView, SawView,
@@ -31,7 +37,13 @@ pub use fleet::{
     SignalView, SignalsView, SizesView, TroubleView, WantsView,
 };
 pub use hold::{HoldView, HoldsView, NewHold};
+pub use instruction::{
+    InstructionView, InstructionsView, NewInstruction, NewProtection, NewReport,
+};
 pub use reload::{ChangedFleetView, ReloadView, SettingView};
+pub use sample::{NewSample, SampleView};
+pub use schedule::ScheduledView;
+pub use shadow::{ShadowDayView, ShadowNowView, ShadowView};
 
 /// A sentence for people, with one word to select it by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

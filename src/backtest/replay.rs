@@ -1,18 +1,14 @@
 //! A fleet's own policy over simulated instances: the situation of a tick, made of other numbers.
 
 use chrono::TimeDelta;
-use cloud::{LaunchSpec, Terminate, Timestamp};
+use cloud::Timestamp;
 
 use super::cluster::Cluster;
 use crate::model::{
-    Account, Bounds, Brakes, Census, Coverage, Decision, Direction, Fleet, Gap, History,
-    LaunchTemplate, Memories, OnMissing, Past, Rule, Sample, SignalName, SignalSpec, Signals,
-    Situation, Span, Spent, Spread, Timeout,
+    Account, Census, Decision, Direction, Fleet, Gap, History, Memories, Past, Sample, SignalName,
+    Signals, Situation, Span, Spent,
 };
 use crate::policy;
-
-/// More instances than any load of a backtest demands.
-const INSTANCES_MOST: u32 = 1_000_000;
 
 /// A change of size, for people.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -114,6 +110,7 @@ impl Policy {
             past: Past::of(&self.history),
             account: &self.account,
             holds: &[],
+            instructions: &[],
             spent: Spent::default(),
         };
         let (decision, memory) = policy::decide(&situation, std::mem::take(&mut self.memory));
@@ -126,7 +123,7 @@ impl Policy {
         let size = current.saturating_add(add).saturating_sub(remove);
         if cluster.scale_to(size, now) {
             let direction = if size > current { Direction::Out } else { Direction::In };
-            self.history.acted(direction, at);
+            self.history.acted(direction, size.abs_diff(current), at);
             if self.keeps_notes {
                 let why = decision.to_string();
                 notes.push(Note { secs: now, from: current, to: size, why });
@@ -166,60 +163,5 @@ impl Policy {
             decision.recommended,
             decision.desired,
         );
-    }
-}
-
-/// A fleet that has these rules and nothing else that would bind it.
-#[must_use]
-pub fn bare_fleet(rules: Vec<Rule>) -> Fleet {
-    let spec = SignalSpec {
-        max_age: Span::secs(3_600),
-        coverage: Coverage::AtLeast(0.0),
-        on_missing: OnMissing::Hold,
-    };
-    let names: Vec<SignalName> = rules.iter().flat_map(Rule::signals).cloned().collect();
-    Fleet {
-        id: "backtest".into(),
-        owner: crate::model::Owner::default(),
-        account: "backtest".into(),
-        bounds: Bounds { min: 1, max: INSTANCES_MOST },
-        warmup: Span::secs(0),
-        boot_timeout: Timeout { span: Span::secs(600), learned: false },
-        boot_timeouts: [].into(),
-        ready_timeout: None,
-        stabilization: Span::secs(0),
-        launch_failures: u32::MAX,
-        lifecycle: crate::model::Lifecycle::default(),
-        brakes: Brakes::default(),
-        account_brakes: Brakes::default(),
-        terminate: Terminate::Graceful,
-        base: None,
-        launch: LaunchTemplate {
-            spec: nothing_to_launch(),
-            instance_types: Vec::new(),
-            vswitches: Vec::new(),
-            spread: Spread::InOrder,
-        },
-        signals: names.into_iter().map(|name| (name, spec)).collect(),
-        rules,
-    }
-}
-
-/// The policy does not look at it.
-fn nothing_to_launch() -> LaunchSpec {
-    LaunchSpec {
-        image_id: String::new(),
-        security_group_ids: Vec::new(),
-        instance_name: None,
-        host_name: None,
-        key_pair_name: None,
-        ram_role_name: None,
-        resource_group_id: None,
-        user_data: None,
-        system_disk: None,
-        internet_max_bandwidth_out: None,
-        spot: None,
-        deletion_protection: false,
-        tags: cloud::Tags::new(),
     }
 }

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 
 use cloud::Timestamp;
 
-use super::replay::{Meaning, Terms, bare_fleet};
+use super::bare_fleet;
+use super::replay::{Meaning, Terms};
 use super::*;
-use crate::model::{Adaptive, Estimate, Rule, RuleKind, Span, Target, TargetOf, Tolerance};
+use crate::model::{
+    Adaptive, Estimate, Fixed, Fleet, Rule, RuleKind, Span, Target, TargetOf, Tolerance,
+};
 
 fn load(values: Vec<f64>, capacity: f64) -> Load {
     Load::of_values(Timestamp::default(), values, capacity).expect("a load")
@@ -323,4 +326,27 @@ fn the_adaptive_rule_is_as_good_as_promised() {
             assert!(ours.j100 < hpa.j100, "{name}, boot {boot}");
         }
     }
+}
+
+#[test]
+fn a_fleet_changes_no_faster_than_its_limits() {
+    let rule = RuleKind::Fixed(Fixed { size: 9 });
+    let bare = bare_fleet(vec![Rule { name: rule.default_name(), kind: rule }]);
+    let load = load(hours(&[1.0]), 1.0);
+    let changes = |limits: &[&str]| {
+        let limits = limits.iter().map(|text| text.parse().expect(text)).collect();
+        let fleet = Fleet { scale_out_limits: limits, ..bare.clone() };
+        let terms = Terms {
+            start: load.start(),
+            interval: Span::secs(15),
+            lag: Span::secs(30),
+            capacity: 1.0,
+            keeps_notes: true,
+        };
+        let policy = Policy::new(fleet, terms, |_| Meaning::Load);
+        let outcome = run(&load, setup(60), Decider::Policy(Box::new(policy)));
+        outcome.notes.iter().map(|note| note.to - note.from).collect::<Vec<u32>>()
+    };
+    assert_eq!(changes(&[]), [8]);
+    assert_eq!(changes(&["3 per 2m"]), [3, 3, 2]);
 }

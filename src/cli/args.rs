@@ -5,6 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::instruct::args::{
+    EvacuateArgs, InstructionsArgs, ProtectArgs, RefreshArgs, ReplaceArgs, ResumeInstanceArgs,
+    SetArgs, StandbyArgs, WithdrawArgs,
+};
+use super::journal::args::JournalArgs;
 use super::since::Since;
 use crate::model::{HOLD_TIMES, Span};
 use crate::observe::LogFormat;
@@ -28,7 +33,7 @@ pub(super) fn config_flag(config: &std::path::Path) -> String {
 #[derive(Debug, Parser)]
 #[command(
     name = "fleetscaler",
-    version,
+    version = env!("FLEETSCALER_VERSION"),
     term_width = 80,
     after_help = "\
 First steps:
@@ -40,9 +45,11 @@ First steps:
 
 At 3 a.m.:
   fleetscaler status                      a line a fleet: is it right, and why
-  fleetscaler why web --at 03:00          what was seen, wanted, blocked and done
+  fleetscaler why web --at 03:00          what was seen and done, and why
   fleetscaler hold web --for 2h --reason \"…\"
                                           keep its size
+  fleetscaler set web 10 --for 1h --reason \"…\"
+                                          set its size
   fleetscaler journal --fleet web --since 2h
                                           what happened
 
@@ -79,24 +86,56 @@ pub(super) enum Command {
     Resume(ResumeArgs),
     /// List the holds that are in force
     Holds(HoldsArgs),
+    /// Set a fleet's size, or its bounds, for a while
+    Set(SetArgs),
+    /// Keep an instance from being ended for a while
+    Protect(ProtectArgs),
+    /// Take an instance out of service and keep it, for a look
+    Standby(StandbyArgs),
+    /// Bring an instance back that is on standby
+    ResumeInstance(ResumeInstanceArgs),
+    /// Replace one instance: another one is launched first
+    Replace(ReplaceArgs),
+    /// Launch nothing in a vSwitch for a while, and replace what is there
+    Evacuate(EvacuateArgs),
+    /// Replace what an older template launched, some at a time
+    Refresh(RefreshArgs),
+    /// List the instructions that are in force
+    Instructions(InstructionsArgs),
+    /// Withdraw an instruction
+    Withdraw(WithdrawArgs),
     /// Take instances over that carry a fleet's tags and are not its own
     Adopt(AdoptArgs),
     /// Let a provider's key be of another account than the one that was recorded
     AcceptAccount(AcceptAccountArgs),
     /// Let the running daemon take its changed configuration
     Reload(ReloadArgs),
+    /// Make the shadow rules of a fleet its rules, in the configuration file
+    Promote(PromoteArgs),
     /// Back up, verify or restore the journal
     State(StateArgs),
+    /// Write an archive for somebody who helps from afar, without secrets
+    Support(SupportArgs),
     /// Send a test message to the channels that are told of alerts
     Notify(NotifyArgs),
     /// Compare what the cloud lists, what the journal knows and what is up
     Audit(AuditArgs),
     /// Run policies over a recorded load and compare what they cost
     Backtest(super::backtest::args::BacktestArgs),
+    /// Play scenarios of policies, and compare with what is expected of them
+    Test(super::test::args::TestArgs),
+    /// Play a configuration against an embedded cloud in which things go wrong
+    Rehearse(super::rehearse::RehearseArgs),
     /// Watch the daemon scale a fleet on an embedded cloud, in two minutes
     Demo(DemoArgs),
     /// Serve an ECS look-alike on loopback, for tests and trials
     Emulator(EmulatorArgs),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// The form of what is printed.
@@ -144,6 +183,27 @@ pub(super) struct StateArgs {
     pub(super) config: PathBuf,
     #[command(subcommand)]
     pub(super) command: StateCommand,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The archive has the version and the system, the configuration as `check --print`
+shows it, the answers of the running daemon, its metrics, the newest 20,000 records
+of the journal, and the unit with its log. What cannot be had is named, with the
+reason. Nothing is sent anywhere.")]
+pub(super) struct SupportArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
+    pub(super) config: PathBuf,
+    /// The new archive [default: fleetscaler-support-TIME.tar.gz]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// How far back the journal and the log go: 2h, 1w, 03:00, a date with its time
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub(super) since: Since,
+    /// Leave out the unit and its log
+    #[arg(long)]
+    pub(super) no_logs: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -202,7 +262,18 @@ pub(super) struct LogArgs {
 Offline, every problem is printed with file, line and a hint.
 With --online it also asks: are the credentials accepted, may they list, launch
 and end instances (DryRun, nothing is changed), may they do more than is needed,
-does each query answer, and how old is its data?")]
+does each query answer, and how old is its data? Each question has 10 s.
+
+With --json stdout is one document, with the same exit code:
+  {\"file\": \"…\", \"ok\": true, \"problems\": [], \"warnings\": [],
+   \"fleets\": [{\"name\", \"provider\", \"min\", \"max\", \"instance_types\",
+               \"vswitches\", \"signals\", \"rules\"}],
+   \"online\": [{\"what\", \"result\": \"ok|fail|more|skip\", \"text\", \"todo\"}]}
+Problems and warnings are {\"file\", \"line\", \"column\", \"message\", \"hint\"};
+\"ok\" is true when the exit code is 0.
+
+Exit codes: 0 fine, 3 problems (with --strict also warnings), 4 a check of
+--online failed.")]
 pub(super) struct CheckArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
@@ -210,6 +281,15 @@ pub(super) struct CheckArgs {
     /// Ask the cloud and the signal sources too
     #[arg(long)]
     pub(super) online: bool,
+    /// Print it as files, templates and defaults make it, with the place of each value
+    #[arg(long, conflicts_with = "online")]
+    pub(super) print: bool,
+    /// Take warnings for problems: they make the exit code 3
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Print one JSON document, for programs
+    #[arg(long, conflicts_with = "print")]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -263,63 +343,6 @@ pub(super) struct WhyArgs {
     /// One JSON object
     #[arg(long)]
     pub(super) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Each entry is a line: when, which fleet, what. Ids of decisions, intents and
-holds are shortened to their first 8 digits; `replay` and --json take and show
-them. Ticks are shown when an instance changed its phase, with --all always.
-Kinds: decision, intent, resent, settlement, tick, lease, alert, hold, stock,
-stop, boot, audit.")]
-pub(super) struct JournalArgs {
-    /// The configuration file, for its `state`
-    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
-    pub(super) config: PathBuf,
-    /// Only this fleet, and what people said of it
-    #[arg(long, value_name = "FLEET")]
-    pub(super) fleet: Option<String>,
-    /// How far back: how long ago ("2h", "1w"), the time of the day in UTC ("03:00"), or
-    /// "2026-11-25T03:00:00Z"
-    #[arg(long, default_value = "24h", value_name = "WHEN")]
-    pub(super) since: Since,
-    /// Only entries of this kind; may be given several times
-    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
-    pub(super) kind: Vec<EntryKind>,
-    /// Only the newest so many
-    #[arg(long, value_name = "N")]
-    pub(super) newest: Option<usize>,
-    /// One JSON object a line: seq, at, scope, kind, v, body
-    #[arg(long)]
-    pub(super) json: bool,
-    /// Quiet ticks too
-    #[arg(long)]
-    pub(super) all: bool,
-}
-
-/// The kinds of entries, as the journal names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum EntryKind {
-    Decision,
-    Intent,
-    Resent,
-    Settlement,
-    Tick,
-    Lease,
-    Alert,
-    Hold,
-    Stock,
-    Stop,
-    Boot,
-    Audit,
-}
-
-impl EntryKind {
-    /// As the journal names it.
-    pub(super) fn name(self) -> String {
-        let value = self.to_possible_value().expect("no kind is skipped");
-        value.get_name().to_owned()
-    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -494,6 +517,26 @@ pub(super) struct ReloadArgs {
     pub(super) author: AuthorArgs,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Prints a unified diff of the configuration in which the tables
+[[fleet.FLEET.rule]] are gone and [[fleet.FLEET.shadow]] stand in their place.
+Comments stay, but for those of the old rules. It is checked as a whole first.
+
+Exit codes: 0 done; 2 no such fleet; 3 the configuration has problems, or would
+have some, or there are no shadow rules")]
+pub(super) struct PromoteArgs {
+    /// The fleet
+    #[arg(value_name = "FLEET")]
+    pub(super) fleet: String,
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "FLEETSCALER_CONFIG", default_value = CONFIG)]
+    pub(super) config: PathBuf,
+    /// Write it
+    #[arg(long)]
+    pub(super) write: bool,
+}
+
 /// The speaker.
 #[derive(Debug, clap::Args)]
 pub(super) struct AuthorArgs {
@@ -517,13 +560,33 @@ pub(super) struct AuditArgs {
     pub(super) json: bool,
 }
 
-fn hold_time(text: &str) -> Result<Span, String> {
+pub(super) fn hold_time(text: &str) -> Result<Span, String> {
     let span: Span = text.parse()?;
     if HOLD_TIMES.contains(&span) {
         return Ok(span);
     }
     let (least, most) = (HOLD_TIMES.start(), HOLD_TIMES.end());
     Err(format!("a hold lasts from {least} to {most}; for good, set `min` and `max`"))
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+bash:  fleetscaler completions bash > /usr/share/bash-completion/completions/fleetscaler
+zsh:   fleetscaler completions zsh > /usr/share/zsh/site-functions/_fleetscaler
+fish:  fleetscaler completions fish > ~/.config/fish/completions/fleetscaler.fish")]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+One page for fleetscaler and one for each command:
+  fleetscaler man /usr/local/share/man/man1 && man fleetscaler-hold")]
+pub(super) struct ManArgs {
+    /// The directory; it is made if need be
+    pub(super) dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -103,7 +103,7 @@ pub(super) async fn run_command(args: BacktestArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn trace(path: &Path) -> anyhow::Result<Trace> {
+pub(super) fn trace(path: &Path) -> anyhow::Result<Trace> {
     let file = File::open(path);
     let path = path.display();
     let file = file.with_context(|| format!("{path} cannot be read"))?;

@@ -61,6 +61,16 @@ impl Daemon {
         self.ask(Method::GET, page, String::new()).await
     }
 
+    /// A page that is no JSON, with its status.
+    pub(super) async fn page(&self, page: &str) -> Result<(StatusCode, String), NoAnswer> {
+        let exchange = self.exchange(Method::GET, page, String::new());
+        match tokio::time::timeout(PATIENCE, exchange).await {
+            Ok(Ok((status, bytes))) => Ok((status, String::from_utf8_lossy(&bytes).into_owned())),
+            Ok(Err(why)) => Err(self.absent(&why)),
+            Err(_) => Err(self.absent(&format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
+    }
+
     /// The answer to a request.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,

@@ -1,24 +1,30 @@
 //! `fleetscaler journal`: what happened and why, read beside a running daemon.
 
+pub(super) mod args;
 mod line;
 mod page;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use anyhow::Context;
-use cloud::{Clock, SystemClock};
+use cloud::{Clock, Mutation, SystemClock};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(super) use self::line::short;
 
+use self::args::JournalArgs;
 use self::line::EntryLines;
 use self::page::EntryLine;
-use super::args::JournalArgs;
 use super::{Exit, output};
 use crate::config::{self, CommandConfig};
+use crate::journal::store::Seq;
 use crate::journal::{Entry, Look, Reader, Said};
-use crate::model::{Event, FleetId, OperatorEvent};
+use crate::model::{Event, FleetId, IntentId, OperatorEvent, instance_id};
+
+/// Once a second: a tick that acts writes some records, and a person reads on.
+const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(args: JournalArgs) -> anyhow::Result<Exit> {
     let config = match output::load_for_command(&args.config, "journal") {
@@ -51,24 +57,27 @@ async fn show(args: &JournalArgs, config: &CommandConfig, reader: &Reader) -> an
         }
         None => Vec::new(),
     };
-    let mut wanted = Wanted::of(args);
+    let mut wanted = Wanted::of(args)?;
     let mut teller = EntryLines::default();
     let mut said = said.into_iter().peekable();
+    let mut newest = None;
     for entry in reader.look(&look).await? {
+        newest = newest.max(Some(entry.seq));
         while let Some(said) = said.next_if(|said| said.seq < entry.seq) {
             wanted.take(said, &mut teller);
         }
         wanted.take(entry, &mut teller);
     }
     for entry in said {
+        newest = newest.max(Some(entry.seq));
         wanted.take(entry, &mut teller);
     }
-    if args.json {
-        wanted.shown.iter().for_each(|shown| output::line(&shown.json));
-        return Ok(Exit::Ok);
+    let shown = wanted.shown();
+    if args.follow {
+        print(&shown, args);
+        return follow(reader, Look { since: None, after: newest, ..look }, wanted, teller).await;
     }
-    let lines: Vec<EntryLine> = wanted.shown.into_iter().map(|shown| shown.line).collect();
-    if lines.is_empty() {
+    if shown.is_empty() && !args.json {
         let of = fleet.map(|fleet| format!(" of fleet `{fleet}`")).unwrap_or_default();
         output::line(&format!(
             "nothing{of} {}; --since looks farther back{}",
@@ -76,7 +85,42 @@ async fn show(args: &JournalArgs, config: &CommandConfig, reader: &Reader) -> an
             if args.all { "" } else { ", --all shows quiet ticks" },
         ));
     }
-    page::page(&lines).iter().for_each(|line| output::line(line));
+    print(&shown, args);
+    Ok(Exit::Ok)
+}
+
+/// Entries as a program reads them, or a person.
+fn print(shown: &[Shown], args: &JournalArgs) {
+    if args.json {
+        shown.iter().for_each(|shown| output::line(&shown.json));
+        return;
+    }
+    let lines: Vec<EntryLine> = shown.iter().map(|shown| shown.line.clone()).collect();
+    let lines = if args.all || args.follow { lines } else { page::fold(lines) };
+    if output::is_terminal() && !args.follow {
+        page::page(&lines).iter().for_each(|line| output::line(line));
+    } else {
+        lines.iter().for_each(|line| output::line(&line.on_one_line()));
+    }
+}
+
+/// Looks for new entries until the reader of the output goes away, or the process is ended.
+async fn follow(
+    reader: &Reader,
+    mut look: Look,
+    mut wanted: Wanted<'_>,
+    mut teller: EntryLines,
+) -> anyhow::Result<Exit> {
+    while !output::is_lost() {
+        SystemClock.sleep(FOLLOWED_EVERY).await;
+        let mut newest = look.after;
+        for entry in reader.look(&look).await? {
+            newest = newest.max(Some(entry.seq));
+            wanted.take(entry, &mut teller);
+        }
+        look.after = newest;
+        print(&wanted.shown(), wanted.args);
+    }
     Ok(Exit::Ok)
 }
 
@@ -124,18 +168,33 @@ fn concerns(entry: &Entry, fleet: &FleetId, others: &mut BTreeSet<Uuid>) -> bool
 struct Wanted<'a> {
     args: &'a JournalArgs,
     kinds: Vec<String>,
+    /// The only instance that is asked for, as it stands in a record.
+    instance: Option<String>,
+    /// Launches whose instances are not known yet.
+    launches: BTreeMap<IntentId, Shown>,
     shown: VecDeque<Shown>,
 }
 
 struct Shown {
+    seq: Seq,
     line: EntryLine,
     json: String,
 }
 
 impl Wanted<'_> {
-    fn of(args: &JournalArgs) -> Wanted<'_> {
+    fn of(args: &JournalArgs) -> anyhow::Result<Wanted<'_>> {
         let kinds = args.kind.iter().map(|kind| kind.name()).collect();
-        Wanted { args, kinds, shown: VecDeque::new() }
+        let instance = args.instance.as_deref().map(instance_id).transpose()?;
+        let instance = instance.map(|id| format!("\"{id}\""));
+        let (launches, shown) = (BTreeMap::new(), VecDeque::new());
+        Ok(Wanted { args, kinds, instance, launches, shown })
+    }
+
+    /// The entries to show now, in the order of the journal; they are shown once.
+    fn shown(&mut self) -> Vec<Shown> {
+        let mut shown: Vec<Shown> = std::mem::take(&mut self.shown).into();
+        shown.sort_by_key(|shown| shown.seq);
+        shown
     }
 
     /// Shows `entry` if it is asked for. Every entry is told: later ones refer to it.
@@ -146,7 +205,22 @@ impl Wanted<'_> {
             return;
         }
         let json = if self.args.json { json_of(&entry) } else { String::new() };
-        self.shown.push_back(Shown { line, json });
+        let shown = Shown { seq: entry.seq, line, json };
+        if let Some(instance) = &self.instance
+            && !entry.body.contains(instance)
+        {
+            // It may turn out to be the launch of this instance.
+            if let Ok(Said::Fleet(Event::Intended(intent))) = &entry.said
+                && matches!(intent.action.mutation, Mutation::Launch(_))
+            {
+                self.launches.insert(intent.action.intent, shown);
+            }
+            return;
+        }
+        if let Ok(Said::Fleet(Event::Settled { intent, .. })) = &entry.said {
+            self.shown.extend(self.launches.remove(intent));
+        }
+        self.shown.push_back(shown);
         if self.args.newest.is_some_and(|newest| self.shown.len() > newest) {
             self.shown.pop_front();
         }
@@ -156,12 +230,15 @@ impl Wanted<'_> {
 /// A tick after which every instance does what it did before.
 fn is_quiet(entry: &Entry) -> bool {
     match &entry.said {
-        Ok(Said::Fleet(Event::Ticked(ticked))) => ticked.phases.is_empty() && ticked.up.is_empty(),
+        Ok(Said::Fleet(Event::Ticked(ticked))) => {
+            ticked.phases.is_empty() && ticked.up.is_empty() && ticked.outgoing.is_empty()
+        }
         _ => false,
     }
 }
 
-fn json_of(entry: &Entry) -> String {
+/// A record as one JSON object on one line.
+pub(super) fn json_of(entry: &Entry) -> String {
     let body: Value =
         serde_json::from_str(&entry.body).unwrap_or_else(|_| Value::String(entry.body.clone()));
     let mut object = json!({

@@ -10,18 +10,25 @@ mod daemon;
 mod demo;
 mod emulator;
 mod hold;
+mod instruct;
 mod journal;
 mod notify;
 mod output;
 mod paint;
 mod process;
+mod promote;
 mod ram_policy;
+mod rehearse;
 mod reload;
+mod replace;
 mod replay;
 mod run;
+mod shell;
 mod since;
 mod state;
 mod status;
+mod support;
+mod test;
 mod why;
 
 use std::ffi::OsString;
@@ -36,9 +43,9 @@ use args::{Args, Command};
 pub(crate) enum Exit {
     /// Done.
     Ok = 0,
-    /// Something failed while running; the message says what.
+    /// Something failed while running; the message says what. Of `test`: an expectation.
     Failed = 1,
-    /// The command line is wrong (clap's own code).
+    /// The command line is wrong (clap's own code), or a file of `test` is.
     Usage = 2,
     /// The configuration has problems; all of them are printed.
     Config = 3,
@@ -82,19 +89,36 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Command::Hold(args) => hold::place(args).await,
                 Command::Resume(args) => hold::lift(args).await,
                 Command::Holds(args) => hold::list(args).await,
+                Command::Set(args) => instruct::set(args).await,
+                Command::Protect(args) => instruct::protect(args).await,
+                Command::Standby(args) => instruct::standby(args).await,
+                Command::ResumeInstance(args) => instruct::resume_instance(args).await,
+                Command::Replace(args) => instruct::replace(args).await,
+                Command::Evacuate(args) => instruct::evacuate(args).await,
+                Command::Refresh(args) => instruct::refresh(args).await,
+                Command::Instructions(args) => instruct::list(args).await,
+                Command::Withdraw(args) => instruct::withdraw(args).await,
                 Command::Adopt(args) => adopt::run(args).await,
                 Command::AcceptAccount(args) => accept::run(args).await,
                 Command::Reload(args) => reload::run(args).await,
+                Command::Promote(args) => promote::run(args).await,
                 Command::State(args) => state::run(args).await,
+                Command::Support(args) => support::run(args).await,
                 Command::Notify(args) => notify::run(args).await,
                 Command::Audit(args) => audit::run(args).await,
                 Command::Backtest(args) => backtest::run_command(args).await,
+                Command::Test(args) => test::run_command(args).await,
+                Command::Rehearse(args) => rehearse::run(args).await,
                 Command::Demo(args) => demo::run(args).await,
+                Command::Schema => shell::schema(),
+                Command::Completions(args) => shell::completions(args).await,
+                Command::Man(args) => shell::man(args).await,
                 Command::Emulator(args) => emulator::run(args).await,
             }
         })
     });
     match result {
+        Ok(Exit::Ok) if output::has_failed() => Exit::Failed.into(),
         Ok(exit) => exit.into(),
         Err(error) => {
             output::error(&format!("{error:#}"));

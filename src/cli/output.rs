@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use cloud::PlannedCall;
 use cloud::text::printable;
@@ -54,9 +55,28 @@ pub(super) fn filled(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// One line on stdout. A reader that went away (`| head`) is no failure.
+/// The state of the output: 0 each line was written, 1 the reader went away, 2 a line could not be written.
+static WRITTEN: AtomicU8 = AtomicU8::new(0);
+
+/// One line on stdout. A reader that went away (`| head`) is no failure; a full disk is one, and the
+/// command ends with it.
 pub(super) fn line(text: &str) {
-    drop(writeln!(std::io::stdout().lock(), "{}", printable(text)));
+    let Err(why) = writeln!(std::io::stdout().lock(), "{}", printable(text)) else { return };
+    if why.kind() == std::io::ErrorKind::BrokenPipe {
+        WRITTEN.fetch_max(1, Ordering::Relaxed);
+    } else if WRITTEN.fetch_max(2, Ordering::Relaxed) < 2 {
+        error(&format!("the output cannot be written: {why}"));
+    }
+}
+
+/// Whether nobody gets to see what is printed from here on.
+pub(super) fn is_lost() -> bool {
+    WRITTEN.load(Ordering::Relaxed) > 0
+}
+
+/// Whether something could not be printed although somebody wanted it.
+pub(super) fn has_failed() -> bool {
+    WRITTEN.load(Ordering::Relaxed) > 1
 }
 
 /// The width to print for: the terminal's, and 80 where there is none.
@@ -80,40 +100,36 @@ pub(super) fn has_terminal() -> bool {
 /// The configuration at `path`, or every problem of it on stderr.
 /// `command` is what would be run by hand with the service's credentials.
 pub(super) fn load(path: &Path, command: Option<&str>) -> Result<Config, super::Exit> {
-    config::load(path).map_err(|problems| refused(&problems, command))
+    config::load(path).map_err(|problems| refused(&problems, path, command))
 }
 
 /// The part of the configuration at `path` that a command beside the daemon needs. A problem in the
 /// rest of it does not matter, but is said.
 pub(super) fn load_for_command(path: &Path, command: &str) -> Result<CommandConfig, super::Exit> {
-    let beside =
-        config::load_for_command(path).map_err(|problems| refused(&problems, Some(command)))?;
+    let beside = config::load_for_command(path)
+        .map_err(|problems| refused(&problems, path, Some(command)))?;
     if let Some(problems) = &beside.problems {
         let first = problems.iter().next().expect("at least one");
         let more = match problems.len() {
             1 => String::new(),
             n => format!(" (and {} more: `fleetscaler check` lists them)", n - 1),
         };
-        let line = first.line;
-        error(&format!(
-            "warning: not needed here: {}:{line}: {}{more}",
-            path.display(),
-            first.problem
-        ));
+        let (file, line) = (first.file.display(), first.line);
+        error(&format!("warning: not needed here: {file}:{line}: {}{more}", first.problem));
     }
     Ok(beside)
 }
 
-fn refused(problems: &Problems, command: Option<&str>) -> super::Exit {
+fn refused(problems: &Problems, config: &Path, command: Option<&str>) -> super::Exit {
     error(&format!("the configuration has problems\n{problems}"));
     if let Some(command) = command {
-        credentials_by_hand(problems, command);
+        credentials_by_hand(problems, config, command);
     }
     super::Exit::Config
 }
 
 /// Where credentials are missing that the service has: how `command` gets them.
-pub(super) fn credentials_by_hand(problems: &Problems, command: &str) {
+pub(super) fn credentials_by_hand(problems: &Problems, config: &Path, command: &str) {
     let credentials: Vec<&str> = problems
         .iter()
         .filter_map(|problem| match &problem.about {
@@ -122,8 +138,7 @@ pub(super) fn credentials_by_hand(problems: &Problems, command: &str) {
         })
         .collect();
     if !credentials.is_empty() {
-        let path = problems.iter().next().map_or(Path::new(""), |problem| &problem.file);
-        by_hand(command, path, &credentials);
+        by_hand(command, config, &credentials);
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use cloud::BalancerKind;
 use serde_json::{Value, json};
 
 use super::args::RamPolicyArgs;
 use super::{Exit, output};
 use crate::config::{AliyunConfig, Config, FleetConfig, Provider};
 use crate::model::tags;
+use crate::signals::SourceSpec;
 
 /// The vendor's limit of a policy that a customer writes, in characters.
 const LONGEST: usize = 6144;
@@ -94,6 +96,14 @@ fn policy(provider: &AliyunConfig, fleets: &[&FleetConfig]) -> Value {
         json!({ "Effect": "Allow", "Action": ends,
             "Resource": ecs("instance/*"), "Condition": ours("acs:ResourceTag") }),
     ];
+    let balancers = balancers(fleets);
+    if !balancers.is_empty() {
+        statements.push(json!({ "Effect": "Allow", "Resource": "*", "Action": balancers }));
+    }
+    if fleets.iter().any(|fleet| monitors(fleet)) {
+        statements.push(json!({ "Effect": "Allow", "Resource": "*",
+            "Action": ["cms:DescribeMetricLast", "cms:QueryMetricLast"] }));
+    }
     if !roles.is_empty() {
         let roles: Vec<String> =
             roles.iter().map(|role| format!("acs:ram:*:*:role/{role}")).collect();
@@ -102,6 +112,50 @@ fn policy(provider: &AliyunConfig, fleets: &[&FleetConfig]) -> Value {
     }
     json!({ "Version": "1", "Statement": statements })
 }
+
+/// Whether a signal of `fleet` comes from CloudMonitor.
+fn monitors(fleet: &FleetConfig) -> bool {
+    fleet.sources.values().any(|source| matches!(source, SourceSpec::CloudMonitor(_)))
+}
+
+/// The actions on the load balancers of `fleets`. The groups' ids do not narrow them: ALB and NLB do not
+/// take every action by resource.
+fn balancers(fleets: &[&FleetConfig]) -> BTreeSet<String> {
+    let groups = fleets.iter().flat_map(|fleet| &fleet.fleet.lifecycle.balancers);
+    let mut actions = BTreeSet::new();
+    for group in groups.map(|balancer| &balancer.group) {
+        let (prefix, names): (&str, &[&str]) = match (group.kind, group.group.is_some()) {
+            (BalancerKind::Clb, true) => ("slb", &CLB_GROUP),
+            (BalancerKind::Clb, false) => ("slb", &CLB_DEFAULT),
+            (BalancerKind::Alb, _) => ("alb", &SERVER_GROUP),
+            (BalancerKind::Nlb, _) => ("nlb", &SERVER_GROUP),
+        };
+        actions.extend(names.iter().map(|name| format!("{prefix}:{name}")));
+    }
+    actions
+}
+
+const CLB_GROUP: [&str; 5] = [
+    "DescribeVServerGroupAttribute",
+    "DescribeHealthStatus",
+    "AddVServerGroupBackendServers",
+    "SetVServerGroupAttribute",
+    "RemoveVServerGroupBackendServers",
+];
+const CLB_DEFAULT: [&str; 5] = [
+    "DescribeLoadBalancerAttribute",
+    "DescribeHealthStatus",
+    "AddBackendServers",
+    "SetBackendServers",
+    "RemoveBackendServers",
+];
+const SERVER_GROUP: [&str; 5] = [
+    "ListServerGroupServers",
+    "GetListenerHealthStatus",
+    "AddServersToServerGroup",
+    "UpdateServerGroupServersAttribute",
+    "RemoveServersFromServerGroup",
+];
 
 /// Remarks on it for a person.
 fn comments(fleets: &[&FleetConfig]) -> Vec<String> {
@@ -122,6 +176,13 @@ fn comments(fleets: &[&FleetConfig]) -> Vec<String> {
          is refused for tagging needs ecs:TagResources with a condition on acs:RequestTag."
             .to_owned(),
     ];
+    if fleets.iter().any(|fleet| monitors(fleet)) {
+        comments.push(
+            "CloudMonitor is not narrowed either: it takes no resource. Its action has two names in \
+             the vendor's documents, so both are allowed."
+                .to_owned(),
+        );
+    }
     if fleets.iter().any(|fleet| fleet.fleet.launch.spec.resource_group_id.is_some()) {
         comments.push(
             "The launches name a resource group: attach the policy to that group to narrow it \

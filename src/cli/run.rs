@@ -33,7 +33,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     for warning in &config.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", warning.in_a_line());
     }
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let pace = if args.once { Beat::Once } else { Beat::Forever };
@@ -48,9 +48,12 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let dry = args.dry_run.then(|| args.config.clone());
     // A dry run and a single tick may run beside the daemon, which tells people.
     let notifier = match is_daemon {
-        true => Some(Notifier::start(&channels, &clock).context("cannot start")?),
+        true => Some(Arc::new(Notifier::start(&channels, &clock).context("cannot start")?)),
         false => None,
     };
+    if let Some(notifier) = &notifier {
+        instruments.count_messages(notifier.clone());
+    }
     let reporter = Arc::new(Reporter::new(instruments.clone(), printed, dry, notifier));
     let reloader =
         Arc::new(Reloader::new(world.clone(), args.config.clone(), running, reporter.clone()));

@@ -66,8 +66,8 @@ fn check_plain(table: &Table<'_>, url: &str, access: &ServerAccess) {
     );
 }
 
-/// Whether a header of this name is likely to hold a secret. A tenant's name is none.
-fn names_secret(header: &str) -> bool {
+/// Whether a header or a parameter of this name is likely to hold a secret. A tenant's name is none.
+pub(super) fn names_secret(header: &str) -> bool {
     let name = header.to_lowercase();
     ["auth", "token", "key", "secret", "password", "cookie", "session", "credential"]
         .iter()
@@ -133,7 +133,7 @@ pub(super) fn headers_but(
     value: &Value<'_>,
     reserved: &[&str],
 ) -> Option<BTreeMap<String, Secret>> {
-    value.cx.holds("headers");
+    value.cx.holds("headers", value.at());
     let mut headers = BTreeMap::new();
     for (name, (value, text)) in pairs(value)? {
         if reserved.contains(&name.to_lowercase().as_str()) {

@@ -9,11 +9,11 @@ use super::problem::shown;
 use super::secret::{from_env, from_file};
 use super::table::Table;
 use super::value::{Value, count, duration, word};
-use super::{Daemon, StateUrl};
+use super::{Daemon, StateUrl, api_access};
 use crate::model::Span;
 
 /// 15 s: four looks a minute, the rhythm at which Prometheus usually scrapes.
-const INTERVAL: Span = Span::secs(15);
+pub(super) const INTERVAL: Span = Span::secs(15);
 /// Below 1 s a tick would outrun the provider's rate limits; above 1 h nothing is scaled in time.
 pub(super) const INTERVAL_RANGE: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::secs(3600);
 /// Where the packaged service keeps its state.
@@ -50,6 +50,8 @@ pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
     let lacks_password = is_postgres
         && password.is_none()
         && (table.has("state_password_file") || table.has("state_password_env"));
+    let listen = table.optional("listen", listen);
+    let api_tokens = api_access::tokens(table);
     let daemon = Daemon {
         interval,
         installation: table.optional("installation", installation),
@@ -57,10 +59,11 @@ pub(super) fn read(table: &Table<'_>) -> Option<Daemon> {
         lease: table.or("lease", LEASE, duration(LEASES)),
         keep: table.or("keep", KEEP, duration(KEEPS)),
         keep_mib: table.or("keep_mib", KEEP_MIB, count(1..=KEEP_MIB_MAX)),
-        listen: table.optional("listen", listen),
+        listen,
         listen_hosts: table.optional("listen_hosts", listen_hosts).unwrap_or_default(),
         api_socket: table.optional("api_socket", socket).or_else(|| default_socket(table)),
-        api_tokens: table.optional("api_token_sha256", tokens).unwrap_or_default(),
+        tls: api_access::tls(table, listen, &api_tokens),
+        api_tokens,
     };
     state.filter(|_| !lacks_password).map(|_| daemon)
 }
@@ -77,6 +80,7 @@ pub(super) fn default(table: &Table<'_>) -> Daemon {
         listen: None,
         listen_hosts: Vec::new(),
         api_socket: default_socket(table),
+        tls: None,
         api_tokens: Vec::new(),
     }
 }
@@ -109,24 +113,6 @@ fn socket(value: &Value<'_>) -> Option<PathBuf> {
         format!("`api_socket` is longer than {SOCKET_BYTES_MAX} bytes"),
         "write a shorter path, such as \"/run/fleetscaler/api.sock\"",
     )
-}
-
-/// SHA-256 of each token, in hexadecimal digits. The tokens themselves do not stand here.
-fn tokens(value: &Value<'_>) -> Option<Vec<[u8; 32]>> {
-    let token = |item: Value<'_>| {
-        let digits = word(&item)?;
-        let bytes = (0..32).map(|n| u8::from_str_radix(digits.get(2 * n..2 * n + 2)?, 16).ok());
-        let bytes: Option<Vec<u8>> = bytes.collect();
-        match bytes.and_then(|bytes| bytes.try_into().ok()).filter(|_| digits.len() == 64) {
-            Some(hash) => Some(hash),
-            None => item.problem(
-                "an item of `api_token_sha256` is no SHA-256 of 64 hexadecimal digits".to_owned(),
-                "make a token with `openssl rand -hex 32`, and its SHA-256 with `printf %s TOKEN | \
-                 sha256sum`",
-            ),
-        }
-    };
-    Some(value.items("\"9f86d0…\"")?.into_iter().filter_map(token).collect())
 }
 
 fn password(table: &Table<'_>) -> Option<Secret> {

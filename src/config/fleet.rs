@@ -11,10 +11,10 @@ use super::signal::{self, Signal};
 use super::size::instances;
 use super::table::Table;
 use super::value::{count, duration, word};
-use super::{brakes, ids, launch, lifecycle, rule, suggest, tags};
+use super::{brakes, ids, launch, lifecycle, rule, shadow, suggest, tags};
 use crate::model::{
-    AccountId, Base, Bounds, Brakes, Fleet, FleetId, LaunchTemplate, Owner, RECOMMENDED_KEPT, Rule,
-    RuleKind, SignalName, Span, Timeout,
+    AccountId, Base, Bounds, Brakes, Fleet, FleetId, LaunchTemplate, Owner, RECOMMENDED_KEPT,
+    Regret, Rule, RuleKind, SignalName, Span, Timeout,
 };
 
 /// 60 s: a service of a virtual machine is usually up in less.
@@ -31,7 +31,7 @@ const READY_TIMEOUT: Span = Span::secs(600);
 
 /// 5 min: the figure of the Kubernetes horizontal autoscaler, proven over years.
 const STABILIZATION: Span = Span::secs(300);
-const STABILIZATIONS: std::ops::RangeInclusive<Span> =
+pub(super) const STABILIZATIONS: std::ops::RangeInclusive<Span> =
     Span::secs(0)..=Span::secs(RECOMMENDED_KEPT.as_secs());
 /// 5: one bad instance happens, five bad launches in a row are a bad image.
 const LAUNCH_FAILURES: u32 = 5;
@@ -62,29 +62,24 @@ pub(super) fn provider(table: &Table<'_>, providers: &[String]) -> Option<String
 
 /// The rest of the fleet, when its provider has been read.
 pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> Option<FleetConfig> {
+    // The table is whole already.
+    table.get("extends");
     let bounds = bounds(name, table);
     let interval = table.optional("interval", duration(INTERVAL_RANGE));
     let warmup = table.or("warmup", WARMUP, duration(WARMUPS));
     let boot_timeout = boot_timeout(table);
     let ready_timeout = table.optional("ready_timeout", duration(BOOT_TIMEOUTS));
     let life = lifecycle::read(name, table);
-    let ready_timeout = ready_timeout.or(life.lifecycle.has_checks.then_some(READY_TIMEOUT));
+    let tells = life.lifecycle.has_checks || !life.lifecycle.balancers.is_empty();
+    let ready_timeout = ready_timeout.or(tells.then_some(READY_TIMEOUT));
     let stabilization = table.optional("stabilization", duration(STABILIZATIONS));
     let launch_failures =
         table.or("launch_failures", LAUNCH_FAILURES, count(1..=LAUNCH_FAILURES_MAX));
     let brakes = brakes::of_fleet(table);
+    let scale_out_limits = brakes::rates(table, "scale_out_limits", "100% or 4 per 15s");
+    let scale_in_limits = brakes::rates(table, "scale_in_limits", "10 per 20m");
     let up = table.table("up", |table| signal::up(name, table));
-    if table.has("ready_timeout") && !table.has("up") && !table.has("health") {
-        table.problem_at(
-            "ready_timeout",
-            "`ready_timeout` needs to know which instances are up".to_owned(),
-            format!(
-                "add a check as [{}], or {} with a query such as 'up{{job=\"node\"}}'",
-                table.header("health"),
-                table.header("up"),
-            ),
-        );
-    }
+    check_ready_timeout(table);
     let terminate = table.or("terminate", Terminate::Graceful, |value| value.one_of(&TERMINATES));
     let base = table.table("base", base);
     let launch = table.required_table("launch", launch::read);
@@ -96,14 +91,19 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
     let rules = table.list("rule", |table| rule::read(table, &names, &mut taken));
     check_rules(name, table, &rules);
     let rules = boots_and_warms_up(rules, warmup);
-    let stabilization = stabilization.unwrap_or_else(|| default_stabilization(&rules));
-    check_signals_used(table, &names, &rules);
+    let shadow = shadow::read(name, table, &names);
+    let shadow = boots_and_warms_up(shadow, warmup);
+    let regret = table.table("regret", |table| signal::regret(table, &names));
+    let unused = unused_signals(table, &names, &rules, &shadow, regret.as_ref());
     if let Some(launch) = &launch {
         check_protection(table, launch, &rules);
     }
+    let shadow = shadow::rules(shadow, stabilization);
+    let stabilization = stabilization.unwrap_or_else(|| default_stabilization(&rules));
 
     let (specs, sources) = signals
         .into_iter()
+        .filter(|signal| !unused.contains(&signal.name))
         .map(|Signal { name, spec, source }| ((name.clone(), spec), (name, source)))
         .unzip();
     Some(FleetConfig {
@@ -122,12 +122,16 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
             brakes,
             // Filled in when the providers are known.
             account_brakes: Brakes::default(),
+            scale_out_limits,
+            scale_in_limits,
             terminate,
             lifecycle: life.lifecycle,
             base,
             launch: launch?,
             signals: specs,
             rules,
+            shadow,
+            regret,
         },
         provider: provider?,
         interval,
@@ -138,6 +142,21 @@ pub(super) fn read(name: &str, table: &Table<'_>, provider: Option<String>) -> O
         hooks: life.hooks,
         renders: life.renders,
     })
+}
+
+fn check_ready_timeout(table: &Table<'_>) {
+    let tells = ["up", "health", "balancer"].iter().any(|key| table.has(key));
+    if table.has("ready_timeout") && !tells {
+        table.problem_at(
+            "ready_timeout",
+            "`ready_timeout` needs to know which instances are up".to_owned(),
+            format!(
+                "add a check as [{}], or {} with a query such as 'up{{job=\"node\"}}'",
+                table.header("health"),
+                table.header("up"),
+            ),
+        );
+    }
 }
 
 /// A rule that is given no boot time takes the usual one, and the fleet's warm-up after it.
@@ -167,7 +186,7 @@ fn boot_timeout(table: &Table<'_>) -> Timeout {
     Timeout { span: given.unwrap_or(BOOT_TIMEOUT), learned: given.is_none() }
 }
 
-fn bounds(name: &str, table: &Table<'_>) -> Option<Bounds> {
+pub(super) fn bounds(name: &str, table: &Table<'_>) -> Option<Bounds> {
     let min = table.required("min", "2", instances(0));
     let max = table.required("max", "20", instances(1));
     let bounds = Bounds { min: min?, max: max? };
@@ -200,19 +219,7 @@ fn base(table: &Table<'_>) -> Option<Base> {
 }
 
 fn check_rules(name: &str, table: &Table<'_>, rules: &[Rule]) {
-    let raises_only = |rule: &Rule| match &rule.kind {
-        RuleKind::Schedule(schedule) => schedule.otherwise.is_none(),
-        _ => false,
-    };
-    if !rules.is_empty() && rules.iter().all(raises_only) && table.len("rule") == Some(rules.len())
-    {
-        table.problem_at(
-            "rule",
-            format!("fleet `{}` has schedules only, and no size at other times", shown(name)),
-            "add `otherwise = 2` to a schedule, or a rule beside it: a fleet that a schedule raised would \
-             stay as it is",
-        );
-    }
+    check_not_only_raised(table, "rule", &format!("fleet `{}`", shown(name)), rules);
     if table.len("rule") == Some(0) {
         table.problem(
             format!("fleet `{}` has no rule", shown(name)),
@@ -221,22 +228,52 @@ fn check_rules(name: &str, table: &Table<'_>, rules: &[Rule]) {
     }
 }
 
-/// A signal that no rule reads would be asked for nothing; it is more likely a rule that is
-/// missing. Not checked when a rule has a problem (it may be the one that reads the signal) or when
-/// there is none (which is reported already).
-fn check_signals_used(table: &Table<'_>, names: &[SignalName], rules: &[Rule]) {
-    if rules.is_empty() || table.len("rule") != Some(rules.len()) {
-        return;
-    }
-    let used: BTreeSet<&SignalName> = rules.iter().flat_map(Rule::signals).collect();
-    for name in names.iter().filter(|name| !used.contains(name)) {
-        table.problem_at_name(
-            "signal",
-            &name.0,
-            format!("no rule reads the signal `{}`", shown(&name.0)),
-            "add a rule for it, or remove it",
+/// `rules` are those under `key`, of `whose`.
+pub(super) fn check_not_only_raised(table: &Table<'_>, key: &str, whose: &str, rules: &[Rule]) {
+    let raises_only = |rule: &Rule| match &rule.kind {
+        RuleKind::Schedule(schedule) => schedule.otherwise.is_none(),
+        _ => false,
+    };
+    if !rules.is_empty() && rules.iter().all(raises_only) && table.len(key) == Some(rules.len()) {
+        table.problem_at(
+            key,
+            format!("{whose} has schedules only, and no size at other times"),
+            "add `otherwise = 2` to a schedule, or a rule beside it: a fleet that a schedule raised would \
+             stay as it is",
         );
     }
+}
+
+/// The signals that no rule reads. One that stands in the fleet itself is more likely a rule that is missing, so
+/// it is a problem; one of a template is just not asked for. None is told when a rule has a problem (it may be
+/// the one that reads the signal) or when there is none (which is reported already).
+fn unused_signals(
+    table: &Table<'_>,
+    names: &[SignalName],
+    rules: &[Rule],
+    shadow: &[Rule],
+    regret: Option<&Regret>,
+) -> Vec<SignalName> {
+    let is_whole = |key, rules: &[Rule]| table.len(key) == Some(rules.len());
+    if rules.is_empty() || !is_whole("rule", rules) || !is_whole("shadow", shadow) {
+        return Vec::new();
+    }
+    let regretted = regret.map(|regret| &regret.signal);
+    let read = rules.iter().chain(shadow).flat_map(Rule::signals);
+    let used: BTreeSet<&SignalName> = read.chain(regretted).collect();
+    let mut unused = Vec::new();
+    for name in names.iter().filter(|name| !used.contains(name)) {
+        if !table.is_shared("signal", &name.0) {
+            table.problem_at_name(
+                "signal",
+                &name.0,
+                format!("no rule reads the signal `{}`", shown(&name.0)),
+                "add a rule for it, or remove it",
+            );
+        }
+        unused.push(name.clone());
+    }
+    unused
 }
 
 /// A protected instance is never removed, so a fleet of them never shrinks.

@@ -14,6 +14,11 @@ const PREFIXES: [(&str, &str); 6] = [
     ("vpc-", "a VPC"),
 ];
 
+/// The kind that an id tells by its prefix, in words.
+pub(super) fn kind_of(id: &str) -> Option<&'static str> {
+    PREFIXES.iter().find(|(prefix, _)| id.starts_with(prefix)).map(|(_, kind)| *kind)
+}
+
 /// One id. Ids of unknown form pass (the vendor has old ones); those of another kind do not.
 pub(super) fn one(prefix: &'static str) -> impl Fn(&Value<'_>) -> Option<String> {
     move |value| {

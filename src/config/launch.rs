@@ -85,8 +85,8 @@ fn user_data(table: &Table<'_>) -> Option<UserData> {
         let text = contents(value, &path(value)?, USER_DATA_BYTES_MAX + 1)?;
         script(value, text)
     });
-    if table.has("user_data") {
-        table.cx.holds("user_data");
+    if let Some(value) = table.get("user_data") {
+        table.cx.holds("user_data", value.at());
     }
     if table.has("user_data") && table.has("user_data_file") {
         table.problem_at(

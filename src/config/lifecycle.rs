@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use cloud::{BackendGroup, BalancerKind};
+
 use super::access::{ca_file, headers_but};
 use super::problem::shown;
+use super::rule::step;
 use super::signal;
 use super::table::Table;
 use super::value::{Value, count, duration, number, text, word};
@@ -12,7 +15,7 @@ use super::{secret, url};
 use crate::health::{CheckKind, CheckSpec, HttpCheck};
 use crate::hooks::{Calls, HookTarget};
 use crate::model::{
-    Drain, Hook, HookName, HookOutcome, HookPoint, Lifecycle, Span, Unhealthy, Victims,
+    Balancer, Drain, Hook, HookName, HookOutcome, HookPoint, Lifecycle, Span, Unhealthy, Victims,
 };
 use crate::render::RenderSpec;
 use crate::signals::UpSpec;
@@ -68,14 +71,26 @@ pub(super) fn read(fleet: &str, table: &Table<'_>) -> Life {
     let unhealthy = table.or("unhealthy", Unhealthy::Replace, |value| {
         value.one_of(&[("replace", Unhealthy::Replace), ("nothing", Unhealthy::Nothing)])
     });
-    if table.has("unhealthy") && !table.has("health") {
+    if table.has("unhealthy") && !table.has("health") && !table.has("balancer") {
         table.problem_at(
             "unhealthy",
             "`unhealthy` needs to know which instances are healthy".to_owned(),
             format!("add a check, such as [{}] with kind = \"http\"", table.header("health")),
         );
     }
-    let drain = table.table("drain", drain);
+    let wait = if table.has("balancer") { BALANCER_DRAIN.wait } else { Span::secs(0) };
+    let drain = table.table("drain", |table| drain(table, wait));
+    let balancers = table.list("balancer", balancer);
+    for (n, one) in balancers.iter().enumerate() {
+        if balancers[..n].iter().any(|other| other.group == one.group) {
+            table.problem(
+                format!("two balancers of {table} are the same group: {}", one.group),
+                "remove one of them",
+            );
+        }
+    }
+    // What a load balancer sends to must leave without a lost request, whatever was not written.
+    let drain = drain.or((!balancers.is_empty()).then_some(BALANCER_DRAIN));
     let busy = table.table("busy", |table| {
         let idle_below = table.or("idle_below", IDLE_BELOW, number(0.0..=1e12));
         Some((signal::up(fleet, table)?, idle_below))
@@ -98,7 +113,9 @@ pub(super) fn read(fleet: &str, table: &Table<'_>) -> Life {
         has_busy: busy.is_some(),
         idle_below: busy.as_ref().map_or(IDLE_BELOW, |(_, idle_below)| *idle_below),
         victims,
+        max_surge: table.optional("max_surge", step("max_surge", 100.0)),
         hooks,
+        balancers,
     };
     Life { lifecycle, checks, busy: busy.map(|(spec, _)| spec), hooks: targets, renders }
 }
@@ -180,7 +197,12 @@ fn status(value: &Value<'_>) -> Option<(u16, u16)> {
 
 /// A program and its arguments.
 fn argv(value: &Value<'_>) -> Option<Vec<String>> {
-    let items = value.items("\"/usr/local/bin/check\", \"{ip}\"")?;
+    program(value, "\"/usr/local/bin/check\", \"{ip}\"")
+}
+
+/// A program and its arguments, such as `example`.
+pub(super) fn program(value: &Value<'_>, example: &str) -> Option<Vec<String>> {
+    let items = value.items(example)?;
     let words: Option<Vec<String>> =
         items.iter().map(|item| text(item).map(str::to_owned)).collect();
     let words = words?;
@@ -196,8 +218,8 @@ fn argv(value: &Value<'_>) -> Option<Vec<String>> {
     }
 }
 
-fn drain(table: &Table<'_>) -> Option<Drain> {
-    let wait = table.or("wait", Span::secs(0), duration(DRAIN_TIMES));
+fn drain(table: &Table<'_>, wait: Span) -> Option<Drain> {
+    let wait = table.or("wait", wait, duration(DRAIN_TIMES));
     let timeout = table.or("timeout", DRAIN_TIMEOUT.max(wait), duration(DRAIN_TIMES));
     if wait > timeout {
         table.problem_at(
@@ -207,6 +229,62 @@ fn drain(table: &Table<'_>) -> Option<Drain> {
         );
     }
     Some(Drain { wait, timeout })
+}
+
+/// 30 s behind a load balancer: requests that are under way when it sends no more are answered by then.
+const BALANCER_DRAIN: Drain = Drain { wait: Span::secs(30), timeout: DRAIN_TIMEOUT };
+/// The weight with which instances are attached, as the vendor's default.
+const WEIGHT: u32 = 100;
+
+const BALANCERS: [(&str, BalancerKind); 3] =
+    [("clb", BalancerKind::Clb), ("alb", BalancerKind::Alb), ("nlb", BalancerKind::Nlb)];
+
+fn balancer(table: &Table<'_>) -> Option<Balancer> {
+    let weight = table.or("weight", WEIGHT, count(1..=100));
+    let group = table.variant("kind", None, &BALANCERS, |kind, table| match kind {
+        BalancerKind::Clb => clb(table),
+        BalancerKind::Alb | BalancerKind::Nlb => {
+            let group = table.required("group", "\"sgp-bp1example\"", |v| vendor_id(v, "sgp-"));
+            let listener = table.optional("listener", |v| vendor_id(v, "lsn-"));
+            let port = port(table);
+            Some(BackendGroup {
+                kind,
+                balancer: None,
+                group: Some(group?),
+                listener,
+                port: Some(port?),
+            })
+        }
+    })?;
+    Some(Balancer { group, weight })
+}
+
+/// The default group has its listeners' ports, a vServer group one of its own.
+fn clb(table: &Table<'_>) -> Option<BackendGroup> {
+    let example = "\"lb-bp1example\"";
+    let balancer = table.required("load_balancer", example, |value| vendor_id(value, "lb-"));
+    let group = table.optional("group", |value| vendor_id(value, "rsp-"));
+    let port = if table.has("group") { Some(port(table)?) } else { None };
+    let kind = BalancerKind::Clb;
+    Some(BackendGroup { kind, balancer: Some(balancer?), group, listener: None, port })
+}
+
+fn port(table: &Table<'_>) -> Option<u16> {
+    let port = table.required("port", "8080", count(1..=u32::from(u16::MAX)))?;
+    u16::try_from(port).ok()
+}
+
+/// An id of the vendor's, which begins with `prefix`.
+fn vendor_id(value: &Value<'_>, prefix: &str) -> Option<String> {
+    let written = word(value)?;
+    let is_plain = written.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if written.starts_with(prefix) && is_plain {
+        return Some(written);
+    }
+    value.problem(
+        format!("`{}` cannot be `{}`", value.key, shown(&written)),
+        format!("write an id that begins with `{prefix}`"),
+    )
 }
 
 const POINTS: [(&str, HookPoint); 4] = [

@@ -8,24 +8,35 @@
 //! whether the cloud knows an image or a server answers is for `check --online`.
 
 mod access;
+mod api_access;
 mod brakes;
 mod context;
 mod daemon;
+mod doubts;
 mod env;
+mod files;
 mod fleet;
 mod ids;
 mod launch;
+mod layers;
 mod lifecycle;
 mod notify;
+mod print;
 mod problem;
+mod promote;
 mod promql;
 mod provider;
+mod regions;
 mod rule;
+mod scenario;
 mod schedule;
+mod schema;
 mod secret;
+mod shadow;
 mod signal;
 mod size;
 mod sizes;
+mod sources;
 mod suggest;
 mod table;
 mod tags;
@@ -39,11 +50,17 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use self::api_access::{ApiToken, Role, TlsFiles};
 use self::context::{Context, KnownKeys};
 pub use self::env::Env;
+use self::files::Files;
 pub use self::fleet::default_stabilization;
+pub use self::print::whole;
 use self::problem::Lines;
 pub use self::problem::{About, Problem, Problems};
+pub use self::promote::{Edit, PromoteError, Promotion, after as promoted_text, promote};
+pub use self::scenario::{load_scenario, parse_scenario};
+pub use self::schema::schema;
 pub(crate) use self::suggest::hint;
 use self::table::Table;
 use crate::health::CheckSpec;
@@ -58,6 +75,8 @@ use crate::signals::{SourceSpec, UpSpec};
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
+    /// The files that this one includes.
+    pub included: Vec<PathBuf>,
     pub daemon: Daemon,
     /// By name; each is used by a fleet.
     pub providers: BTreeMap<String, Provider>,
@@ -65,8 +84,8 @@ pub struct Config {
     pub fleets: Vec<FleetConfig>,
     /// Channels that are told of alerts.
     pub notify: Vec<NotifySpec>,
-    /// Remarks that are no problems, and should be known.
-    pub warnings: Vec<String>,
+    /// What is no problem, and should be known or is probably not meant.
+    pub warnings: Vec<Problem>,
 }
 
 /// `[daemon]`.
@@ -89,8 +108,10 @@ pub struct Daemon {
     pub listen_hosts: Vec<String>,
     /// The Unix socket on which the API is served.
     pub api_socket: Option<PathBuf>,
-    /// SHA-256 of the tokens with which the API may be written to at `listen`.
-    pub api_tokens: Vec<[u8; 32]>,
+    /// The certificate with which `listen` is served.
+    pub tls: Option<TlsFiles>,
+    /// The tokens that the API knows at `listen`.
+    pub api_tokens: Vec<ApiToken>,
 }
 
 /// Where the journal is kept.
@@ -192,12 +213,21 @@ pub struct FleetConfig {
 /// 64 MiB: ten thousand fleets of sixty lines fit in half of it.
 const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Reads the configuration at `path`, with this process's environment.
+/// Reads the configuration at `path` and the files that it includes, with this process's environment.
 ///
 /// # Errors
-/// Every problem of the file; when it cannot be read or is not TOML, that one alone.
+/// Every problem of the files; when one cannot be read or is not TOML, such alone.
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let env = Env::system();
+    parse(&text_of(path, &env)?, path, &env)
+}
+
+/// The configuration at `path` for a trial that calls nobody: its secrets need not be there.
+///
+/// # Errors
+/// Every other problem of it.
+pub fn load_for_trial(path: &Path) -> Result<Config, Problems> {
+    let env = Env::system().without_secrets();
     parse(&text_of(path, &env)?, path, &env)
 }
 
@@ -213,19 +243,31 @@ fn text_of(path: &Path, env: &Env) -> Result<String, Problem> {
         .map_err(|_| refuse("the file is not UTF-8 text".to_owned(), "save it as UTF-8"))
 }
 
-/// Reads a configuration from `text`, which stands in (or as if in) the file `path`.
+/// Reads a configuration from `text`, which stands in (or as if in) the file `path`, and from the files that
+/// it includes.
 ///
 /// # Errors
-/// Every problem of the text; when it is not TOML, the first place where it is not.
+/// Every problem of the texts; when one is not TOML, the first place where it is not.
 pub fn parse(text: &str, path: &Path, env: &Env) -> Result<Config, Problems> {
-    let document = DeTable::parse(text).map_err(|error| not_toml(path, text, &error))?;
-    let cx = Context::new(path, text, env);
-    let parts = Table::document(&cx, Some(document.get_ref()), read);
+    parse_files(&Files::read(text, path, env)?, env)
+}
+
+fn parse_files(files: &Files, env: &Env) -> Result<Config, Problems> {
+    let cx = Context::of(files, env);
+    let document = layers::applied(&cx, files.document(&cx)?);
+    if cx.has_problems() {
+        // What fleets are made of is not known: the rest would be told wrongly.
+        return Err(Problems::new(cx.into_problems()));
+    }
+    let parts = Table::document(&cx, Some(&document), read);
     let warnings = cx.warnings();
     let problems = cx.into_problems();
     match parts {
         Some((Some(daemon), providers, fleets, notify)) if problems.is_empty() => {
-            Ok(Config { path: path.to_owned(), daemon, providers, fleets, notify, warnings })
+            let mut paths = files.all.iter().map(|file| file.path.clone());
+            let path = paths.next().expect("the first file");
+            let included = paths.collect();
+            Ok(Config { path, included, daemon, providers, fleets, notify, warnings })
         }
         _ => Err(Problems::new(problems)),
     }
@@ -247,7 +289,8 @@ pub struct CommandConfig {
 /// Reads of the configuration at `path` what a command beside the daemon needs.
 ///
 /// # Errors
-/// Every problem of the file, when it cannot be read, is not TOML, or its state cannot be told.
+/// Every problem of the file, when it cannot be read, is not TOML, or its state cannot be told. A file that it
+/// includes and that cannot be had is a problem elsewhere.
 pub fn load_for_command(path: &Path) -> Result<CommandConfig, Problems> {
     let env = Env::system();
     parse_for_command(&text_of(path, &env)?, path, &env)
@@ -258,16 +301,23 @@ pub fn load_for_command(path: &Path) -> Result<CommandConfig, Problems> {
 /// # Errors
 /// See [`load_for_command`].
 pub fn parse_for_command(text: &str, path: &Path, env: &Env) -> Result<CommandConfig, Problems> {
-    let document = DeTable::parse(text).map_err(|error| not_toml(path, text, &error))?;
-    let cx = Context::new(path, text, env);
+    let (files, mut problems) = Files::gather(text, path, env)?;
+    let cx = Context::of(&files, env);
+    let (document, not_toml) = files.pieces(&cx);
+    problems.extend(not_toml);
+    if !problems.is_empty() && !document.contains_key("daemon") {
+        // It may stand in the file that is missing: no command may take another journal for the daemon's.
+        return Err(Problems::new(problems));
+    }
+    let document = layers::applied(&cx, document);
     let mut fleets = Vec::new();
     let mut providers = Vec::new();
-    let parts = Table::document(&cx, Some(document.get_ref()), |document| {
+    let parts = Table::document(&cx, Some(&document), |document| {
         fleets = document.names("fleet").into_iter().map(FleetId).collect();
         providers = document.names("provider").into_iter().map(AccountId).collect();
         read(document)
     });
-    let problems = cx.into_problems();
+    problems.extend(cx.into_problems());
     let problems = (!problems.is_empty()).then(|| Problems::new(problems));
     let (daemon, configured) = match (parts, problems.clone()) {
         (Some((Some(daemon), _, configured, _)), _) => (daemon, configured),
@@ -276,6 +326,33 @@ pub fn parse_for_command(text: &str, path: &Path, env: &Env) -> Result<CommandCo
     let intervals = configured.iter().map(|fleet| fleet.interval.unwrap_or(daemon.interval));
     let interval = intervals.max().unwrap_or(daemon.interval);
     Ok(CommandConfig { daemon, fleets, providers, interval, problems })
+}
+
+/// The fleets of a configuration, each with its interval, for a trial that meets neither the cloud nor a
+/// source: what only the service is given is not looked for.
+fn parse_for_test(
+    text: &str,
+    path: &Path,
+    env: &Env,
+) -> Result<Vec<(FleetConfig, Span)>, Problems> {
+    let files = Files::read(text, path, env)?;
+    let cx = Context::of(&files, env);
+    let document = layers::applied(&cx, files.document(&cx)?);
+    let is_whole = !cx.has_problems();
+    let parts = Table::document(&cx, Some(&document), read);
+    let mut problems = cx.into_problems();
+    problems.retain(|problem| problem.about == About::Text);
+    match parts {
+        Some((daemon, _, fleets, _)) if problems.is_empty() && is_whole => {
+            let interval = daemon.map_or(daemon::INTERVAL, |daemon| daemon.interval);
+            let paced = |fleet: FleetConfig| {
+                let interval = fleet.interval.unwrap_or(interval);
+                (fleet, interval)
+            };
+            Ok(fleets.into_iter().map(paced).collect())
+        }
+        _ => Err(Problems::new(problems)),
+    }
 }
 
 /// Reads a file that has nothing but `[[rule]]` tables, for a fleet that has these `signals`.
@@ -318,11 +395,20 @@ fn read(document: &Table<'_>) -> Option<Parts> {
     let names = document.names("provider");
     let mut used = Vec::new();
     let fleets = document.named("fleet", |name, table| {
+        document.cx.begin(name);
         let provider = fleet::provider(table, &names);
         used.push(provider.clone());
         fleet::read(name, table, provider)
     });
+    document.cx.begin("");
     let notify = document.named("notify", notify::read);
+    // The files and the layers have been put together already.
+    document.get("include");
+    document.get("template");
+    document.table("defaults", |table| {
+        table.get("fleet");
+        Some(())
+    });
     if document.names("fleet").is_empty() {
         document.problem(
             "there is no fleet".to_owned(),
@@ -346,8 +432,13 @@ fn read(document: &Table<'_>) -> Option<Parts> {
     if let Some(daemon) = &daemon {
         for fleet in &mut fleets {
             let interval = fleet.interval.unwrap_or(daemon.interval);
-            fleet.fleet.rules.iter_mut().for_each(|rule| rule::ticks_every(rule, interval));
+            fleet.fleet.all_rules_mut().for_each(|rule| rule::ticks_every(rule, interval));
         }
+    }
+    if let Some(daemon) = &daemon
+        && !document.cx.has_problems()
+    {
+        doubts::tell(document, daemon, &providers, &fleets);
     }
     Some((daemon, providers, fleets, notify))
 }

@@ -40,6 +40,13 @@ impl Problem {
             about: About::Text,
         }
     }
+
+    /// For a log: where, what and the fix on one line.
+    #[must_use]
+    pub fn in_a_line(&self) -> String {
+        let line = if self.line > 0 { format!(":{}", self.line) } else { String::new() };
+        format!("{}{line}: {}; {}", self.file.display(), self.problem, self.hint)
+    }
 }
 
 impl fmt::Display for Problem {
@@ -52,16 +59,21 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong: at least one problem, in the order of the file.
+/// Everything that is wrong: at least one problem, in the order of the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The problems in the order of their lines; those of one line in the order of their columns.
+    /// The problems as they come, in the order of their places; what was found twice is told once.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| (problem.line, problem.column));
         problems.dedup();
         Problems(problems)
+    }
+
+    /// These, and those of another file behind them.
+    pub(super) fn and(mut self, others: Option<Problems>) -> Self {
+        self.0.extend(others.into_iter().flat_map(|others| others.0));
+        self
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {

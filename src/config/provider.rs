@@ -22,7 +22,7 @@ const SIGNATURES: [(&str, Signature); 2] = [("v1", Signature::V1), ("acs3", Sign
 const STRAYS: [(&str, bool); 2] = [("report", false), ("delete", true)];
 
 /// The actions that the daemon calls, and so those that may be limited.
-const ACTIONS: [&str; 8] = [
+const ACTIONS: [&str; 23] = [
     "RunInstances",
     "DescribeInstances",
     "StartInstances",
@@ -31,6 +31,21 @@ const ACTIONS: [&str; 8] = [
     "TagResources",
     "DescribeAvailableResource",
     "DescribePrice",
+    "DescribeVServerGroupAttribute",
+    "DescribeLoadBalancerAttribute",
+    "DescribeHealthStatus",
+    "AddBackendServers",
+    "SetBackendServers",
+    "RemoveBackendServers",
+    "AddVServerGroupBackendServers",
+    "SetVServerGroupAttribute",
+    "RemoveVServerGroupBackendServers",
+    "ListServerGroupServers",
+    "GetListenerHealthStatus",
+    "AddServersToServerGroup",
+    "UpdateServerGroupServersAttribute",
+    "RemoveServersFromServerGroup",
+    "DescribeMetricLast",
 ];
 
 /// Stands for all actions together.

@@ -240,7 +240,8 @@ pub(super) fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<Si
         value.problem(
             format!("the rule reads the signal `{}`, which is not defined", shown(&name)),
             if signals.is_empty() {
-                "define it in a table [fleet.NAME.signal.NAME]".to_owned()
+                "define it in a table [fleet.NAME.signal.NAME] (in a scenario: [[series]])"
+                    .to_owned()
             } else {
                 suggest::hint(&name, known, "the fleet's signals are")
             },
@@ -251,14 +252,14 @@ pub(super) fn signal(signals: &[SignalName]) -> impl Fn(&Value<'_>) -> Option<Si
 fn scale_out(table: &Table<'_>) -> Option<ScaleOut> {
     let above = table.required("above", "75", finite);
     let samples = table.or("samples", SAMPLES_OUT, samples);
-    let by = table.or("by", BY, step(PERCENT_MAX_OUT));
+    let by = table.or("by", BY, step("by", PERCENT_MAX_OUT));
     Some(ScaleOut { above: above?, samples, by })
 }
 
 fn scale_in(table: &Table<'_>) -> Option<ScaleIn> {
     let below = table.required("below", "30", finite);
     let samples = table.or("samples", SAMPLES_IN, samples);
-    let by = table.or("by", BY, step(PERCENT_MAX_IN));
+    let by = table.or("by", BY, step("by", PERCENT_MAX_IN));
     Some(ScaleIn { below: below?, samples, by })
 }
 
@@ -277,8 +278,8 @@ fn samples(value: &Value<'_>) -> Option<u32> {
     count(1..=most)(value)
 }
 
-/// A number of instances, or a percentage such as `"20%"`.
-fn step(percent_max: f64) -> impl Fn(&Value<'_>) -> Option<Step> {
+/// A number of instances, or a percentage such as `"20%"`, as the value of `key`.
+pub(super) fn step(key: &'static str, percent_max: f64) -> impl Fn(&Value<'_>) -> Option<Step> {
     move |value| {
         if !value.is_string() {
             return instances(1)(value).map(Step::Count);
@@ -288,7 +289,7 @@ fn step(percent_max: f64) -> impl Fn(&Value<'_>) -> Option<Step> {
         match percent.filter(|percent| *percent > 0.0 && *percent <= percent_max) {
             Some(percent) => Some(Step::Percent(percent)),
             None => value.problem(
-                format!("`by` is {text:?}"),
+                format!("`{key}` is {text:?}"),
                 format!(
                     "write a number of instances without quotes, or a percentage above \"0%\" and \
                      up to \"{percent_max}%\""

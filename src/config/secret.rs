@@ -44,22 +44,37 @@ fn is_credential(value: &Value<'_>, path: &Path) -> bool {
     directory.is_some_and(|directory| path.parent() == Some(Path::new(&directory)))
 }
 
+/// A file that only its owner, and perhaps a group, may read.
+pub(super) fn private_path(value: &Value<'_>) -> Option<PathBuf> {
+    let path = path(value)?;
+    if !value.cx.env.lacks_secrets()
+        && value.cx.env.is_exposed(&path)
+        && !is_credential(value, &path)
+    {
+        return exposed(value, &path);
+    }
+    Some(path)
+}
+
+fn exposed<T>(value: &Value<'_>, path: &Path) -> Option<T> {
+    value.problem(
+        format!("everybody on this machine can read {}, named by `{}`", path.display(), value.key),
+        "take that right away: chmod o= (a group may keep it), and change the secret if others \
+         work on this machine",
+    )
+}
+
 /// 64 KiB: no password, token or key is near it, so more means the wrong file.
 const SECRET_BYTES_MAX: usize = 64 * 1024;
 
 /// The secret in a file that this value names: its text without the line break at the end.
 pub(super) fn from_file(value: &Value<'_>) -> Option<Secret> {
     let path = path(value)?;
+    if value.cx.env.lacks_secrets() {
+        return Some(no_secret());
+    }
     if value.cx.env.is_exposed(&path) && !is_credential(value, &path) {
-        return value.problem(
-            format!(
-                "everybody on this machine can read {}, named by `{}`",
-                path.display(),
-                value.key
-            ),
-            "take that right away: chmod o= (a group may keep it), and change the secret if others \
-             work on this machine",
-        );
+        return exposed(value, &path);
     }
     let text = contents(value, &path, SECRET_BYTES_MAX)?;
     one_line(&text).or_else(|| {
@@ -74,6 +89,9 @@ pub(super) fn from_file(value: &Value<'_>) -> Option<Secret> {
 /// may be the secret, written by mistake.
 pub(super) fn from_env(value: &Value<'_>) -> Option<Secret> {
     let name = word(value)?;
+    if value.cx.env.lacks_secrets() {
+        return Some(no_secret());
+    }
     let Some(text) = value.cx.env.var(&name) else {
         return value.problem(
             format!("`{}` names an environment variable that is not set", value.key),
@@ -86,6 +104,11 @@ pub(super) fn from_env(value: &Value<'_>) -> Option<Secret> {
             "set it to the secret, and nothing else",
         )
     })
+}
+
+/// In the place of one that nobody will use.
+fn no_secret() -> Secret {
+    Secret::new(String::new())
 }
 
 /// A secret that can stand in a header.

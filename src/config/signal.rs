@@ -6,30 +6,41 @@ use super::access;
 use super::problem::shown;
 use super::promql;
 use super::size::instances;
+use super::sources;
 use super::table::Table;
 use super::url;
 use super::value::{Value, duration, number, pairs, word};
-use crate::model::{Coverage, OnMissing, Reduce, SignalName, SignalSpec, Span};
+use crate::model::{Cliff, Coverage, OnMissing, Reduce, Regret, SignalName, SignalSpec, Span};
 use crate::signals::{CannotPick, PrometheusSpec, SourceSpec, UpSpec, cannot_pick};
 
 #[derive(Debug, Clone, Copy)]
 enum SourceKind {
     Prometheus,
+    CloudMonitor,
+    HttpJson,
+    Command,
+    Push,
 }
 
-const KINDS: [(&str, SourceKind); 1] = [("prometheus", SourceKind::Prometheus)];
+const KINDS: [(&str, SourceKind); 5] = [
+    ("prometheus", SourceKind::Prometheus),
+    ("cloudmonitor", SourceKind::CloudMonitor),
+    ("http-json", SourceKind::HttpJson),
+    ("command", SourceKind::Command),
+    ("push", SourceKind::Push),
+];
 
 /// 90 s: three scrapes at 30 s, so that one lost scrape is no gap.
-const MAX_AGE: Span = Span::secs(90);
+pub(super) const MAX_AGE: Span = Span::secs(90);
 /// Below 1 s nothing is ever fresh; older than a day says nothing about now.
-const MAX_AGES: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::secs(24 * 3600);
+pub(super) const MAX_AGES: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::secs(24 * 3600);
 /// 5 s: an instant query takes milliseconds, and a tick is a few times longer.
 const TIMEOUT: Span = Span::secs(5);
 /// 2 min: what Prometheus itself allows a query by default.
 const TIMEOUTS: std::ops::RangeInclusive<Span> = Span::secs(1)..=Span::secs(120);
 
 /// 0.6: a fleet of which four in ten say nothing is not known well enough to take from it.
-const MIN_COVERAGE: f64 = 0.6;
+pub(super) const MIN_COVERAGE: f64 = 0.6;
 /// The label that Prometheus gives to every target.
 const LABEL: &str = "instance";
 
@@ -43,17 +54,91 @@ pub(super) struct Signal {
 
 /// The signal `name` of `fleet`.
 pub(super) fn read(fleet: &str, name: &str, table: &Table<'_>) -> Option<Signal> {
-    let coverage = coverage(table);
     let on_missing = table.or("on_missing", OnMissing::Hold, on_missing);
-    let asks = !matches!(coverage, Coverage::AtLeast(share) if share <= 0.0);
-    let (max_age, source) = table.variant("source", None, &KINDS, |kind, table| match kind {
-        SourceKind::Prometheus => {
-            let spec = prometheus(fleet, table, asks)?;
-            Some((spec.max_age, SourceSpec::Prometheus(spec)))
-        }
+    let cliff = table.table("cliff", cliff);
+    let (spec, source) = table.variant("source", None, &KINDS, |kind, table| {
+        let coverage = match kind {
+            SourceKind::Prometheus | SourceKind::CloudMonitor => coverage(table),
+            SourceKind::HttpJson | SourceKind::Command | SourceKind::Push => uncounted(table),
+        };
+        let period = match kind {
+            SourceKind::CloudMonitor => sources::period(table),
+            _ => Span::default(),
+        };
+        let max_age = match kind {
+            SourceKind::CloudMonitor => sources::monitored_max_age(period),
+            _ => MAX_AGE,
+        };
+        let max_age = table.or("max_age", max_age, duration(MAX_AGES));
+        let spec = SignalSpec { max_age, coverage, on_missing, cliff };
+        let source = match kind {
+            SourceKind::Prometheus => SourceSpec::Prometheus(prometheus(fleet, table, spec)?),
+            SourceKind::CloudMonitor => {
+                SourceSpec::CloudMonitor(sources::cloudmonitor(table, period, max_age)?)
+            }
+            SourceKind::HttpJson => {
+                SourceSpec::HttpJson(sources::http_json(fleet, table, max_age)?)
+            }
+            SourceKind::Command => {
+                SourceSpec::Command(sources::command(fleet, name, table, max_age)?)
+            }
+            SourceKind::Push => SourceSpec::Push(sources::push(table, max_age)),
+        };
+        Some((spec, source))
     })?;
-    let spec = SignalSpec { max_age, coverage, on_missing };
     Some(Signal { name: SignalName::from(name), spec, source })
+}
+
+/// 60 %: load that really goes takes longer than two minutes to fall so deep.
+const CLIFF_DROP: f64 = 60.0;
+const CLIFF_WITHIN: Span = Span::secs(120);
+/// 10 min: an outage before the fleet is noticed and mostly over by then, and idle machines for so long cost little.
+const CLIFF_HOLD: Span = Span::secs(600);
+/// The values of a signal are known for twenty minutes: a cliff that is forgotten holds nothing.
+const CLIFF_KNOWN: Span = Span::secs(20 * 60);
+const CLIFF_TIMES: std::ops::RangeInclusive<Span> = Span::secs(10)..=Span::secs(15 * 60);
+
+/// `[fleet.NAME.signal.NAME.cliff]`.
+pub(super) fn cliff(table: &Table<'_>) -> Option<Cliff> {
+    let drop = table.or("drop_percent", CLIFF_DROP, number(1.0..=100.0)) / 100.0;
+    let within = table.or("within", CLIFF_WITHIN, duration(CLIFF_TIMES));
+    let hold = table.or("hold", CLIFF_HOLD, duration(CLIFF_TIMES));
+    if within.get() + hold.get() > CLIFF_KNOWN.get() {
+        let key = if table.has("hold") { "hold" } else { "within" };
+        table.problem_at(
+            key,
+            format!("`within` and `hold` are longer than {CLIFF_KNOWN} together"),
+            "the values of a signal are known for so long: write a shorter one",
+        );
+    }
+    Some(Cliff { drop, within, hold })
+}
+
+/// 10 min: later, what worsens has other causes.
+const REGRET_WITHIN: Span = Span::secs(600);
+/// 1 h: the load of a quiet hour is another one.
+const REGRET_FLOOR: Span = Span::secs(3600);
+/// How many served is known for two hours.
+const REGRET_WITHINS: std::ops::RangeInclusive<Span> = Span::secs(30)..=Span::secs(3600);
+const REGRET_FLOORS: std::ops::RangeInclusive<Span> = Span::secs(60)..=Span::secs(24 * 3600);
+
+/// `[fleet.NAME.regret]`; `signals` are those of the fleet.
+pub(super) fn regret(table: &Table<'_>, signals: &[SignalName]) -> Option<Regret> {
+    let signal = table.required("signal", "\"p99\"", |value| {
+        let name = SignalName(word(value)?);
+        if signals.contains(&name) {
+            return Some(name);
+        }
+        let names = signals.iter().map(|name| name.0.as_str());
+        value.problem(
+            format!("the fleet has no signal `{}`", shown(&name.0)),
+            super::suggest::hint(&name.0, names, "the signals are"),
+        )
+    });
+    let above = table.required("above", "0.5", number(-1e12..=1e12));
+    let within = table.or("within", REGRET_WITHIN, duration(REGRET_WITHINS));
+    let floor_for = table.or("floor_for", REGRET_FLOOR, duration(REGRET_FLOORS));
+    Some(Regret { signal: signal?, above: above?, within, floor_for })
 }
 
 /// The share of the fleet that must report; left out, it is asked for once the whole fleet has
@@ -65,8 +150,21 @@ fn coverage(table: &Table<'_>) -> Coverage {
     }
 }
 
+/// The same for a source that gives a number and does not tell how many instances it is of.
+fn uncounted(table: &Table<'_>) -> Coverage {
+    if table.optional("min_coverage", number(0.0..=1.0)).is_some_and(|share| share > 0.0) {
+        table.problem_at(
+            "min_coverage",
+            "`min_coverage` is set, but the source does not tell how many instances report"
+                .to_owned(),
+            "remove it; only `prometheus` and `cloudmonitor` can count them",
+        );
+    }
+    Coverage::AtLeast(0.0)
+}
+
 /// `"hold"` or `{ fallback = 6 }`.
-fn on_missing(value: &Value<'_>) -> Option<OnMissing> {
+pub(super) fn on_missing(value: &Value<'_>) -> Option<OnMissing> {
     if value.is_string() {
         return value.one_of(&[("hold", OnMissing::Hold)]);
     }
@@ -96,14 +194,19 @@ pub(super) fn up(fleet: &str, table: &Table<'_>) -> Option<UpSpec> {
     Some(UpSpec { url: url?, query: query?.text, label, timeout, access })
 }
 
-fn prometheus(fleet: &str, table: &Table<'_>, asks_coverage: bool) -> Option<PrometheusSpec> {
+/// How long one question may take.
+pub(super) fn timeout(table: &Table<'_>) -> Span {
+    table.or("timeout", TIMEOUT, duration(TIMEOUTS))
+}
+
+fn prometheus(fleet: &str, table: &Table<'_>, signal: SignalSpec) -> Option<PrometheusSpec> {
+    let asks_coverage = !matches!(signal.coverage, Coverage::AtLeast(share) if share <= 0.0);
     let url = table.required("url", "\"http://127.0.0.1:9090\"", server);
     let query = table.required("query", "'avg(node_load1)'", promql::query(fleet));
     let series = table.optional("series", |value| series(value, fleet)).unwrap_or_default();
     let freshness = table.optional("freshness", promql::query(fleet));
     let reduce = table.optional("reduce", reduce);
-    let max_age = table.or("max_age", MAX_AGE, duration(MAX_AGES));
-    let timeout = table.or("timeout", TIMEOUT, duration(TIMEOUTS));
+    let timeout = timeout(table);
     let access = access::read(table, url.as_deref());
     let query = query?;
     if !query.selects && !table.has("freshness") {
@@ -120,7 +223,7 @@ fn prometheus(fleet: &str, table: &Table<'_>, asks_coverage: bool) -> Option<Pro
         freshness: freshness.map(|query| query.text),
         series,
         reduce,
-        max_age,
+        max_age: signal.max_age,
         asks_coverage,
         timeout,
         access,
@@ -197,7 +300,7 @@ fn server(value: &Value<'_>) -> Option<String> {
     Some(url::tidy(&url))
 }
 
-fn reduce(value: &Value<'_>) -> Option<Reduce> {
+pub(super) fn reduce(value: &Value<'_>) -> Option<Reduce> {
     let text = word(value)?;
     match Reduce::try_from(text.clone()) {
         Ok(reduce) => Some(reduce),

@@ -11,12 +11,21 @@
 
 use std::cell::{Cell, RefCell};
 
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::context::Context;
 use super::problem::shown;
 use super::suggest;
 use super::value::Value;
+
+/// A step on the way from a table to a value in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step<'a> {
+    Key(&'a str),
+    /// An item of a list, counted from 0.
+    Nth(usize),
+}
 
 /// One table being read.
 #[derive(Debug)]
@@ -95,9 +104,13 @@ impl<'a> Table<'a> {
         if let Some(near) = suggest::nearest(word, asked.iter().copied()) {
             return format!("did you mean `{near}`?");
         }
-        let elsewhere = super::known_keys()
-            .into_iter()
-            .find(|(path, keys)| !path.is_empty() && keys.contains(&word));
+        let known = super::known_keys();
+        if known.get(&self.path).is_some_and(|keys| keys.contains(&word)) {
+            let keys = suggest::listed(asked.iter().copied());
+            return format!("it is a key of another kind of this table; this one has {keys}");
+        }
+        let elsewhere =
+            known.into_iter().find(|(path, keys)| !path.is_empty() && keys.contains(&word));
         match elsewhere {
             Some((path, _)) => format!("`{word}` is a key of `[{path}]`"),
             None => format!("its keys are {}", suggest::listed(asked.iter().copied())),
@@ -106,7 +119,11 @@ impl<'a> Table<'a> {
 
     /// The value under `key`, if there is one. Every other method asks through this one.
     pub(super) fn get(&self, key: &'static str) -> Option<Value<'a>> {
-        self.asked.borrow_mut().push(key);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
+        drop(asked);
         let value = self.entries?.get(key)?;
         Some(Value::new(self.cx, key, value))
     }
@@ -227,11 +244,21 @@ impl<'a> Table<'a> {
     pub(super) fn list<T>(
         &self,
         key: &'static str,
+        read: impl FnMut(&Table<'a>) -> Option<T>,
+    ) -> Vec<T> {
+        self.list_like(key, key, read)
+    }
+
+    /// The tables `[[key]]`, which take the same keys as the tables `[[like]]`.
+    pub(super) fn list_like<T>(
+        &self,
+        key: &'static str,
+        like: &'static str,
         mut read: impl FnMut(&Table<'a>) -> Option<T>,
     ) -> Vec<T> {
         let Some(value) = self.get(key) else {
             if self.cx.is_survey {
-                self.inner(key, key, self.at, None).read(&mut read);
+                self.inner(key, like, self.at, None).read(&mut read);
             }
             return Vec::new();
         };
@@ -239,7 +266,7 @@ impl<'a> Table<'a> {
         for item in value.tables(&self.header(key)).into_iter().flatten() {
             let item = Value::new(self.cx, key, item);
             if let Some(entries) = item.table() {
-                found.extend(self.inner(key, key, item.at(), Some(entries)).read(&mut read));
+                found.extend(self.inner(key, like, item.at(), Some(entries)).read(&mut read));
             }
         }
         found
@@ -288,6 +315,11 @@ impl<'a> Table<'a> {
         self.entries.is_some_and(|entries| entries.contains_key(key))
     }
 
+    /// The line at which the table begins.
+    pub(super) fn line(&self) -> usize {
+        self.cx.line(self.at)
+    }
+
     /// Reports a problem of the table as a whole.
     pub(super) fn problem(&self, problem: String, hint: impl Into<String>) {
         self.cx.problem(self.at, problem, hint.into());
@@ -317,10 +349,40 @@ impl<'a> Table<'a> {
 
     /// Reports a problem at the table `[key.name]`.
     pub(super) fn problem_at_name(&self, key: &str, name: &str, problem: String, hint: &str) {
+        self.cx.problem(self.at_name(key, name), problem, hint.to_owned());
+    }
+
+    /// Warns at the value that `place` leads to, or at the nearest table around it: what is left out
+    /// stands nowhere.
+    pub(super) fn warn_at(&self, place: &[Step<'_>], problem: String, hint: String) {
+        self.cx.warn(self.place_of(place), problem, hint);
+    }
+
+    fn place_of(&self, place: &[Step<'_>]) -> usize {
+        let Some((Step::Key(first), rest)) = place.split_first() else { return self.at };
+        let Some(mut value) = self.entries.and_then(|entries| entries.get(*first)) else {
+            return self.at;
+        };
+        for step in rest {
+            let inner: Option<&Spanned<DeValue<'_>>> = match step {
+                Step::Key(key) => value.get_ref().get(*key),
+                Step::Nth(n) => value.get_ref().get(*n),
+            };
+            let Some(inner) = inner else { break };
+            value = inner;
+        }
+        value.span().start
+    }
+
+    /// Whether the table `[key.name]` stands where several fleets have it from.
+    pub(super) fn is_shared(&self, key: &str, name: &str) -> bool {
+        self.cx.is_shared(self.at_name(key, name))
+    }
+
+    fn at_name(&self, key: &str, name: &str) -> usize {
         let tables = self.entries.and_then(|entries| entries.get(key));
         let table = tables.and_then(|tables| tables.get_ref().get(name));
-        let at = table.map_or(self.at, |table| table.span().start);
-        self.cx.problem(at, problem, hint.to_owned());
+        table.map_or(self.at, |table| table.span().start)
     }
 
     fn inner(

@@ -58,6 +58,13 @@ fn surroundings() -> Env {
 }
 
 #[test]
+fn the_configurations_of_the_documentation_leave_no_doubt() {
+    for (name, text) in [("minimal", MINIMAL), ("full", FULL), ("example", EXAMPLE)] {
+        assert_eq!(read(text, &surroundings()).warnings, [], "{name}");
+    }
+}
+
+#[test]
 fn the_minimal_configuration_says_what_it_seems_to_say() {
     let config = read(MINIMAL, &bare());
     assert_eq!(config.daemon.interval, Span::secs(15));
@@ -74,7 +81,7 @@ fn the_minimal_configuration_says_what_it_seems_to_say() {
     assert_eq!(web.fleet.boot_timeout, Timeout { span: Span::secs(600), learned: true });
     assert_eq!(web.fleet.terminate, Terminate::Graceful);
     assert_eq!(web.fleet.launch.instance_types, ["ecs.c7.large", "ecs.g7.large"]);
-    let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
+    let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()] else { panic!("it") };
     assert_eq!(cpu.url, "http://127.0.0.1:9090");
     assert_eq!(cpu.max_age, web.fleet.signals[&"cpu".into()].max_age);
     let RuleKind::Threshold(rule) = &web.fleet.rules[0].kind else { panic!("a threshold") };
@@ -131,12 +138,12 @@ fn the_full_configuration_reaches_every_corner() {
     let script = web.fleet.launch.spec.user_data.as_ref().expect("a script");
     assert_eq!(script.text(), Some("#!/bin/sh\n"));
 
-    let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()];
+    let SourceSpec::Prometheus(cpu) = &web.sources[&"cpu".into()] else { panic!("it") };
     assert_eq!(cpu.url, "https://prometheus.example.internal/prefix");
     assert_eq!(cpu.reduce, Some(Reduce::Percentile(95)));
     let Some(Auth::Basic { username, password }) = &cpu.access.auth else { panic!("basic") };
     assert_eq!((username.as_str(), password.expose()), ("scaler", "hunter2"));
-    let SourceSpec::Prometheus(load) = &batch.sources[&"load".into()];
+    let SourceSpec::Prometheus(load) = &batch.sources[&"load".into()] else { panic!("it") };
     let Some(Auth::Bearer { token }) = &load.access.auth else { panic!("bearer") };
     assert_eq!(token.expose(), "sesame");
 
@@ -202,6 +209,9 @@ fn the_example_is_accepted() {
     assert_eq!(read(EXAMPLE, &bare()).fleets.len(), 2);
 }
 
+/// How the last part of the example begins, which is about templates.
+const ALIKE: &str = "# Fleets that are alike";
+
 /// The lines of the example with `prefix`, each with the whole example in which it is uncommented.
 fn uncommented(prefix: &str) -> Vec<(String, String)> {
     let lines: Vec<&str> = EXAMPLE.lines().collect();
@@ -211,7 +221,9 @@ fn uncommented(prefix: &str) -> Vec<(String, String)> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         !key.is_empty() && key.chars().all(plain) && words.next() == Some("=")
     };
-    lines
+    // What follows only goes together.
+    let end = lines.iter().position(|line| line.starts_with(ALIKE)).expect("the templates");
+    lines[..end]
         .iter()
         .enumerate()
         .filter_map(|(n, line)| {
@@ -237,6 +249,7 @@ fn each_default_in_the_example_is_the_default() {
 fn each_commented_key_in_the_example_works_when_it_is_wanted() {
     // Those that only go together with a second commented line, or stand in a commented table.
     let pairs = [
+        "include",
         "access_key_id_file",
         "access_key_secret_file",
         "state_password_file",
@@ -275,8 +288,23 @@ fn each_commented_key_in_the_example_works_when_it_is_wanted() {
         "repeat",
         "max_per_hour",
         "page_url",
+        "runbook_url",
         "check",
         "reload",
+        "listener",
+        "weight",
+        "load_balancer",
+        "signal",
+        "above",
+        "within",
+        "floor_for",
+        "target = 60",
+        "from = ",
+        "to = ",
+        "cert",
+        "key",
+        "sha256",
+        "role",
     ];
     let examples = uncommented("# ");
     assert!(examples.len() > 15, "only {} examples", examples.len());
@@ -382,7 +410,11 @@ fn every_key_is_documented_in_the_section_of_its_table_and_no_other_is() {
         let row = (table.clone(), (*key).to_owned());
         assert!(documented.contains(&row), "`{key}` of [{table}] is not documented");
     }
-    assert_eq!(documented.len(), keys.len(), "a documented key does not exist");
+    for row in &documented {
+        let is_known = keys.iter().any(|(table, key)| (table, *key) == (&row.0, row.1.as_str()));
+        assert!(is_known, "{row:?} is documented and does not exist");
+    }
+    assert_eq!(documented.len(), keys.len(), "a key is documented twice");
 }
 
 #[test]
@@ -400,9 +432,43 @@ fn the_life_of_instances_in_the_example_works_when_it_is_wanted() {
     let fleet = &read(&text, &surroundings()).fleets[0];
     assert_eq!((fleet.checks.len(), fleet.hooks.len(), fleet.busy.is_some()), (3, 1, true));
     assert_eq!(fleet.renders.len(), 1);
+    assert_eq!(fleet.fleet.lifecycle.balancers.len(), 2);
     let life = &fleet.fleet.lifecycle;
     assert!(life.has_checks && life.has_busy && life.drains(), "{life:?}");
     assert_eq!(fleet.fleet.ready_timeout, Some(Span::secs(600)), "checks bring it");
+}
+
+#[test]
+fn the_shadow_in_the_example_works_when_it_is_wanted() {
+    let (head, rest) = EXAMPLE.split_once("# [[fleet.web.shadow]]").expect("the shadow rule");
+    let (shadow, rest) = rest.split_once("\n\n").expect("a blank line");
+    let text = format!("{head}[[fleet.web.shadow]]{}\n\n{rest}", shadow.replace("# ", ""));
+    let config = read(&text, &bare());
+    let web = config.fleets.iter().find(|fleet| fleet.fleet.id.0 == "web").expect("web");
+    let shadow = web.fleet.shadow.as_ref().expect("shadow rules");
+    assert_eq!(shadow.rules[0].name.0, "shadow/target-cpu");
+    assert_eq!(shadow.stabilization, web.fleet.stabilization);
+    let RuleKind::Target(rule) = &shadow.rules[0].kind else { panic!("a target") };
+    assert_eq!(rule.target, 60.0);
+    assert!(config.fleets.iter().any(|fleet| fleet.fleet.shadow.is_none()));
+}
+
+#[test]
+fn the_templates_in_the_example_work_when_they_are_wanted() {
+    let (head, alike) = EXAMPLE.split_once(ALIKE).expect("the templates");
+    let lines = alike
+        .lines()
+        .skip_while(|line| !line.starts_with("# ["))
+        .map(|line| line.trim_start_matches(['#', ' ']));
+    let text = format!("{head}{}", lines.collect::<Vec<_>>().join("\n"));
+    let config = read(&text, &bare());
+    let names: Vec<&str> = config.fleets.iter().map(|fleet| fleet.fleet.id.0.as_str()).collect();
+    assert_eq!(names, ["mail", "pdf", "web", "wiki"]);
+    let [mail, pdf, ..] = &config.fleets[..] else { panic!("four fleets") };
+    assert_eq!((mail.fleet.bounds.max, pdf.fleet.bounds.max), (10, 40));
+    let host = |fleet: &FleetConfig| fleet.fleet.launch.spec.host_name.clone();
+    assert_eq!((host(mail), host(pdf)), (Some("mail".to_owned()), Some("pdf".to_owned())));
+    assert!(config.fleets.iter().all(|fleet| fleet.fleet.launch_failures == 3));
 }
 
 #[test]

@@ -46,6 +46,11 @@ impl<'a> Value<'a> {
         self.value.get_ref().is_str()
     }
 
+    /// Whether it is the text of no character.
+    pub(super) fn is_empty(&self) -> bool {
+        self.value.get_ref().as_str() == Some("")
+    }
+
     pub(super) fn table(&self) -> Option<&'a DeTable<'a>> {
         match self.value.get_ref() {
             DeValue::Table(table) => Some(table),

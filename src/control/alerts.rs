@@ -7,8 +7,8 @@ use std::time::Duration;
 use cloud::{Mutation, Status, clock};
 
 use crate::model::{
-    Alert, AlertCode, Decision, HookName, Inputs, Member, Memories, Ownership, Phase, Plan, Reason,
-    Stranger, Unhealthy, fingerprint, plural,
+    Alert, AlertCode, Decision, HookName, Inputs, Instructed, Instruction, Member, Memories,
+    Ownership, Phase, Plan, Reason, Stranger, Unhealthy, fingerprint, plural,
 };
 
 /// A launch of unknown outcome is settled within seconds as a rule.
@@ -170,7 +170,17 @@ fn unhealthy(inputs: &Inputs) -> Option<Alert> {
         }
         (Unhealthy::Replace, false) => "others are launched, and then they are deleted",
     };
-    let message = format!("{} unhealthy: {names}{dots}; {follows}", plural(count, "instance"));
+    let is_meant = |one: &&Instruction| match &one.what {
+        Instructed::ReportUnhealthy { instance } => {
+            unhealthy.iter().any(|member| member.instance.id == *instance)
+        }
+        _ => false,
+    };
+    let reports = inputs.instructions.iter().filter(is_meant).take(NAMED);
+    let reports: String =
+        reports.map(|one| format!("; {}, by {}: {}", one.what, one.author, one.reason)).collect();
+    let count_of = plural(count, "instance");
+    let message = format!("{count_of} unhealthy: {names}{dots}; {follows}{reports}");
     (count > 0).then(|| Alert::new(AlertCode::Unhealthy, "", message))
 }
 

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use cloud::{Clock, InstanceId, Mutation, Status, Timestamp, clock};
 use tokio::sync::Semaphore;
 
+use crate::balancers::Watcher;
 use crate::config::FleetConfig;
+use crate::execute::{Outcome, Settled};
 use crate::health::{self, HealthError, Prober, Target};
 use crate::hooks::{Called, HookRunner, HookRunnerError, Subject};
 use crate::inventory::Verdicts;
 use crate::model::{
-    Action, Alert, AlertCode, Event, Fleet, History, HookEnd, HookOutcome, HookPoint, IntentId,
-    Inventory, Ownership, Phase, Plan,
+    Action, Alert, AlertCode, Event, Fleet, GroupsSeen, History, HookEnd, HookOutcome, HookPoint,
+    IntentId, Inventory, Member, Ownership, Phase, Plan, Refusal, Settlement,
 };
 use crate::render::{Renderer, Scene, Server};
 use crate::signals::{Busy, Clients, SourceError, WorkSource};
@@ -27,6 +29,8 @@ pub struct Care {
     pub busy: Option<Arc<dyn WorkSource>>,
     /// Files for others.
     pub renders: Vec<Arc<Renderer>>,
+    /// Reads the load balancers' groups.
+    pub balancers: Option<Arc<Watcher>>,
 }
 
 /// Why a fleet cannot be looked after as it is configured.
@@ -88,6 +92,58 @@ impl Care {
         self.health.as_ref().map(|prober| prober.verdicts())
     }
 
+    /// The load balancers' groups as they were seen last.
+    pub(super) fn groups(&self, history: &History, now: Timestamp) -> GroupsSeen {
+        let ours = |id: &InstanceId| history.instances.contains_key(id);
+        self.balancers.as_ref().map(|watcher| watcher.seen(now, &ours)).unwrap_or_default()
+    }
+
+    /// Goes on reading the groups: more often while an instance waits for its balancer.
+    pub(super) fn watch_balancers(&self, inventory: &Inventory, plan: &Plan) {
+        let Some(watcher) = &self.balancers else { return };
+        let waits = |member: &Member| {
+            member.is_fit || (member.phase == Phase::Draining && member.traffic != Some(false))
+        };
+        let is_awaited = inventory.members.iter().any(waits) || !plan.drains.is_empty();
+        watcher.watch(is_awaited);
+    }
+
+    /// Changes of traffic were sent; `outcomes` has one for each action of `plan`.
+    pub(super) fn routed(&self, plan: &Plan, outcomes: &[Outcome]) {
+        for (action, outcome) in plan.actions.iter().zip(outcomes) {
+            if let Outcome::Sent { settlement, .. } = outcome {
+                self.routed_one(action, settlement);
+            }
+        }
+    }
+
+    /// The same for what was settled of earlier ticks.
+    pub(super) fn routed_before(&self, settled: &[Settled]) {
+        settled.iter().for_each(|settled| self.routed_one(&settled.action, &settled.settlement));
+    }
+
+    fn routed_one(&self, action: &Action, settlement: &Settlement) {
+        let (Some(watcher), Mutation::Route { group, ids, change }) =
+            (&self.balancers, &action.mutation)
+        else {
+            return;
+        };
+        let (done, failed) = match settlement {
+            Settlement::Done { done, failed } => {
+                let of = |(id, refusal): (&InstanceId, &Refusal)| {
+                    (id.clone(), (refusal.class, refusal.message.clone()))
+                };
+                (done.as_slice(), failed.iter().map(of).collect())
+            }
+            Settlement::Failed { class, message, .. } => {
+                let of = |id: &InstanceId| (id.clone(), (*class, message.clone()));
+                (&[][..], ids.iter().map(of).collect())
+            }
+            Settlement::Launched { .. } | Settlement::Open { .. } => (&[][..], BTreeMap::new()),
+        };
+        watcher.sent(group, *change, done, &failed);
+    }
+
     /// What became of calls that the history does not know yet.
     pub(super) fn hooks_ended(
         &self,
@@ -134,7 +190,11 @@ impl Care {
             let trouble = renderer.trouble()?;
             Some(Alert::new(AlertCode::RenderFailed, renderer.file(), trouble))
         };
-        self.renders.iter().filter_map(of).collect()
+        let renders = self.renders.iter().filter_map(of);
+        let balancers = self.balancers.iter().flat_map(|watcher| watcher.troubles());
+        let balancers = balancers
+            .map(|trouble| Alert::new(AlertCode::BalancerFailed, trouble.group, trouble.message));
+        renders.chain(balancers).collect()
     }
 
     /// Makes the calls that are recorded and not ended, those of `plan` included; after a crash those that

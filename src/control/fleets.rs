@@ -122,6 +122,7 @@ impl Fleets {
                             // What was found out by probes, and calls that are under way, stay.
                             member.care = before.care.clone();
                         }
+                        keep_pushed(&mut member, before);
                         member.nudge = before.nudge.clone();
                         member.shown = before.shown.clone();
                         member.place = before.place;
@@ -141,6 +142,17 @@ impl Fleets {
                 all.iter().enumerate().map(|(n, member)| (member.fleet.id.clone(), n)).collect();
             known.all = all.into();
         });
+    }
+}
+
+/// What was sent to signals of `before` that `member` has, too, stays.
+fn keep_pushed(member: &mut FleetInWorld, before: &FleetInWorld) {
+    for (name, source) in &mut member.sources {
+        let old = before.sources.get(name).and_then(|old| old.pushed());
+        if let (Some(new), Some(old)) = (source.pushed(), old) {
+            let kept = new.after(old);
+            *source = Arc::new(kept);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod identity;
 mod instances;
 mod newest;
 mod observed;
+mod prices;
 mod pulse;
 mod recall;
 mod record;
@@ -25,15 +26,17 @@ mod world;
 
 use std::time::Duration;
 
-use cloud::{Timestamp, Urgency, clock};
+use cloud::{InstanceId, Timestamp, Urgency, clock};
 
 use crate::execute::{self, ActionContext, CloudView, Executor, Outcome, Settled};
 use crate::inventory::{self, FleetListing, News, Survey, View};
 use crate::journal::{JournalError, Known, Lease, Turn};
 use crate::model::{Decision, DecisionId, Entropy, Event, Fleet, History, Inputs, Memories, Plan};
-use crate::{plan, policy};
+use crate::plan;
+use crate::policy::{self, Shadow};
 
 use self::observed::{Observed, SoFar, beside_listing, observe, promptly, soon};
+use self::record::Decisions;
 
 pub use audit::{AuditError, Audited, Finding, Findings, What, audit, hourly};
 pub use beat::{Beat, Sink, beat, guarded_tick, tend};
@@ -41,12 +44,18 @@ pub use care::{Care, CareError, CareShared};
 pub use fleets::{FleetInWorld, Fleets};
 pub use instances::{InstanceSeen, Listed};
 pub use newest::{Newest, Shown, Trouble};
+pub use prices::{HourlyCost, PriceBoard, keep_prices};
 pub use pulse::Pulse;
 pub use reload::{Difference, ReloadError, ReloadSink, Reloaded, Reloader, Running};
-pub use report::{Counts, Quantiles, Recent, RuleAsked, TickReport, boots};
+pub use report::{Counts, Quantiles, Recent, RuleAsked, ShadowSeen, TickReport, boots};
 pub use steps::Steps;
+/// A listing may fail now and then; three in a row are half a minute and more without a look: then there is an
+/// alert.
+pub const UNREADABLE_AFTER: u32 = 3;
+
 pub use wire::{
-    LiveCloud, Mode, Sourced, WireError, clouds, settings, sources, up_source, wire, wire_over,
+    LiveCloud, Mode, Sourced, WireError, clouds, clouds_that_retry, settings, sources, up_source,
+    wire, wire_over,
 };
 pub use world::{Draw, LiveAccount, OsRandom, World};
 
@@ -98,7 +107,8 @@ pub async fn tick(world: &World, member: &FleetInWorld) -> Result<TickReport, Ti
                 identity::compared(world, account, &known.account, &known.identity),
             )
             .await?;
-            tick_under(world, member, &lease, known, (now, elapsed)).await
+            // On the heap: the inputs of a decision are large, and a thread's stack is not.
+            Box::pin(tick_under(world, member, &lease, known, (now, elapsed))).await
         }
         Err(error) => tick_without_journal(world, member, error, now).await,
     }
@@ -129,10 +139,12 @@ async fn tick_under(
     (now, elapsed): (Timestamp, Duration),
 ) -> Result<TickReport, TickError> {
     let (known, settled) = settle(world, member, lease, known, now).await?;
+    member.care.routed_before(&settled);
     let known = recall::recalled(&world.journal, member, known, now).await;
     let entropy = Entropy(world.entropy.draw());
-    let proposal = unless_stopped(world, decide(world, member, lease, known, entropy, now)).await?;
-    let Proposal { inputs, news, decision, memory, plan } = proposal;
+    let deciding = Box::pin(decide(world, member, lease, known, entropy, now));
+    let proposal = unless_stopped(world, deciding).await?;
+    let Proposal { inputs, news, decision, memory, shadow, plan } = proposal;
     plan::review(&plan, &inputs).map_err(TickError::Review)?;
     let passed = world.clock.elapsed().saturating_sub(elapsed);
     if steps::was_set_forward(now, inputs.now, passed) {
@@ -141,7 +153,8 @@ async fn tick_under(
 
     let mut alerts = alerts::alerts(&inputs, &decision, &memory, &plan);
     alerts.extend(member.care.alerts());
-    let (events, decided) = record::events(&inputs, &news, &decision, &memory, &plan, &alerts);
+    let decided = Decisions { live: &decision, memory: &memory, shadow: shadow.as_ref() };
+    let (events, decided) = record::events(&inputs, &news, decided, &plan, &alerts);
     let with = decided.then_some((DecisionId(entropy.uuid(0)), &inputs));
     world.journal.append(lease, events, with).await?;
     failpoint!("append.after");
@@ -151,12 +164,15 @@ async fn tick_under(
         member.care.render(&inputs.fleet, &inputs.inventory, &plan);
     }
     member.care.watch(&inputs.inventory);
+    member.care.watch_balancers(&inputs.inventory, &plan);
     failpoint!("execute.before");
     let context = ActionContext { lease, inputs: &inputs };
     let outcomes = execute::run(&member.executor, context, &plan.actions, &world.stop).await?;
+    member.care.routed(&plan, &outcomes);
     let report = TickReport::new(inputs, decision, &memory, plan, alerts);
     let is_dry = matches!(member.executor, Executor::Dry(_));
-    Ok(TickReport { settled, outcomes, is_dry, ..report })
+    let shadow = shadow.map(ShadowSeen::of);
+    Ok(TickReport { settled, outcomes, is_dry, shadow, ..report })
 }
 
 /// The decision and plan that one look at the cloud led to, not carried out yet.
@@ -165,6 +181,8 @@ struct Proposal {
     news: News,
     decision: Decision,
     memory: Memories,
+    /// What the shadow rules decided, if there are some. Nothing is planned of it.
+    shadow: Option<Shadow>,
     plan: Plan,
 }
 
@@ -197,12 +215,13 @@ async fn decide(
             // A source hangs. What is missing is replaced without it: absent signals remove nothing.
             let without = so_far.not_awaited(member);
             let proposal =
-                see(world, member, &known, &without, &listing, Urgency::Look, at).await?;
+                Box::pin(see(world, member, &known, &without, &listing, Urgency::Look, at)).await?;
             if proposal.is_short() { without } else { observing.await }
         }
     };
     let at = At { now: world.clock.now(), ..at };
-    let proposal = see(world, member, &known, &observed, &listing, Urgency::Look, at).await?;
+    let proposal =
+        Box::pin(see(world, member, &known, &observed, &listing, Urgency::Look, at)).await?;
     if !proposal.plan.changes_the_fleet() || listing.asked_at >= fresh(now) {
         return first_look::confirmed(world, member, &known, proposal).await;
     }
@@ -215,7 +234,8 @@ async fn decide(
         known = world.journal.known(lease, &member.fleet.account).await?;
         observed = promptly(member).await.unwrap_or(observed);
     }
-    let proposal = see(world, member, &known, &observed, &listing, Urgency::Act, at).await?;
+    let proposal =
+        Box::pin(see(world, member, &known, &observed, &listing, Urgency::Act, at)).await?;
     first_look::confirmed(world, member, &known, proposal).await
 }
 
@@ -269,14 +289,25 @@ async fn see(
     urgency: Urgency,
     at: At,
 ) -> Result<Proposal, TickError> {
-    let Known { history, account, holds, spent, owner, adoptions, .. } = known;
+    let Known { history, account, holds, spent, owner, adoptions, instructions, .. } = known;
     let At { entropy, now, since } = at;
     let fleet = Fleet { owner: owner.clone(), ..member.fleet.tuned(account, history) };
     let region = world.region(&member.fleet.account);
     let (reporting, busy) = (observed.reporting.as_ref(), observed.busy.as_ref());
     let verdicts = member.care.verdicts();
     let verdicts = verdicts.as_ref();
-    let view = View { listing, reporting, verdicts, busy, adoptions, urgency, since };
+    let groups = &member.care.groups(history, now);
+    let view = View {
+        listing,
+        reporting,
+        verdicts,
+        busy,
+        groups,
+        instructions,
+        adoptions,
+        urgency,
+        since,
+    };
     let ended = member.care.hooks_ended(&fleet, history, now);
     let after;
     let history: &History = if ended.is_empty() {
@@ -287,6 +318,8 @@ async fn see(
     };
     let survey = world.surveyor.survey(region, view, &fleet, history, now).await;
     let Survey { inventory, mut news } = survey.map_err(TickError::Survey)?;
+    let serving: Vec<InstanceId> = inventory.serving().cloned().collect();
+    member.sources.values().for_each(|source| source.serving(&serving));
     news.hooks = ended;
     let inputs = Inputs {
         now,
@@ -294,13 +327,13 @@ async fn see(
         fleet,
         inventory,
         signals: observed.signals.clone(),
-        history: History::clone(history).taking_over(&news.takeovers, now).seeing(
-            &news.phases,
-            &news.up,
-            now,
-        ),
+        history: History::clone(history)
+            .taking_over(&news.takeovers, now)
+            .seeing(&news.phases, &news.up, now)
+            .marking(&news.outgoing, now),
         account: account.clone(),
         holds: holds.clone(),
+        instructions: instructions.clone(),
         spent: *spent,
     };
     Ok(Proposal::of(inputs, news))
@@ -311,7 +344,8 @@ impl Proposal {
         let remembered = inputs.history.memory.clone();
         let (decision, memory) = policy::decide(&inputs.situation(&inputs.census()), remembered);
         let plan = plan::plan(&inputs, &decision);
-        Proposal { inputs, news, decision, memory, plan }
+        let shadow = policy::shadow(&inputs, &decision);
+        Proposal { inputs, news, decision, memory, shadow, plan }
     }
 }
 
@@ -353,10 +387,11 @@ async fn settle(
         Ok((listing, base.map_err(TickError::Survey)?))
     };
     let (listing, base) = unless_stopped(world, reads).await?;
-    let Known { history, account, holds, spent, owner, .. } = known;
+    let Known { history, account, holds, spent, owner, instructions, .. } = known;
     let history = History::clone(&history);
     let fleet = Fleet { owner, ..member.fleet.clone() };
     let inputs = Inputs::to_settle(now, &fleet, history, account, holds, spent);
+    let inputs = Inputs { instructions, ..inputs };
     let listed = listing.instances();
     let look = CloudView { listed, base: &base, cloud: region.cloud() };
     let context = ActionContext { lease, inputs: &inputs };
@@ -400,5 +435,6 @@ async fn tick_without_journal(
         proposal.plan,
         alerts,
     );
-    Ok(TickReport { outcomes, only_looked: Some(why), ..report })
+    let shadow = proposal.shadow.map(ShadowSeen::of);
+    Ok(TickReport { outcomes, only_looked: Some(why), shadow, ..report })
 }

@@ -18,7 +18,7 @@ use super::care::CareShared;
 use super::fleets::FleetInWorld;
 use super::wire::{member, sharing_window, sourced_by};
 use super::{WireError, World};
-use crate::config::{self, AliyunConfig, Config, Daemon, Problems, Provider};
+use crate::config::{self, AliyunConfig, Config, Daemon, Problem, Problems, Provider};
 use crate::model::{Brakes, FleetId, OperatorEvent, Span};
 use crate::notify::NotifySpec;
 use crate::signals::Clients;
@@ -180,7 +180,7 @@ impl Reloader {
         }
         let members = self.members(&config)?;
         let mut reloaded = self.compared(&members);
-        reloaded.warnings.clone_from(&config.warnings);
+        reloaded.warnings = config.warnings.iter().map(Problem::in_a_line).collect();
         if config.daemon.interval != running.daemon.interval {
             let of = |span: Span| span.to_string();
             let (before, after) = (of(running.daemon.interval), of(config.daemon.interval));
@@ -206,10 +206,11 @@ impl Reloader {
         let care = CareShared::new(self.world.clock.clone());
         let mut members = Vec::with_capacity(config.fleets.len());
         for fleet in &config.fleets {
-            let sourced = sourced_by(fleet, &shared, &care)?;
             let account = &self.world.accounts[&fleet.fleet.account];
-            let executor = account.executor.clone();
-            members.push(member(fleet.clone(), config.daemon.interval, executor, sourced));
+            let cloud = account.region.observe();
+            let sourced = sourced_by(fleet, &shared, &care, &cloud)?;
+            let (interval, clock) = (config.daemon.interval, &self.world.clock);
+            members.push(member(fleet.clone(), interval, account, sourced, clock));
         }
         Ok(members)
     }
@@ -258,6 +259,7 @@ fn needs_restart(running: &Running, config: &Config) -> Vec<String> {
         listen,
         listen_hosts,
         api_socket,
+        tls,
         api_tokens,
     } = &running.daemon;
     let now = &config.daemon;
@@ -270,7 +272,8 @@ fn needs_restart(running: &Running, config: &Config) -> Vec<String> {
         ("listen", *listen == now.listen),
         ("listen_hosts", *listen_hosts == now.listen_hosts),
         ("api_socket", *api_socket == now.api_socket),
-        ("api_token_sha256", *api_tokens == now.api_tokens),
+        ("tls", *tls == now.tls),
+        ("api_token", *api_tokens == now.api_tokens),
     ];
     let mut refused: Vec<String> = daemon
         .iter()

@@ -12,8 +12,10 @@ use super::instances::{InstanceSeen, instances};
 use crate::execute::{Outcome, Settled};
 use crate::model::{
     Account, AccountId, Alert, AlertKey, Bounds, Decision, FleetId, History, Inputs, Inventory,
-    Memories, Ownership, Phase, Plan, Ring, RuleName, Sample, Settlement, SignalName, Signals,
+    Memories, Ownership, Phase, Plan, Reason, Ring, RuleName, Sample, Settlement, ShadowSum,
+    SignalName, Signals,
 };
+use crate::policy::Shadow;
 
 /// One tick over one fleet.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +33,9 @@ pub struct TickReport {
     /// The outcomes of actions of earlier ticks.
     pub settled: Vec<Settled>,
     pub outcomes: Vec<Outcome>,
+    /// What the shadow rules want beside it, if there are some. Nothing of it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowSeen>,
     /// Everything that a person should know just now.
     pub alerts: Vec<Alert>,
     /// Why this tick could only look, if so.
@@ -79,6 +84,33 @@ impl RuleAsked {
             since: memory.since,
         });
         asked.collect()
+    }
+}
+
+/// What the shadow rules of a fleet came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShadowSeen {
+    /// The simulated size that they decided from.
+    pub size: u32,
+    pub desired: u32,
+    pub reasons: Vec<Reason>,
+    /// Since when they want another size than the live rules, if they do.
+    pub differs_since: Option<Timestamp>,
+    /// The last 24 hours.
+    #[serde(skip)]
+    pub sum: Option<ShadowSum>,
+}
+
+impl ShadowSeen {
+    pub(super) fn of(shadow: Shadow) -> ShadowSeen {
+        let Shadow { decision, tick, course, .. } = shadow;
+        ShadowSeen {
+            size: tick.size,
+            desired: tick.desired,
+            reasons: decision.reasons,
+            differs_since: course.differs_since,
+            sum: course.compared_at.and_then(|at| course.sum(at)),
+        }
     }
 }
 
@@ -168,8 +200,16 @@ pub struct Counts {
     pub failed: u32,
     /// Serving by their phase, but in a zone that is lost.
     pub unreachable: u32,
+    /// Of those that serve or soon will: to be replaced.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub outgoing: u32,
     /// How many of all of them are base instances.
     pub base: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -186,6 +226,7 @@ impl Counts {
             standby: inventory.count(|p| p == Phase::Standby),
             failed: inventory.count(|p| p == Phase::Failed),
             unreachable: inventory.unreachable(),
+            outgoing: inventory.outgoing(),
             base: u32::try_from(base).unwrap_or(u32::MAX),
         }
     }
@@ -262,6 +303,7 @@ impl TickReport {
             plan,
             settled: Vec::new(),
             outcomes: Vec::new(),
+            shadow: None,
             is_dry: false,
             alerts,
             only_looked: None,

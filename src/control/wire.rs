@@ -11,14 +11,16 @@ use cloud::{Clock, Meter, Mutate, Observe, Preview};
 use super::Steps;
 use super::care::{Care, CareError, CareShared};
 use super::fleets::{FleetInWorld, Fleets, sources_hash};
+use super::prices::PriceBoard;
 use super::pulse::Pulse;
 use super::world::{self, LiveAccount, OsRandom, World};
+use crate::balancers::Watcher;
 use crate::config::{AliyunConfig, Config, Credentials, FleetConfig, Provider, Signature};
 use crate::execute::{Executor, Live, Stop};
 use crate::inventory::{Region, Surveyor};
 use crate::journal::{Journal, JournalError, Keep, LeaseTime};
 use crate::model::{AccountId, SignalName, Span};
-use crate::signals::{Clients, Prometheus, Source, SourceError, SourceSpec, Up, UpSource};
+use crate::signals::{self, Clients, Source, SourceError, Up, UpSource};
 
 /// Whether the daemon may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +71,8 @@ pub async fn wire(
     let care = CareShared::new(clock.clone());
     let mut sourced = Vec::new();
     for fleet in &config.fleets {
-        sourced.push(sourced_by(fleet, &shared, &care)?);
+        let cloud = &live[&fleet.provider].observe;
+        sourced.push(sourced_by(fleet, &shared, &care, cloud)?);
     }
     Ok(wire_over(config, mode, clock, Arc::new(journal), live, sourced))
 }
@@ -105,10 +108,11 @@ pub(super) fn sourced_by(
     fleet: &FleetConfig,
     clients: &Arc<Clients>,
     care: &CareShared,
+    cloud: &Arc<dyn Observe>,
 ) -> Result<Sourced, WireError> {
     let cared = Care::of(fleet, clients, care)
         .map_err(|source| WireError::Care { fleet: fleet.fleet.id.0.clone(), source })?;
-    Ok((sources(fleet, clients)?, up_source(fleet, clients)?, cared))
+    Ok((sources(fleet, clients, cloud)?, up_source(fleet, clients)?, cared))
 }
 
 /// Puts a world together from its parts. `sourced` has one entry for each fleet of `config`.
@@ -138,14 +142,15 @@ pub fn wire_over(
                 region: Arc::new(Region::new(cloud.observe, clock.clone())),
                 meter: cloud.meter,
                 executor,
+                prices: PriceBoard::default(),
                 key: Mutex::default(),
                 deletes_strays: provider.deletes_strays,
             },
         );
     }
     let fleets = config.fleets.into_iter().zip(sourced).map(|(fleet, sourced)| {
-        let executor = accounts[&fleet.fleet.account].executor.clone();
-        member(fleet, config.daemon.interval, executor, sourced)
+        let account = &accounts[&fleet.fleet.account];
+        member(fleet, config.daemon.interval, account, sourced, &clock)
     });
     World {
         fleets: Fleets::new(fleets.collect()),
@@ -164,12 +169,18 @@ pub fn wire_over(
 pub(super) fn member(
     fleet: FleetConfig,
     interval: Span,
-    executor: Executor,
-    (sources, up_source, care): Sourced,
+    account: &LiveAccount,
+    (sources, up_source, mut care): Sourced,
+    clock: &Arc<dyn Clock>,
 ) -> FleetInWorld {
     let interval = fleet.interval.unwrap_or(interval);
     let sources_hash = sources_hash(&fleet);
-    let member = FleetInWorld::of(fleet.fleet, interval, executor);
+    let balancers = &fleet.fleet.lifecycle.balancers;
+    if !balancers.is_empty() {
+        let (cloud, clock) = (account.region.observe(), clock.clone());
+        care.balancers = Some(Arc::new(Watcher::new(&fleet.fleet.id, balancers, cloud, clock)));
+    }
+    let member = FleetInWorld::of(fleet.fleet, interval, account.executor.clone());
     FleetInWorld { sources, up_source, care, sources_hash, ..member }
 }
 
@@ -184,16 +195,16 @@ pub(super) fn sharing_window(interval: Span) -> Duration {
 pub fn sources(
     fleet: &FleetConfig,
     shared: &Arc<Clients>,
+    cloud: &Arc<dyn Observe>,
 ) -> Result<BTreeMap<SignalName, Arc<dyn Source>>, WireError> {
     let mut sources = BTreeMap::new();
     for (signal, spec) in &fleet.sources {
-        let SourceSpec::Prometheus(spec) = spec;
-        let source = Prometheus::new(spec, shared).map_err(|source| WireError::Source {
+        let source = signals::source(spec, shared, cloud).map_err(|source| WireError::Source {
             fleet: fleet.fleet.id.0.clone(),
             signal: signal.clone(),
             source,
         })?;
-        sources.insert(signal.clone(), Arc::new(source) as Arc<dyn Source>);
+        sources.insert(signal.clone(), source);
     }
     Ok(sources)
 }
@@ -218,6 +229,16 @@ pub fn clouds(
     clock: &Arc<dyn Clock>,
     keys: Option<&Arc<dyn CredentialSource>>,
 ) -> Result<BTreeMap<String, Arc<aliyun::Ecs>>, WireError> {
+    clouds_that_retry(providers, clock, keys, cloud::retry::Policy::default())
+}
+
+/// The same, with failed calls repeated as `retry` says.
+pub fn clouds_that_retry(
+    providers: &BTreeMap<String, Provider>,
+    clock: &Arc<dyn Clock>,
+    keys: Option<&Arc<dyn CredentialSource>>,
+    retry: cloud::retry::Policy,
+) -> Result<BTreeMap<String, Arc<aliyun::Ecs>>, WireError> {
     let mut clouds = BTreeMap::new();
     for (name, provider) in providers {
         let Provider::Aliyun(config) = provider;
@@ -226,7 +247,8 @@ pub fn clouds(
             None => credentials(&config.credentials, clock)
                 .map_err(|source| WireError::Credentials { name: name.clone(), source })?,
         };
-        let ecs = aliyun::Ecs::new(settings(config, credentials), clock.clone())
+        let settings = aliyun::Settings { retry, ..settings(config, credentials) };
+        let ecs = aliyun::Ecs::new(settings, clock.clone())
             .map_err(|source| WireError::Provider { name: name.clone(), source })?;
         clouds.insert(name.clone(), Arc::new(ecs));
     }

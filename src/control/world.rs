@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::Steps;
 use super::fleets::{FleetInWorld, Fleets};
+use super::prices::PriceBoard;
 use super::pulse::Pulse;
 use crate::execute::{Executor, Stop};
 use crate::inventory::{Region, Surveyor};
@@ -40,6 +41,8 @@ pub struct LiveAccount {
     /// The cost of its calls.
     pub meter: Arc<dyn Meter>,
     pub executor: Executor,
+    /// What its instance types cost.
+    pub prices: PriceBoard,
     /// The key that signed last, as the provider tells it from others.
     pub(super) key: Mutex<Option<String>>,
     /// Instances of ours that no fleet wants are deleted, not only reported.

@@ -2,9 +2,10 @@
 //!
 //! Simulated are only the cloud (the ECS emulator) and a service under load, whose CPU follows
 //! load ÷ instances and is served by a minimal Prometheus endpoint. All of it is in this process,
-//! on loopback, with a configuration such as an operator would write.
+//! on loopback, with a configuration such as an operator would write, and with the daemon's page.
 
 mod load;
+mod page;
 mod plain;
 pub mod prometheus;
 mod story;
@@ -20,9 +21,10 @@ use ecs_emulator::{Emulator, StartError, World};
 use tokio::sync::watch;
 
 use crate::config::{self, Env, Problems};
-use crate::control::{self, Beat, Mode, Sink, TickError, TickReport, WireError};
+use crate::control::{self, Beat, Mode, Running, Sink, TickError, TickReport, WireError};
 use crate::journal::JournalError;
 use crate::model::{FleetId, Span};
+use crate::observe::{BindError, Instruments};
 use prometheus::Metrics;
 use story::Story;
 
@@ -39,6 +41,8 @@ pub enum DemoError {
     Config(#[from] Problems),
     #[error(transparent)]
     Wire(#[from] WireError),
+    #[error("cannot serve the page")]
+    Page(#[source] BindError),
     #[error("cannot draw on this terminal: {0} (try --plain)")]
     Terminal(#[source] std::io::Error),
 }
@@ -77,17 +81,28 @@ pub async fn run(
     let endpoint = prometheus::serve(metrics.clone()).await.map_err(DemoError::Metrics)?;
     let text = pace.config(&emulator.url(), &endpoint.url());
     let config = config::parse(&text, Path::new("demo.toml"), &Env::system())?;
+    let running = Running::from(&config);
     let keys = Arc::new(KeyPair::new(KEY.0, KEY.1));
     let mut world = control::wire(config, Mode::Live, clock.clone(), Some(keys)).await?;
     // This cloud is new, and so is its fleet.
     world.trust_first_looks();
 
-    let story = Arc::new(Mutex::new(Story::new(duration)));
+    let world = Arc::new(world);
+    let instruments = Arc::new(Instruments::new(world.clone()));
+    let served = page::serve(&world, &instruments, running).await.map_err(DemoError::Page)?;
+    let address = format!("http://{}/", served.address());
+
+    let story = Arc::new(Mutex::new(Story::new(duration, address.clone())));
     let (end, ended) = watch::channel(false);
-    let sink = Arc::new(StorySink { story: story.clone() });
-    let daemon = tokio::spawn(control::beat(Arc::new(world), Beat::Forever, sink, ended));
+    let sink = Arc::new(StorySink { story: story.clone(), instruments });
+    let daemon = tokio::spawn(async move {
+        tokio::select! {
+            _ = control::beat(world.clone(), Beat::Forever, sink, ended) => {}
+            () = control::keep_prices(world) => {}
+        }
+    });
     if show == Show::Plain {
-        plain::introduce(print, &text);
+        plain::introduce(print, &text, &address);
     }
     let mut screen = match show {
         Show::Live => Some(view::Screen::open().map_err(DemoError::Terminal)?),
@@ -184,20 +199,29 @@ cooldown = {{ out = "{cooldown_out}", in = "{cooldown_in}" }}
     }
 }
 
-/// Hands the daemon's reports to the story.
+/// Hands the daemon's reports to the story, and to what the page shows.
 #[derive(Debug)]
 struct StorySink {
     story: Arc<Mutex<Story>>,
+    instruments: Arc<Instruments>,
 }
 
 impl Sink for StorySink {
     fn tick(&self, report: &TickReport) {
+        drop(self.instruments.ticked(report));
         self.story.lock().expect("no holder of this lock can panic").ticked(report);
     }
 
-    fn journal(&self, _state: Result<(), &JournalError>) {}
+    fn took(&self, fleet: &FleetId, took: Duration) {
+        self.instruments.took(fleet, took);
+    }
 
-    fn trouble(&self, _fleet: &FleetId, error: &TickError) {
+    fn journal(&self, state: Result<(), &JournalError>) {
+        drop(self.instruments.journal(state.err()));
+    }
+
+    fn trouble(&self, fleet: &FleetId, error: &TickError) {
+        drop(self.instruments.failed(fleet, error));
         let mut story = self.story.lock().expect("no holder of this lock can panic");
         story.troubled(&error.to_string());
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::page::TOKEN;
 use super::story::Story;
 use crate::model::wrap;
 
@@ -14,7 +15,8 @@ const INDENT: usize = 9;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// The introduction for the viewer.
-pub(super) fn introduce(print: fn(&str), config: &str) {
+pub(super) fn introduce(print: fn(&str), config: &str, page: &str) {
+    print(&format!("Its page: {page}  (to hold or set the fleet there, the token is {TOKEN})\n"));
     print("The real daemon, over signed HTTP, on an embedded ECS with this configuration:\n");
     for line in config.lines() {
         print(&format!("    {line}"));
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn lines_fit_80_columns_and_come_in_the_order_of_time() {
-        let mut story = Story::new(Duration::from_secs(120));
+        let mut story = Story::new(Duration::from_secs(120), String::new());
         story.elapsed = Duration::from_secs(10);
         story.points.push(ChartPoint { secs: 10.0, load: 40.0, cpu: 88.0, serving: 4, booting: 2 });
         let text = "stays at 4 (recommended 6): cpu was measured with 4 in service and is answered \

@@ -18,6 +18,8 @@ const KEPT: usize = 40;
 #[derive(Debug)]
 pub(super) struct Story {
     pub(super) duration: Duration,
+    /// Where the daemon's page is.
+    pub(super) page: String,
     pub(super) elapsed: Duration,
     pub(super) points: Vec<ChartPoint>,
     pub(super) instances: Vec<ShownInstance>,
@@ -71,9 +73,10 @@ pub(super) struct ShownCall {
 }
 
 impl Story {
-    pub(super) fn new(duration: Duration) -> Story {
+    pub(super) fn new(duration: Duration, page: String) -> Story {
         Story {
             duration,
+            page,
             elapsed: Duration::ZERO,
             points: Vec::new(),
             instances: Vec::new(),

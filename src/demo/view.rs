@@ -15,6 +15,7 @@ use ratatui::prelude::{Color, Frame, Line, Modifier, Span, Style};
 use ratatui::symbols::Marker;
 use ratatui::widgets::{Axis, Block, BorderType, Chart, Dataset, GraphType, Paragraph, Wrap};
 
+use super::page::TOKEN;
 use super::plain::time;
 use super::story::{ShownInstance, Story};
 use crate::model::wrap;
@@ -93,8 +94,12 @@ fn render(frame: &mut Frame<'_>, story: &Story) {
     fleet(frame, instances, story);
     lines(frame, decisions, story);
     call_list(frame, calls_area, story);
-    let quit = "q quits · a real daemon; cloud and load are simulated in this process";
-    frame.render_widget(Paragraph::new(quit).style(QUIET), foot);
+    let line = Line::from(vec![
+        Span::styled("q quits · page ", QUIET),
+        Span::raw(story.page.as_str()),
+        Span::styled(format!(" (token {TOKEN}) · simulated cloud and load"), QUIET),
+    ]);
+    frame.render_widget(Paragraph::new(line), foot);
 }
 
 fn header(frame: &mut Frame<'_>, area: Rect, story: &Story) {
@@ -265,7 +270,7 @@ mod tests {
 
     #[test]
     fn the_view_fits_80_by_24_and_shows_the_story() {
-        let mut story = Story::new(Duration::from_secs(120));
+        let mut story = Story::new(Duration::from_secs(120), "http://127.0.0.1:65535/".to_owned());
         story.elapsed = Duration::from_secs(42);
         story.now = "scaling out 4 → 6".to_owned();
         story.because = "cpu = 88 > 75 for 2 samples: add 2; max = 6 is reached; cpu was measured \
@@ -304,7 +309,7 @@ mod tests {
             "and is answered ",
             "0:42 stays at 4",
             "by the 6 of now",
-            "simulated in this process",
+            "q quits · page http://127.0.0.1:65535/ (token demo) · simulated cloud and load",
             "signed ECS calls",
         ] {
             assert!(screen.contains(text), "{text}:\n{screen}");

@@ -147,7 +147,9 @@ impl Live {
             // An end that a drain began may be finished.
             Mutation::Delete { how: Terminate::StopThenDelete, .. } => return Ok(None),
             Mutation::Stop { .. } | Mutation::Delete { .. } => Direction::In,
-            Mutation::Tag { .. } | Mutation::Start { .. } => return Ok(None),
+            Mutation::Tag { .. } | Mutation::Start { .. } | Mutation::Route { .. } => {
+                return Ok(None);
+            }
         };
         let holds = self.journal.holds(&lease.fleet)?;
         let hold = holds.into_iter().find(|hold| hold.keeps(&lease.fleet, direction, now));
@@ -244,6 +246,9 @@ async fn apply(
         Mutation::Start { ids } => batch(cloud.start(permit, ids).await?),
         Mutation::Stop { ids } => batch(cloud.stop(permit, ids).await?),
         Mutation::Delete { ids, how } => batch(cloud.delete(permit, ids, *how).await?),
+        Mutation::Route { group, ids, change } => {
+            batch(cloud.route(permit, group, ids, *change).await?)
+        }
     })
 }
 

@@ -15,12 +15,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cloud::{Class, InstanceId, Launch, Mutation, Observe, Status, Timestamp, clock};
+use cloud::{
+    BackendChange, BackendGroup, Class, InstanceId, Launch, Mutation, Observe, Status, Timestamp,
+    clock,
+};
 
 use crate::journal::JournalError;
 use crate::model::{
     Direction, History, Inputs, Intent, OpenIntent, Phase, Refusal, Settlement, VISIBILITY_GRACE,
-    tags,
+    instruction, tags,
 };
 
 use super::dispatch::{ActionContext, Live};
@@ -97,6 +100,7 @@ pub async fn settle(
                 })
                 .await?
             }
+            Mutation::Route { group, ids, change } => settle_route(look, group, ids, *change).await,
         };
         let settlement = match found {
             None => continue,
@@ -204,6 +208,36 @@ fn shows_some_of(history: &History, listed: &[cloud::Instance]) -> bool {
     known.peek().is_none() || known.any(|(id, _)| listed.iter().any(|instance| instance.id == *id))
 }
 
+/// What became of a change of traffic, by looking at the group. What it did not reach is planned anew from
+/// who is in the group then: to ask for it once more does no harm.
+async fn settle_route(
+    look: CloudView<'_>,
+    group: &BackendGroup,
+    ids: &[InstanceId],
+    change: BackendChange,
+) -> Option<Conclusion> {
+    let found = match look.cloud.backends(group).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!("the backends of {group} cannot be looked at: {error}");
+            return None;
+        }
+    };
+    // The change may be the one that is under way.
+    let is_changing = |id| found.backends.get(id).is_some_and(|backend| backend.is_changing);
+    if found.is_busy || ids.iter().any(is_changing) {
+        return None;
+    }
+    let is_done = |id: &&InstanceId| change.is_done(found.backends.get(*id));
+    let (done, left): (Vec<_>, Vec<_>) = ids.iter().partition(is_done);
+    let refusal = || Refusal {
+        class: Class::Ambiguous,
+        message: "its answer was lost, and it shows no effect".to_owned(),
+    };
+    let failed = left.into_iter().map(|id| (id.clone(), refusal())).collect();
+    Some(Conclusion::Seen(Settlement::Done { done: done.into_iter().cloned().collect(), failed }))
+}
+
 /// What became of a batch, by looking at its instances: those that are `done`, and after a
 /// grace the others as not done. `None` while it is too early to tell, or nobody can look. An end that
 /// does not show is asked for once more where that is safe.
@@ -266,7 +300,9 @@ fn may_end_again<'a>(
     let held = inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, now));
     let may_end = left.all(|instance| {
         let listed = look.listed.iter().any(|listed| listed.id == instance.id);
-        listed && inputs.history.instances.contains_key(&instance.id) && !tags::protect(instance)
+        let is_kept = instruction::is_kept(&inputs.instructions, &instance.id);
+        let is_known = inputs.history.instances.contains_key(&instance.id);
+        listed && is_known && !is_kept && !tags::protect(instance)
     });
     // The instances that certainly serve, by the records and by the listing.
     let others = look.listed.iter().filter(|instance| {

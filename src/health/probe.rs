@@ -2,14 +2,13 @@
 //! is not trusted, not kept and not read beyond a bound.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::process::Command;
 
 use super::{CheckKind, HttpCheck, Target};
 use crate::model::FleetId;
+use crate::programs::{self, ProgramError};
 
 /// 64 KiB: a health page is a word, or a small document.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -59,19 +58,12 @@ async fn http(
     Ok(String::from_utf8_lossy(&body).contains(wanted))
 }
 
-async fn command(argv: &[String], fleet: &FleetId, target: &Target) -> std::io::Result<bool> {
-    let mut argv = argv.iter().map(|word| target.fill(word, false));
-    let Some(program) = argv.next() else { return Ok(false) };
-    let status = Command::new(program)
-        .args(argv)
-        .env("FLEETSCALER_FLEET", &fleet.0)
-        .env("FLEETSCALER_INSTANCE", &target.id.0)
-        .env("FLEETSCALER_ADDRESS", target.address.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .status()
-        .await?;
-    Ok(status.success())
+async fn command(argv: &[String], fleet: &FleetId, target: &Target) -> Result<bool, ProgramError> {
+    let argv: Vec<String> = argv.iter().map(|word| target.fill(word, false)).collect();
+    let facts = [
+        ("FLEETSCALER_FLEET", fleet.0.clone()),
+        ("FLEETSCALER_INSTANCE", target.id.0.clone()),
+        ("FLEETSCALER_ADDRESS", target.address.to_string()),
+    ];
+    Ok(programs::run(&argv, &facts, 0).await?.status.success())
 }

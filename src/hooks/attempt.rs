@@ -5,23 +5,18 @@
 //! follow, and without it the instance goes on. A program exits with 0; any other code but 75 (a temporary
 //! failure, by the convention of sysexits.h) is final.
 
-use std::process::Stdio;
-
 use cloud::text::one_line;
 use cloud::{Redactor, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
 
 use super::{Called, Subject};
 use crate::model::HookOutcome;
+use crate::programs::{self, Ended};
 
 /// 64 KiB of an answer are read: it is one word, or a page of an error.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// 4 KiB of a program's output are kept: its last words.
-const OUTPUT_BYTES_MAX: usize = 4 * 1024;
 /// The exit code of a failure that may pass.
 const TEMPORARY: i32 = 75;
 
@@ -141,48 +136,24 @@ pub(super) fn signature(secret: &Secret, sent_at: i64, body: &str) -> String {
 pub(super) async fn command(argv: &[String], subject: &Subject) -> Result<HookOutcome, Failure> {
     let address = subject.address.map(|ip| ip.to_string()).unwrap_or_default();
     let fill = |word: &String| word.replace("{ip}", &address).replace("{id}", &subject.instance.0);
-    let mut words = argv.iter().map(fill);
-    let program = words.next().ok_or_else(|| Failure::last("there is no program"))?;
-    let mut child = Command::new(&program)
-        .args(words)
-        .env("FLEETSCALER_CALL", subject.id.to_string())
-        .env("FLEETSCALER_FLEET", &subject.fleet.0)
-        .env("FLEETSCALER_HOOK", &subject.hook.0)
-        .env("FLEETSCALER_ON", subject.on.to_string())
-        .env("FLEETSCALER_INSTANCE", &subject.instance.0)
-        .env("FLEETSCALER_ADDRESS", &address)
-        .env("FLEETSCALER_ZONE", &subject.zone)
-        .env("FLEETSCALER_TYPE", &subject.instance_type)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| Failure::last(format!("{program} cannot be run: {error}")))?;
-    let mut output = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        read_last(stderr, &mut output).await;
-    }
-    let status = child.wait().await.map_err(|error| Failure::passing(error.to_string()))?;
+    let argv: Vec<String> = argv.iter().map(fill).collect();
+    let facts = [
+        ("FLEETSCALER_CALL", subject.id.to_string()),
+        ("FLEETSCALER_FLEET", subject.fleet.0.clone()),
+        ("FLEETSCALER_HOOK", subject.hook.0.clone()),
+        ("FLEETSCALER_ON", subject.on.to_string()),
+        ("FLEETSCALER_INSTANCE", subject.instance.0.clone()),
+        ("FLEETSCALER_ADDRESS", address),
+        ("FLEETSCALER_ZONE", subject.zone.clone()),
+        ("FLEETSCALER_TYPE", subject.instance_type.clone()),
+    ];
+    let ended = programs::run(&argv, &facts, 0).await;
+    let Ended { status, said, .. } = ended.map_err(|error| Failure::last(error.to_string()))?;
     if status.success() {
         return Ok(HookOutcome::Continue);
     }
-    let said = one_line(String::from_utf8_lossy(&output).trim());
     let why = if said.is_empty() { format!("{status}") } else { format!("{status}: {said}") };
     Err(Failure { why, may_pass: status.code() == Some(TEMPORARY) })
-}
-
-/// Reads to the end and keeps the last bytes.
-async fn read_last(mut from: impl tokio::io::AsyncRead + Unpin, into: &mut Vec<u8>) {
-    let mut buffer = [0; 4 * 1024];
-    while let Ok(read) = from.read(&mut buffer).await {
-        if read == 0 {
-            return;
-        }
-        into.extend_from_slice(&buffer[..read]);
-        let surplus = into.len().saturating_sub(OUTPUT_BYTES_MAX);
-        into.drain(..surplus);
-    }
 }
 
 /// The outcome of an attempt that may take `timeout`.

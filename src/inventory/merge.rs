@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use cloud::{Instance, InstanceId, Status, Tags, Timestamp, clock};
 
+use crate::model::instruction;
 use crate::model::{
-    self, AccountEvent, Adoption, Evidence, Fleet, History, IntentId, Inventory, Limits, Member,
-    Ownership, Phase, Readiness, Tracked, Unlisted, VISIBILITY_GRACE, rfc3339, tags,
+    self, AccountEvent, Adoption, Evidence, Fleet, GroupsSeen, History, Instruction, IntentId,
+    Inventory, Limits, Member, Ownership, Phase, Readiness, Tracked, TrafficGate, Unlisted,
+    VISIBILITY_GRACE, fingerprint, rfc3339, tags,
 };
 
 use super::belongs::{self, Sorted};
+use super::facts::{booted, never_came, reclaimed, timed_out};
 use super::fitness::{gate, give_up_unhealthy};
-use super::{News, ReportingHosts, Survey, Verdicts, WorkByHost};
+use super::routing::routing;
+use super::{News, ReportingHosts, Survey, Verdicts, WorkByHost, surge};
 
 /// A zone is lost when all its instances have been silent for 2 minutes: eight scrapes at 15 s, so
 /// that a restart of the monitoring system is no lost zone.
@@ -30,6 +34,8 @@ pub(super) struct Answers<'a> {
     pub(super) verdicts: Option<&'a Verdicts>,
     pub(super) busy: Option<&'a WorkByHost>,
     pub(super) adoptions: &'a [Adoption],
+    pub(super) groups: &'a GroupsSeen,
+    pub(super) instructions: &'a [Instruction],
 }
 
 /// Instances that must be asked for by id: those that we know of and `listed` does not show, and,
@@ -107,6 +113,9 @@ pub(super) fn merge(
     let mut members: BTreeMap<InstanceId, Member> = BTreeMap::new();
     let mut survey = Survey { inventory: empty(now, history), news: News::default() };
     let mut taken_in = BTreeMap::new();
+    let is_refreshed = instruction::is_refreshed(seen.instructions);
+    let template = fingerprint(&fleet.launch.spec);
+    let mut refreshed = BTreeSet::new();
     for instance in ours {
         let up = reporting.map(|reporting| reporting.includes(instance));
         let of_type = fleet.boot_timeouts.get(&instance.instance_type);
@@ -115,13 +124,25 @@ pub(super) fn merge(
             ..limits
         };
         let tracked = history.instances.get(&instance.id);
-        let health = seen.verdicts.and_then(|verdicts| verdicts.of(&instance.id));
+        let verdict = seen.verdicts.and_then(|verdicts| verdicts.of(&instance.id));
+        let routing = routing(&fleet.lifecycle.balancers, seen.groups, &instance.id, tracked);
+        let reported = instruction::reported(seen.instructions, &instance.id);
+        let health = match (routing.health, reported) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            // A good report lets nothing into service that the fleet's own checks have not seen.
+            _ if fleet.lifecycle.has_checks => verdict,
+            _ => reported,
+        };
         let evidence = Evidence {
             status: instance.status,
             readiness: Readiness::of(up, health, fleet.lifecycle.has_checks),
             hooks: gate(fleet, tracked),
+            traffic: routing.gate,
         };
         let phase = phase_of(instance, evidence, history, limits, now);
+        let let_in = Evidence { traffic: TrafficGate::Open, ..evidence };
+        let is_fit = routing.gate != TrafficGate::Open
+            && phase_of(instance, let_in, history, limits, now) == Phase::InService;
         let is_taken = taken.contains_key(&instance.id);
         if is_taken {
             taken_in.insert(instance.id.clone(), phase);
@@ -134,6 +155,16 @@ pub(super) fn merge(
         if let Some(up) = up.filter(|up| *up == silent) {
             survey.news.up.insert(instance.id.clone(), up);
         }
+        let is_to_go =
+            instruction::is_to_go(seen.instructions, &instance.id, instance.vswitch.as_deref());
+        let is_asked = is_to_go || instance.is_reclaimed();
+        let is_outdated =
+            !is_asked && is_refreshed && surge::is_outdated(tracked, phase, &template);
+        if is_outdated {
+            refreshed.insert(instance.id.clone());
+        }
+        let outgoing = tracked.is_some() && (is_asked || is_outdated);
+        survey.news.facts.extend(reclaimed(instance, tracked, now));
         let member = Member {
             instance: instance.clone(),
             ownership: Ownership::Managed,
@@ -142,9 +173,15 @@ pub(super) fn merge(
             up,
             health,
             busy: seen.busy.and_then(|busy| busy.of_instance(instance)),
+            traffic: routing.traffic,
+            is_fit,
+            outgoing,
+            kept: instruction::is_kept(seen.instructions, &instance.id),
         };
         members.insert(instance.id.clone(), member);
     }
+    surge::bound(fleet, &refreshed, history, &mut members);
+    survey.news.outgoing = surge::changed(history, &members);
     for instance in seen.base {
         // An instance that carries our tags is ours, whatever selector finds it as well.
         members.entry(instance.id.clone()).or_insert_with(|| Member {
@@ -155,6 +192,10 @@ pub(super) fn merge(
             up: reporting.map(|reporting| reporting.includes(instance)),
             health: None,
             busy: None,
+            traffic: None,
+            is_fit: false,
+            outgoing: false,
+            kept: false,
         });
     }
     give_up_unhealthy(fleet, &mut members, &mut survey.news, history);
@@ -218,6 +259,7 @@ fn empty(now: Timestamp, history: &History) -> Inventory {
         strangers: Vec::new(),
         listed_at: now,
         account_size: 0,
+        groups: Vec::new(),
     }
 }
 
@@ -260,50 +302,6 @@ fn base_phase(status: Status) -> Phase {
         Status::Stopping => Phase::Terminating,
         Status::Stopped | Status::Unknown => Phase::Failed,
     }
-}
-
-/// How long it took from the accepted launch to Running, when that has just been seen.
-fn booted(
-    instance: &Instance,
-    tracked: Option<&Tracked>,
-    phase: Phase,
-    now: Timestamp,
-) -> Option<AccountEvent> {
-    let tracked = tracked?;
-    let was_booting = matches!(tracked.phase, Phase::Requested | Phase::Booting);
-    let runs = matches!(phase, Phase::Warming | Phase::InService);
-    let launched_at = tracked.launched_at.filter(|_| was_booting && runs)?;
-    Some(AccountEvent::Booted {
-        at: now,
-        zone: instance.zone.clone(),
-        instance_type: instance.instance_type.clone(),
-        secs: clock::age(now, launched_at).as_secs_f64(),
-    })
-}
-
-/// How long it was given to boot in vain, when that has just ended.
-fn timed_out(
-    instance: &Instance,
-    tracked: Option<&Tracked>,
-    phase: Phase,
-    now: Timestamp,
-) -> Option<AccountEvent> {
-    let tracked = tracked.filter(|tracked| tracked.phase == Phase::Booting)?;
-    let boots = matches!(instance.status, Status::Pending | Status::Starting);
-    let launched_at = tracked.launched_at.filter(|_| boots && phase == Phase::Failed)?;
-    Some(AccountEvent::TimedOut {
-        at: now,
-        zone: instance.zone.clone(),
-        instance_type: instance.instance_type.clone(),
-        secs: clock::age(now, launched_at).as_secs_f64(),
-    })
-}
-
-/// It was accepted and never came to be: the capacity was missing after all.
-fn never_came(tracked: &Tracked, id: &InstanceId, now: Timestamp) -> Option<AccountEvent> {
-    let place = tracked.place.clone().filter(|_| tracked.phase == Phase::Requested)?;
-    let why = format!("{id} was accepted and never appeared");
-    Some(AccountEvent::SoldOut { at: now, place, why })
 }
 
 /// Zones in which every serving instance has been silent for long, while one elsewhere reports.
@@ -351,7 +349,10 @@ fn missing_tags(fleet: &Fleet, instance: &Instance, tracked: Option<&Tracked>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Instructed;
     use crate::model::fixtures::{ago, fleet, member, now, tracked};
+
+    const NO_GROUPS: &GroupsSeen = &Vec::new();
 
     fn empty_handed<'a>() -> Answers<'a> {
         Answers {
@@ -363,6 +364,8 @@ mod tests {
             verdicts: None,
             busy: None,
             adoptions: &[],
+            groups: NO_GROUPS,
+            instructions: &[],
         }
     }
 
@@ -432,5 +435,40 @@ mod tests {
         }
         assert_eq!(of(Phase::Terminating, 600, true), gone, "its end is what was expected");
         assert!(of(Phase::Stopping, 600, true).0, "a drain ends by a deletion");
+    }
+
+    #[test]
+    fn one_bad_report_is_enough_and_a_good_one_replaces_no_check() {
+        let report = |is_good: bool| {
+            let instance = "i-1".into();
+            let what = if is_good {
+                Instructed::ReportHealthy { instance }
+            } else {
+                Instructed::ReportUnhealthy { instance }
+            };
+            let (author, reason) = ("mei".to_owned(), "a look".to_owned());
+            let (id, placed) = (uuid::Uuid::from_u128(7), ago(10));
+            let until = now() + chrono::TimeDelta::hours(1);
+            Instruction { id, fleet: None, what, author, reason, placed, until }
+        };
+        for (name, has_checks, verdict, reported, health) in [
+            ("nothing is known", false, None, None, None),
+            ("reported well", false, None, Some(true), Some(true)),
+            ("reported ill", false, None, Some(false), Some(false)),
+            ("reported ill, a check says well", true, Some(true), Some(false), Some(false)),
+            ("reported well, a check says ill", true, Some(false), Some(true), Some(false)),
+            ("reported well, a check has no verdict", true, None, Some(true), None),
+            ("a check says well", true, Some(true), None, Some(true)),
+        ] {
+            let mut fleet = fleet(0, 9);
+            fleet.lifecycle.has_checks = has_checks;
+            let listed = [member("i-1", 60).instance];
+            let verdicts = Verdicts(verdict.into_iter().map(|is| ("i-1".into(), is)).collect());
+            let instructions: Vec<Instruction> = reported.into_iter().map(report).collect();
+            let (verdicts, instructions) = (Some(&verdicts), instructions.as_slice());
+            let seen = Answers { listed: &listed, verdicts, instructions, ..empty_handed() };
+            let survey = merge(&fleet, &seen, &History::default(), now());
+            assert_eq!(survey.inventory.members[0].health, health, "{name}");
+        }
     }
 }

@@ -8,6 +8,7 @@
 
 mod belongs;
 mod credence;
+mod facts;
 mod fitness;
 mod listing;
 mod merge;
@@ -15,14 +16,19 @@ mod pace;
 mod questions;
 mod region;
 mod reporting;
+mod routing;
 mod shared_read;
+mod surge;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::{Error, Instance, InstanceId, Timestamp, Urgency};
 
-use crate::model::{AccountEvent, Adoption, Fleet, History, HookEnd, Inventory, Phase, Takeover};
+use crate::model::{
+    AccountEvent, Adoption, Fleet, GroupsSeen, History, HookEnd, Instruction, Inventory, Phase,
+    Takeover,
+};
 
 pub use credence::Surveyor;
 pub(crate) use credence::{LOOKS_APART, LOOKS_AT_MANY};
@@ -47,6 +53,8 @@ pub struct News {
     pub phases: BTreeMap<InstanceId, Phase>,
     /// Instances that began (`false`) or ceased (`true`) to be silent.
     pub up: BTreeMap<InstanceId, bool>,
+    /// Instances that are to be replaced from now on (`true`), or no more.
+    pub outgoing: BTreeMap<InstanceId, bool>,
     /// Instances that are the fleet's from now on.
     pub takeovers: Vec<Takeover>,
     /// Hooks of which it is known now what became of them.
@@ -65,6 +73,10 @@ pub struct View<'a> {
     pub verdicts: Option<&'a Verdicts>,
     /// The source that tells how much work each host has.
     pub busy: Option<&'a WorkByHost>,
+    /// The groups of the fleet's load balancers.
+    pub groups: &'a GroupsSeen,
+    /// People's instructions that concern the fleet.
+    pub instructions: &'a [Instruction],
     /// The takeovers that operators asked for.
     pub adoptions: &'a [Adoption],
     /// Whether something is to be done on it.
@@ -84,7 +96,8 @@ impl Surveyor {
         history: &History,
         now: Timestamp,
     ) -> Result<Survey, Error> {
-        let View { listing, reporting, verdicts, busy, adoptions, urgency, since } = view;
+        let View { listing, reporting, verdicts, busy, groups, .. } = view;
+        let View { instructions, adoptions, urgency, since, .. } = view;
         let mut ids = merge::to_be_asked(listing.instances(), history, listing.asked_at >= since);
         let doubtful = doubtful(listing, history);
         ids.extend(doubtful.iter().cloned());
@@ -100,9 +113,12 @@ impl Surveyor {
             verdicts,
             busy,
             adoptions,
+            groups,
+            instructions,
         };
         let mut survey = merge::merge(fleet, &seen, history, now);
         survey.inventory.listed_at = listing.asked_at;
+        survey.inventory.groups.clone_from(groups);
         survey.inventory.account_size = listing.account.owned(&fleet.owner);
         match self.verdict(region, fleet, history, &survey, listing.asked_at).await {
             Verdict::Believed => self.remember_base(fleet, &survey.inventory),

@@ -64,6 +64,12 @@ impl Drop for Counted<'_> {
 }
 
 impl Region {
+    /// The cloud itself, to read what is no instance.
+    #[must_use]
+    pub fn observe(&self) -> Arc<dyn Observe> {
+        self.cloud.clone()
+    }
+
     #[must_use]
     pub fn new(cloud: Arc<dyn Observe>, clock: Arc<dyn Clock>) -> Region {
         let apart = pace::between_questions(cloud.pages_per_second());

@@ -28,7 +28,7 @@ use cloud::{Clock, clock};
 use crate::config::{Daemon, StateUrl};
 use crate::model::{
     Account, AccountEvent, AccountId, Adoption, DecisionId, Event, FleetId, History, Hold, Inputs,
-    Intent, IntentId, OperatorEvent, Owner, ReplicaId, Settlement, Spent,
+    Instruction, Intent, IntentId, OperatorEvent, Owner, ReplicaId, Settlement, Spent,
 };
 
 pub use copy::{Copied, back_up, restore, verify};
@@ -88,6 +88,8 @@ pub struct Known {
     pub owner: Owner,
     /// Wishes to take instances over that are still to be carried out.
     pub adoptions: Vec<Adoption>,
+    /// People's instructions that are in force.
+    pub instructions: Vec<Instruction>,
     /// The provider's id of the account that the fleet is in: as an operator accepted it, or as it was
     /// first recorded.
     pub identity: Option<String>,
@@ -263,6 +265,7 @@ impl Journal {
         Ok(Known {
             owner: self.owner()?,
             adoptions: history.still_asked(&asked, now),
+            instructions: self.shared.orders(|orders| orders.instructions_of(&lease.fleet, now))?,
             history,
             identity: self.identity(account, &shared)?,
             account: shared,
@@ -322,6 +325,12 @@ impl Journal {
         self.shared.holds(fleet, self.clock.now())
     }
 
+    /// The instructions for `fleet` as they are now, without asking the store.
+    pub fn instructions(&self, fleet: &FleetId) -> Result<Vec<Instruction>, JournalError> {
+        let now = self.clock.now();
+        self.shared.orders(|orders| orders.instructions_of(fleet, now))
+    }
+
     /// Records what a person said to this daemon; it is known from now on.
     pub async fn say(&self, event: &OperatorEvent) -> Result<(), JournalError> {
         shared::say(&*self.store, event).await?;
@@ -337,6 +346,7 @@ impl Journal {
             spent: Spent::default(),
             owner: self.owner().ok()?,
             adoptions: Vec::new(),
+            instructions: Vec::new(),
             identity: None,
         })
     }

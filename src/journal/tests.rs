@@ -47,12 +47,14 @@ fn ticked(at: Timestamp, phases: &[(&str, Phase)]) -> Event {
         gaps: BTreeMap::new(),
         phases: phases.iter().map(|(id, phase)| ((*id).into(), *phase)).collect(),
         up: BTreeMap::new(),
+        outgoing: [].into(),
         before_first_listing: false,
         current: 2,
         in_service: 2,
         recommended: 2,
         desired: 2,
         memory: [].into(),
+        shadow: None,
     }))
 }
 

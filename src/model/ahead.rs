@@ -12,7 +12,7 @@ use std::time::Duration;
 use cloud::{Timestamp, clock};
 
 use super::account::pause;
-use super::{Account, History};
+use super::{Account, History, ShadowCourse};
 
 /// Clocks of several replicas differ by less.
 const SKEW: Duration = Duration::from_secs(5);
@@ -45,6 +45,7 @@ impl History {
         }
         self.open.values_mut().for_each(|open| back(&mut open.sent_at, now));
         self.standing.iter_mut().for_each(|standing| back(&mut standing.since, now));
+        self.moves.iter_mut().for_each(|(at, _)| back(at, now));
         for (at, _) in self.in_service.iter_mut().chain(&mut self.recommended) {
             back(at, now);
         }
@@ -62,6 +63,8 @@ impl History {
         self.memory.values_mut().for_each(|memory| back(&mut memory.since, now));
         self.adoptions.values_mut().for_each(|at| back(at, now));
         self.past_launches.values_mut().for_each(|launch| back(&mut launch.at, now));
+        self.shadow.iter_mut().flat_map(ShadowCourse::times).for_each(|at| back(at, now));
+        self.shadow.iter_mut().for_each(|shadow| shadow.forget_after(now));
     }
 
     /// The host's clock was set by so much, forward if positive: what was recorded moves with it, so
@@ -86,6 +89,7 @@ impl History {
         }
         self.open.values_mut().for_each(|open| moved(&mut open.sent_at));
         self.standing.iter_mut().for_each(|standing| moved(&mut standing.since));
+        self.moves.iter_mut().for_each(|(at, _)| moved(at));
         for (at, _) in self.in_service.iter_mut().chain(&mut self.recommended) {
             moved(at);
         }
@@ -100,6 +104,7 @@ impl History {
         self.memory.values_mut().for_each(|memory| moved(&mut memory.since));
         self.adoptions.values_mut().for_each(moved);
         self.past_launches.values_mut().for_each(|launch| moved(&mut launch.at));
+        self.shadow.iter_mut().flat_map(ShadowCourse::times).for_each(moved);
     }
 
     /// Whether something in it is of the future.

@@ -49,6 +49,8 @@ pub enum AlertCode {
     Unhealthy,
     /// A hook failed, or was not done in time.
     HookFailed,
+    /// A load balancer cannot be read, refuses a change, or somebody takes traffic from what serves.
+    BalancerFailed,
     /// A file for others is not up to date.
     RenderFailed,
     /// A channel for messages cannot be reached.
@@ -92,6 +94,7 @@ impl AlertCode {
         AlertCode::SignalMissing,
         AlertCode::Unhealthy,
         AlertCode::HookFailed,
+        AlertCode::BalancerFailed,
         AlertCode::RenderFailed,
         AlertCode::NotifyFailed,
         AlertCode::InstanceStopped,
@@ -127,6 +130,7 @@ impl AlertCode {
             AlertCode::SignalMissing => "signal_missing",
             AlertCode::Unhealthy => "unhealthy",
             AlertCode::HookFailed => "hook_failed",
+            AlertCode::BalancerFailed => "balancer_failed",
             AlertCode::RenderFailed => "render_failed",
             AlertCode::NotifyFailed => "notify_failed",
             AlertCode::InstanceStopped => "instance_stopped",

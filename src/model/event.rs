@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Alert, AlertKey, Decision, DecisionId, HookName, HookOutcome, HookPoint, IntentId,
-    MemoryChanges, Phase, Plan, ReplicaId, Sample, SignalName, Takeover,
+    MemoryChanges, Phase, Plan, ReplicaId, Sample, ShadowTick, SignalName, Takeover,
 };
 
 /// One entry of a fleet's journal.
@@ -40,6 +40,17 @@ pub enum Event {
     Alerted { at: Timestamp, alert: Alert },
     /// And ended.
     Cleared { at: Timestamp, key: AlertKey },
+    /// The shadow rules began to want another size than the live ones, or ceased to.
+    Shadowed {
+        at: Timestamp,
+        differs: bool,
+        live: u32,
+        shadow: u32,
+        /// What the shadow rules go by.
+        why: String,
+        /// A version that does not know of it may leave it out.
+        ignorable: bool,
+    },
 }
 
 /// The part of a tick that the history keeps; small, since there is one per fleet and interval.
@@ -57,6 +68,9 @@ pub struct Ticked {
     /// Instances that began (`false`) or ceased (`true`) to be silent, by the fleet's `up` query.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub up: BTreeMap<InstanceId, bool>,
+    /// Instances that are to be replaced from now on (`true`), or no more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outgoing: BTreeMap<InstanceId, bool>,
     /// No listing of the fleet has been believed yet: whatever the first one shows is the fleet's.
     #[serde(default, skip_serializing_if = "is_false")]
     pub before_first_listing: bool,
@@ -67,6 +81,9 @@ pub struct Ticked {
     /// The new memory of rules that changed theirs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub memory: MemoryChanges,
+    /// What the shadow rules came to, while there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowTick>,
 }
 
 /// One call of a hook. It may be made more than once: after a crash nobody knows whether it was.
@@ -173,6 +190,7 @@ impl Event {
             Event::HookCalled { .. } | Event::HookEnded { .. } => "hook",
             Event::Leased { .. } => "lease",
             Event::Alerted { .. } | Event::Cleared { .. } => "alert",
+            Event::Shadowed { .. } => "shadow",
         }
     }
 
@@ -191,7 +209,8 @@ impl Event {
             | Event::HookEnded { at, .. }
             | Event::Leased { at, .. }
             | Event::Alerted { at, .. }
-            | Event::Cleared { at, .. } => *at,
+            | Event::Cleared { at, .. }
+            | Event::Shadowed { at, .. } => *at,
         }
     }
 }

@@ -49,6 +49,8 @@ pub(crate) fn fleet(min: u32, max: u32) -> Fleet {
         launch_failures: 5,
         brakes: Brakes::default(),
         account_brakes: Brakes::default(),
+        scale_out_limits: Vec::new(),
+        scale_in_limits: Vec::new(),
         terminate: Terminate::Graceful,
         lifecycle: Lifecycle::default(),
         base: None,
@@ -60,6 +62,8 @@ pub(crate) fn fleet(min: u32, max: u32) -> Fleet {
         },
         signals: [(CPU.into(), signal_spec())].into(),
         rules: Vec::new(),
+        shadow: None,
+        regret: None,
     }
 }
 
@@ -68,6 +72,7 @@ pub(crate) fn signal_spec() -> SignalSpec {
         max_age: Span::secs(90),
         coverage: Coverage::Auto(0.6),
         on_missing: OnMissing::Hold,
+        cliff: None,
     }
 }
 
@@ -98,6 +103,10 @@ pub(crate) fn member(id: &str, age: i64) -> Member {
         up: None,
         health: None,
         busy: None,
+        traffic: None,
+        is_fit: false,
+        outgoing: false,
+        kept: false,
     }
 }
 
@@ -112,6 +121,7 @@ pub(crate) fn inventory(members: Vec<Member>) -> Inventory {
         lost_zones: [].into(),
         strangers: Vec::new(),
         listed_at: now(),
+        groups: Vec::new(),
     }
 }
 
@@ -135,6 +145,8 @@ pub(crate) fn tracked(phase: Phase, place: (&str, &str)) -> Tracked {
         owned_at: None,
         adopted_at: None,
         hooks: [].into(),
+        quiet_since: None,
+        outgoing: false,
     }
 }
 
@@ -154,6 +166,7 @@ pub(crate) fn inputs(fleet: Fleet, inventory: Inventory, mut history: History) -
         history,
         account: Arc::default(),
         holds: Vec::new(),
+        instructions: Vec::new(),
         spent: Spent::default(),
     }
 }

@@ -8,9 +8,10 @@ use std::fmt;
 use cloud::{InstanceId, LaunchSpec, Tags, Terminate};
 use serde::{Deserialize, Serialize};
 
+use super::rate::share_of;
 use super::{
-    AccountId, Amounts, Bands, External, FleetId, Lifecycle, Owner, Queue, RuleName, Schedule,
-    SignalName, Span,
+    AccountId, Amounts, Bands, External, FleetId, Lifecycle, Owner, Queue, RateLimit, RuleName,
+    Schedule, ShadowRules, SignalName, Span,
 };
 
 /// A named set of interchangeable instances.
@@ -39,6 +40,11 @@ pub struct Fleet {
     pub launch_failures: u32,
     pub brakes: Brakes,
     pub account_brakes: Brakes,
+    /// How fast it may grow and shrink; each of them holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scale_out_limits: Vec<RateLimit>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scale_in_limits: Vec<RateLimit>,
     pub terminate: Terminate,
     #[serde(default)]
     pub lifecycle: Lifecycle,
@@ -47,6 +53,19 @@ pub struct Fleet {
     pub signals: BTreeMap<SignalName, SignalSpec>,
     /// In the order of the configuration; at least one.
     pub rules: Vec<Rule>,
+    /// Rules that run beside them and change nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowRules>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regret: Option<Regret>,
+}
+
+impl Fleet {
+    /// The rules and the shadow rules.
+    pub(crate) fn all_rules_mut(&mut self) -> impl Iterator<Item = &mut Rule> {
+        let shadow = self.shadow.iter_mut().flat_map(|shadow| &mut shadow.rules);
+        self.rules.iter_mut().chain(shadow)
+    }
 }
 
 /// `min ≤ desired ≤ max`, base instances included.
@@ -80,17 +99,8 @@ impl Brakes {
     /// what there was. At least one, so that a small percentage does not stop a small fleet for ever.
     #[must_use]
     pub fn removals_allowed(self, size: u32, used: Amounts) -> Option<u32> {
-        let share = self.removal_percent.map(|percent| {
-            let before = f64::from(size.saturating_add(used.removals));
-            let exact = (before * percent / 100.0).floor().clamp(1.0, f64::from(u32::MAX));
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a whole number in 1..=u32::MAX after the clamp"
-            )]
-            let whole = exact as u32;
-            whole
-        });
+        let before = size.saturating_add(used.removals);
+        let share = self.removal_percent.map(|percent| share_of(before, percent));
         share.into_iter().chain(self.removals_per_hour).min()
     }
 }
@@ -133,6 +143,33 @@ pub struct SignalSpec {
     pub max_age: Span,
     pub coverage: Coverage,
     pub on_missing: OnMissing,
+    /// A fall that is no idleness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cliff: Option<Cliff>,
+}
+
+/// A fall of a signal that is more likely an outage than idleness.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cliff {
+    /// By this share of the value, 0 to 1, …
+    pub drop: f64,
+    /// … within this time.
+    pub within: Span,
+    /// Nothing is removed for so long.
+    pub hold: Span,
+}
+
+/// What tells that a scale-in was a mistake.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Regret {
+    /// How badly users are served: latency, errors.
+    pub signal: SignalName,
+    /// It is regretted above this value …
+    pub above: f64,
+    /// … if it was measured within so long after the scale-in.
+    pub within: Span,
+    /// The size before it is the least for so long.
+    pub floor_for: Span,
 }
 
 /// How much of the fleet must report a signal for it to remove capacity.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Adoption, AlertKey, Failures, HookName, HookOutcome, HookPoint, Intent, IntentId, Memories,
-    Phase, Place, RefusedEnd, SignalMemory, SignalName, VISIBILITY_GRACE,
+    Moves, Phase, Place, RefusedEnd, ShadowCourse, SignalMemory, SignalName, VISIBILITY_GRACE,
 };
 
 /// The longest window of recommendations that the configuration takes.
@@ -53,6 +53,9 @@ pub struct History {
     pub in_service: VecDeque<(Timestamp, u32)>,
     /// The recommended size, from each of these times on.
     pub recommended: VecDeque<(Timestamp, u32)>,
+    /// The changes of size of the last hour.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub moves: Moves,
     /// The memory that each rule returned at the last tick.
     pub memory: Memories,
     pub failures: Option<Failures>,
@@ -65,6 +68,9 @@ pub struct History {
     pub last_change: Option<Timestamp>,
     /// The gist of the last recorded decision, and its time.
     pub decided: Option<(Timestamp, String)>,
+    /// The course of the shadow rules, while there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowCourse>,
 }
 
 /// A size that is still to be reached.
@@ -149,6 +155,12 @@ pub struct Tracked {
     /// The hooks that were called for it. Those of an earlier drain are forgotten when it comes back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hooks: BTreeMap<HookName, HookState>,
+    /// When it lost the traffic of the last load balancer that it was taken from, until it gets some anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_since: Option<Timestamp>,
+    /// It is to be replaced: it serves, and does not count towards the size any more.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub outgoing: bool,
 }
 
 /// A hook that was called for an instance.
@@ -163,6 +175,12 @@ pub struct HookState {
     /// It was not done.
     #[serde(default)]
     pub has_failed: bool,
+}
+
+/// For records: what is not so need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Tracked {
@@ -226,10 +244,13 @@ impl History {
         self.last_out.max(self.last_in)
     }
 
-    /// Whether a mutation of unknown outcome concerns the instance.
+    /// Whether a mutation of unknown outcome concerns the instance itself, not only its traffic.
     #[must_use]
     pub fn is_in_flight(&self, id: &InstanceId) -> bool {
-        self.open.values().any(|open| open.intent.action.mutation.ids().contains(id))
+        self.open.values().any(|open| {
+            let mutation = &open.intent.action.mutation;
+            !matches!(mutation, Mutation::Route { .. }) && mutation.ids().contains(id)
+        })
     }
 }
 

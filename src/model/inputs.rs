@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cloud::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Entropy, Fleet, History, Hold, Inventory, Signals};
+use super::{Account, Entropy, Fleet, History, Hold, Instruction, Inventory, Signals};
 
 /// The inputs of one decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Inputs {
     pub account: Arc<Account>,
     /// Those that concern the fleet.
     pub holds: Vec<Hold>,
+    /// Those that concern the fleet and are in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instructions: Vec<Instruction>,
     pub spent: Spent,
 }
 
@@ -62,10 +65,23 @@ impl Inputs {
             listed_at: now,
             strangers: Vec::new(),
             account_size: 0,
+            groups: Vec::new(),
         };
         let entropy = Entropy(uuid::Uuid::nil());
         let (fleet, signals) = (fleet.clone(), Signals::new());
-        Inputs { now, entropy, fleet, inventory, signals, history, account, holds, spent }
+        let instructions = Vec::new();
+        Inputs {
+            now,
+            entropy,
+            fleet,
+            inventory,
+            signals,
+            history,
+            account,
+            holds,
+            instructions,
+            spent,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cloud::{Instance, InstanceId, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Stranger};
+use super::{GroupsSeen, Phase, Stranger, tags};
 
 /// The owner of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,6 +34,26 @@ pub struct Member {
     /// The work that it has, by the fleet's `busy` query.
     #[serde(default)]
     pub busy: Option<f64>,
+    /// Whether a load balancer sends it new connections; `None`: the fleet has none, or nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<bool>,
+    /// It would be in service if the fleet's load balancers sent it traffic.
+    #[serde(default)]
+    pub is_fit: bool,
+    /// It is to be replaced: it serves, and does not count towards the size any more.
+    #[serde(default)]
+    pub outgoing: bool,
+    /// A person keeps it from its end.
+    #[serde(default)]
+    pub kept: bool,
+}
+
+impl Member {
+    /// Whether it is never ended: by its tag, by the provider's protection, or by a person's word.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.kept || tags::protect(&self.instance)
+    }
 }
 
 /// One instance that we know of and no listing shows.
@@ -66,13 +86,17 @@ pub struct Inventory {
     pub strangers: Vec<Stranger>,
     /// Managed instances of the whole account, this fleet's included.
     pub account_size: u32,
+    /// Its load balancers' groups, in the order of the fleet's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: GroupsSeen,
 }
 
 impl Inventory {
     /// How many instances serve or soon will: the size that a decision starts from.
     #[must_use]
     pub fn capacity(&self) -> u32 {
-        (self.count(Phase::is_capacity) - self.unreachable()).saturating_add(self.in_doubt)
+        (self.count(Phase::is_capacity) - self.unreachable() - self.outgoing())
+            .saturating_add(self.in_doubt)
     }
 
     /// The size without what may not exist: what limits on removals are shares of.
@@ -90,13 +114,38 @@ impl Inventory {
         u32::try_from(self.members.iter().filter(lost).count()).unwrap_or(u32::MAX)
     }
 
+    /// How many instances would count as capacity if they were not to be replaced.
+    #[must_use]
+    pub fn outgoing(&self) -> u32 {
+        let lost =
+            |m: &Member| m.phase == Phase::InService && self.lost_zones.contains(&m.instance.zone);
+        let outgoing = |m: &&Member| m.outgoing && m.phase.is_capacity() && !lost(m);
+        u32::try_from(self.members.iter().filter(outgoing).count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many instances carry load and are not to be replaced.
+    #[must_use]
+    pub fn staying(&self) -> u32 {
+        let serves = |m: &&Member| {
+            m.phase == Phase::InService
+                && !m.outgoing
+                && !self.lost_zones.contains(&m.instance.zone)
+        };
+        u32::try_from(self.members.iter().filter(serves).count()).unwrap_or(u32::MAX)
+    }
+
     /// How many instances carry load.
     #[must_use]
     pub fn in_service(&self) -> u32 {
+        u32::try_from(self.serving().count()).unwrap_or(u32::MAX)
+    }
+
+    /// Those that carry load, by id.
+    pub fn serving(&self) -> impl Iterator<Item = &InstanceId> {
         let serves = |m: &&Member| {
             m.phase == Phase::InService && !self.lost_zones.contains(&m.instance.zone)
         };
-        u32::try_from(self.members.iter().filter(serves).count()).unwrap_or(u32::MAX)
+        self.members.iter().filter(serves).map(|m| &m.instance.id)
     }
 
     /// How many instances exist or may exist: what `max` bounds.

@@ -34,7 +34,7 @@ impl Fleet {
             fleet.boot_timeout.span = longest.copied().unwrap_or(self.boot_timeout.span);
         }
         let boot = account.boot_quantile(&self.launch.instance_types, MOST_OF_THEM);
-        for rule in &mut fleet.rules {
+        for rule in fleet.all_rules_mut() {
             match &mut rule.kind {
                 RuleKind::Threshold(rule) => self.tune_cooldown(rule, boot, history),
                 RuleKind::Adaptive(rule) => self.tune_boot(&mut rule.boot, boot),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Balancer, Span, Step};
 
 /// The life of a fleet's instances beyond booting and warming up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,8 +23,14 @@ pub struct Lifecycle {
     pub idle_below: f64,
     /// Which instances go first.
     pub victims: Victims,
+    /// So many instances are replaced at a time; `None`: see `inventory::surge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_surge: Option<Step>,
     /// In the order of the configuration.
     pub hooks: Vec<Hook>,
+    /// The load balancers that send to the instances, in the order of the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub balancers: Vec<Balancer>,
 }
 
 /// The time before an instance is ended in which it gets no new work.

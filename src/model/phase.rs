@@ -52,6 +52,8 @@ pub(crate) struct Evidence {
     pub(crate) readiness: Readiness,
     /// Whether the hooks of its launch let it into service.
     pub(crate) hooks: HookGate,
+    /// Whether the load balancers let it into service.
+    pub(crate) traffic: TrafficGate,
 }
 
 /// The verdict of everything that tells whether an instance can serve.
@@ -77,6 +79,18 @@ impl Readiness {
             _ => Readiness::Ready,
         }
     }
+}
+
+/// Whether the fleet's load balancers let an instance into service; the later of two is the stricter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TrafficGate {
+    /// There are none, or all of them send it new connections.
+    #[default]
+    Open,
+    /// One of them cannot be read, or has not checked it yet.
+    Awaited,
+    /// One of them does not send it anything yet.
+    Shut,
 }
 
 /// Whether the hooks of a launch let an instance into service.
@@ -144,7 +158,11 @@ impl Phase {
             (Phase::Failed, Status::Running) if evidence.readiness == Readiness::NotReady => self,
             (_, Status::Running) => {
                 let is_ready = matches!(evidence.readiness, Readiness::Unknown | Readiness::Ready);
-                if limits.warmup.is_zero() && is_ready && evidence.hooks == HookGate::Open {
+                if limits.warmup.is_zero()
+                    && is_ready
+                    && evidence.hooks == HookGate::Open
+                    && evidence.traffic == TrafficGate::Open
+                {
                     Phase::InService
                 } else {
                     Phase::Warming
@@ -171,8 +189,12 @@ impl Phase {
             (Readiness::NotReady, _) if timed_out => Phase::Failed,
             (Readiness::NotReady, _) if limits.ready_timeout.is_some() => Phase::Warming,
             (Readiness::Awaited, _) if !timed_out => Phase::Warming,
-            _ if elapsed >= limits.warmup => Phase::InService,
-            _ => Phase::Warming,
+            _ if elapsed < limits.warmup => Phase::Warming,
+            _ => match evidence.traffic {
+                TrafficGate::Shut => Phase::Warming,
+                TrafficGate::Awaited if !timed_out => Phase::Warming,
+                TrafficGate::Awaited | TrafficGate::Open => Phase::InService,
+            },
         }
     }
 
@@ -216,7 +238,7 @@ mod tests {
 
     fn running() -> Evidence {
         let (readiness, hooks) = (Readiness::Unknown, HookGate::Open);
-        Evidence { status: Status::Running, readiness, hooks }
+        Evidence { status: Status::Running, readiness, hooks, traffic: TrafficGate::Open }
     }
 
     #[test]
@@ -246,6 +268,34 @@ mod tests {
             (of(Some(true), HookGate::Open), InService),
         ] {
             assert_eq!(Booting.next(Some(seen), Duration::ZERO, none), next, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn load_balancers_are_waited_for_before_an_instance_serves() {
+        use Phase::*;
+        let limits = Limits { ready_timeout: Some(Duration::from_secs(200)), ..LIMITS };
+        let none = Limits { warmup: Duration::ZERO, ..limits };
+        for (name, phase, traffic, limits, elapsed_secs, next) in [
+            ("not attached", Warming, TrafficGate::Shut, limits, 9_999, Warming),
+            ("being checked", Warming, TrafficGate::Awaited, limits, 199, Warming),
+            ("a verdict that never comes", Warming, TrafficGate::Awaited, limits, 200, InService),
+            ("it gets traffic", Warming, TrafficGate::Open, limits, 60, InService),
+            ("before its time", Warming, TrafficGate::Open, limits, 59, Warming),
+            ("not attached, no warm-up", Booting, TrafficGate::Shut, none, 0, Warming),
+            ("it gets traffic, no warm-up", Booting, TrafficGate::Open, none, 0, InService),
+            (
+                "one that serves is not taken back",
+                InService,
+                TrafficGate::Shut,
+                limits,
+                9,
+                InService,
+            ),
+        ] {
+            let seen = Evidence { traffic, ..running() };
+            let got = phase.next(Some(seen), Duration::from_secs(elapsed_secs), limits);
+            assert_eq!(got, next, "{name}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cloud::{InstanceId, Mutation, Timestamp};
+use cloud::{BackendChange, InstanceId, Mutation, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{HookCall, IntentId, Phase};
@@ -42,6 +42,18 @@ impl fmt::Display for Action {
             Mutation::Start { ids } => write!(f, "start {}", list(ids)),
             Mutation::Stop { ids } => write!(f, "stop {}", list(ids)),
             Mutation::Delete { ids, .. } => write!(f, "delete {}", list(ids)),
+            Mutation::Route { group, ids, change } => match change {
+                BackendChange::Attach { weight } => {
+                    write!(f, "attach {} to {group} with weight {weight}", list(ids))
+                }
+                BackendChange::Weigh { weight: 0 } => {
+                    write!(f, "send no new connections of {group} to {}", list(ids))
+                }
+                BackendChange::Weigh { weight } => {
+                    write!(f, "send connections of {group} to {} again, weight {weight}", list(ids))
+                }
+                BackendChange::Detach => write!(f, "detach {} from {group}", list(ids)),
+            },
         }
     }
 }

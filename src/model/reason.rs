@@ -5,7 +5,7 @@ mod text;
 use cloud::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Gap, SignalName, Step};
+use super::{Direction, Gap, RateLimit, SignalName, Step};
 
 /// One reason, with the numbers that it rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,6 +89,32 @@ pub enum Reason {
         /// `None`: while none of its entries is in force.
         until: Option<Timestamp>,
     },
+    /// A person set the size, or the bounds, for a while.
+    Instructed {
+        author: String,
+        min: Option<u32>,
+        max: Option<u32>,
+        until: Timestamp,
+    },
+    /// A signal fell within moments while as many instances served.
+    Cliff {
+        signal: SignalName,
+        from: f64,
+        to: f64,
+        until: Timestamp,
+    },
+    /// Users are served badly since the last scale-in.
+    Regretted {
+        signal: SignalName,
+        value: f64,
+        above: f64,
+        floor: u32,
+    },
+    /// A scale-in was regretted a while ago.
+    Regretting {
+        floor: u32,
+        until: Timestamp,
+    },
     /// A schedule forbids a direction.
     Forbidden {
         rule: super::RuleName,
@@ -164,6 +190,13 @@ pub enum Reason {
         scope: BrakeScope,
         limit: u32,
         used: u32,
+    },
+    /// A limit of the fleet's on how fast it changes.
+    Paced {
+        direction: Direction,
+        limit: RateLimit,
+        used: u32,
+        until: Timestamp,
     },
     /// Launches of this spec failed in a row.
     LaunchesFailed {
@@ -249,6 +282,10 @@ impl Reason {
             Reason::NoSize { .. } => "no_size",
             Reason::WouldSwing { .. } => "would_swing",
             Reason::Scheduled { .. } => "scheduled",
+            Reason::Instructed { .. } => "instructed",
+            Reason::Cliff { .. } => "cliff",
+            Reason::Regretted { .. } => "regretted",
+            Reason::Regretting { .. } => "regretting",
             Reason::Forbidden { .. } => "forbidden",
             Reason::Fixed { .. } => "fixed",
             Reason::Relearning { .. } => "relearning",
@@ -264,6 +301,7 @@ impl Reason {
             Reason::Stabilizing { .. } => "stabilizing",
             Reason::Held { .. } => "held",
             Reason::Braked { .. } => "braked",
+            Reason::Paced { .. } => "paced",
             Reason::LaunchesFailed { .. } => "launches_failed",
             Reason::AccountStopped { .. } => "account_stopped",
             Reason::Probing => "probing",
@@ -307,6 +345,8 @@ impl Reason {
             Reason::WithinBand { signal, .. }
             | Reason::Missing { signal, .. }
             | Reason::Relearning { signal, .. }
+            | Reason::Cliff { signal, .. }
+            | Reason::Regretted { signal, .. }
             | Reason::AgainstTarget { signal, .. }
             | Reason::InBand { signal, .. }
             | Reason::Backlog { signal, .. }
@@ -320,6 +360,7 @@ impl Reason {
             Reason::Expected(outlook) => (Some(&outlook.signal), None),
             Reason::CoolingDown { direction, .. }
             | Reason::Braked { direction, .. }
+            | Reason::Paced { direction, .. }
             | Reason::Forbidden { direction, .. } => (None, Some(*direction)),
             _ => (None, None),
         }
@@ -398,6 +439,15 @@ mod tests {
                 max: None,
                 until: Some(now()),
             },
+            Reason::Cliff { signal: signal(), from: 72.0, to: 9.0, until },
+            Reason::Regretted { signal: signal(), value: 0.9, above: 0.5, floor: 6 },
+            Reason::Regretting { floor: 6, until },
+            Reason::Instructed {
+                author: "mei".to_owned(),
+                min: Some(6),
+                max: Some(6),
+                until: now(),
+            },
             Reason::Forbidden { rule: "schedule".into(), direction: Direction::In, until: now() },
             Reason::Fixed { size: 3 },
             Reason::Relearning { signal: signal(), until },
@@ -412,6 +462,12 @@ mod tests {
             Reason::Stabilizing { highest: 3, until },
             Reason::Held { hold },
             Reason::Braked { direction, scope: BrakeScope::Fleet, limit: 1, used: 1 },
+            Reason::Paced {
+                direction,
+                limit: RateLimit { count: Some(1), percent: None, per: Span::secs(60) },
+                used: 1,
+                until,
+            },
             Reason::LaunchesFailed { in_a_row: 1, stopped: false, until, why: why.clone() },
             Reason::AccountStopped { class: cloud::Class::Quota, until, why: why.clone() },
             Reason::Probing,

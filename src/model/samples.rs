@@ -19,8 +19,10 @@ const OUT_OF_ORDER_LONGEST: Duration = Duration::from_secs(60);
 /// How far back the values of a signal are known whatever is done meanwhile: longer than a rule
 /// that keeps its memory in the journal waits before it is written again.
 const SERIES_KEPT: Duration = Duration::from_secs(20 * 60);
-/// A fleet that ticks each second would keep a thousand: one per 5 s is enough.
-const SERIES_LONGEST: usize = 240;
+/// A fleet that ticks each second would keep a thousand: one per 5 s is enough, and the newest.
+const SERIES_STEP: Duration = Duration::from_secs(5);
+/// Gaps that come and go with each tick of a second are not thinned out.
+const SERIES_LONGEST: usize = 1_200;
 
 /// The memory of one signal.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -178,6 +180,12 @@ impl Series {
     }
 
     fn push(&mut self, point: Point) {
+        if let [.., before, newest] = &*self.0.make_contiguous()
+            && let (Some(_), Some(_)) = (before.value, newest.value)
+            && clock::age(newest.seen, before.seen) < SERIES_STEP
+        {
+            self.0.pop_back();
+        }
         self.0.push_back(point);
         // One that began earlier still holds until the next.
         while self.0.get(1).is_some_and(|next| clock::age(point.seen, next.seen) >= SERIES_KEPT)
@@ -253,6 +261,18 @@ mod tests {
         }
         let first = memory.series.points().next().expect("points");
         assert_eq!(first.seen, ago(20 * 60));
+    }
+
+    #[test]
+    fn a_fleet_that_ticks_each_second_remembers_as_long() {
+        let mut memory = SignalMemory::default();
+        for secs in (0..3_600).rev() {
+            memory.read(measured(1.0, secs), None, ago(secs));
+        }
+        let seen: Vec<_> = memory.series.points().map(|point| point.seen).collect();
+        assert!((240..=245).contains(&seen.len()), "{}", seen.len());
+        assert!(seen[0] <= ago(20 * 60) && seen[0] > ago(20 * 60 + 10), "{}", seen[0]);
+        assert_eq!(seen.last(), Some(&ago(0)));
     }
 
     fn at(secs: i64) -> Timestamp {

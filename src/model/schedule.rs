@@ -1,6 +1,7 @@
 //! A schedule: sizes and bounds by the calendar, in a time zone of its own. Pure.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::TimeZone as _;
 use chrono_tz::Tz;
@@ -144,7 +145,40 @@ impl ScheduledTime {
     }
 }
 
+/// An entry with its beginning and its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scheduled<'a> {
+    pub entry: &'a ScheduleEntry,
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
 impl Schedule {
+    /// What is in force at `now` and what comes within `ahead`, in the order of their beginnings; at most
+    /// `most` times of each entry.
+    #[must_use]
+    pub fn ahead(&self, now: Timestamp, ahead: Duration, most: usize) -> Vec<Scheduled<'_>> {
+        let end = clock::after(now, ahead);
+        let mut all: Vec<Scheduled<'_>> = Vec::new();
+        for entry in &self.entries {
+            let times: Vec<(Timestamp, Timestamp)> = match &entry.when {
+                ScheduledTime::Between { from, until } => vec![(*from, *until)],
+                ScheduledTime::Cron { line, lasts } => {
+                    let first = line.last(self.timezone, now);
+                    let next = |at: &Timestamp| line.next(self.timezone, *at);
+                    let first = first.or_else(|| next(&now));
+                    let times = std::iter::successors(first, next).take(most + 1);
+                    times.map(|from| (from, clock::after(from, lasts.get()))).collect()
+                }
+            };
+            let is_shown = |(from, until): &(Timestamp, Timestamp)| *until > now && *from < end;
+            let times = times.into_iter().filter(is_shown).take(most);
+            all.extend(times.map(|(from, until)| Scheduled { entry, from, until }));
+        }
+        all.sort_by_key(|scheduled| (scheduled.from, scheduled.until));
+        all
+    }
+
     /// The entries that are in force at `now`, each with its end.
     pub fn in_force(&self, now: Timestamp) -> impl Iterator<Item = (&ScheduleEntry, Timestamp)> {
         let until = move |entry: &ScheduleEntry| entry.when.until(self.timezone, now);
@@ -233,5 +267,30 @@ mod tests {
         for wrong in ["", "0 8 * *", "61 8 * * *", "0 0 8 * * *", "@hourly x", "a b c d e"] {
             assert!(CronLine::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_ahead_begins_with_what_is_in_force_and_ends_with_the_time_asked_for() {
+        let entry = |when: ScheduledTime| ScheduleEntry { when, sets: ScheduledLimits::default() };
+        let (from, until) = (at("2026-03-03T00:00:00Z"), at("2026-03-03T06:00:00Z"));
+        let schedule = Schedule {
+            timezone: Tz::UTC,
+            entries: vec![
+                entry(cron("0 8 * * *", 4)),
+                entry(ScheduledTime::Between { from, until }),
+                entry(ScheduledTime::Between { from: at("2026-01-01T00:00:00Z"), until: from }),
+            ],
+            otherwise: None,
+        };
+        let froms = |now: &str, most: usize| -> Vec<String> {
+            let ahead = schedule.ahead(at(now), Duration::from_secs(48 * 3600), most);
+            ahead.iter().map(|one| one.from.format("%m-%dT%H").to_string()).collect()
+        };
+        // In force, then tomorrow and the day after; the event of the day after.
+        let expected = ["01-01T00", "03-01T08", "03-02T08", "03-03T00", "03-03T08"];
+        assert_eq!(froms("2026-03-01T09:00:00Z", 5), expected);
+        // What is over is not ahead, and two of each are enough.
+        let expected = ["01-01T00", "03-02T08", "03-03T00", "03-03T08"];
+        assert_eq!(froms("2026-03-01T13:00:00Z", 2), expected);
     }
 }

@@ -120,6 +120,10 @@ pub enum Gap {
     AgeUnknown { why: String },
     /// The fleet needed instances at once, and the source had not answered yet.
     NotAwaited { after: Span },
+    /// Nobody has sent a value since the daemon started.
+    NotPushed,
+    /// No instance is in service, and the number would be of those.
+    NobodyServes,
 }
 
 impl Gap {
@@ -142,6 +146,8 @@ impl Gap {
             Gap::Stale { .. } => "stale",
             Gap::AgeUnknown { .. } => "age_unknown",
             Gap::NotAwaited { .. } => "not_awaited",
+            Gap::NotPushed => "not_pushed",
+            Gap::NobodyServes => "nobody_serves",
         }
     }
 }
@@ -201,6 +207,10 @@ impl fmt::Display for Gap {
                 f,
                 "the source had not answered after {after}, and instances were needed at once"
             ),
+            Gap::NobodyServes => {
+                f.write_str("no instance is in service, and the metric is of instances")
+            }
+            Gap::NotPushed => f.write_str("no value was pushed since the daemon started"),
         }
     }
 }

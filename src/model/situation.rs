@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use cloud::Timestamp;
 
 use super::{
-    Account, Census, Failures, Fleet, History, Hold, Inputs, SignalMemory, SignalName, Signals,
-    Spent, StandingTarget,
+    Account, Census, Failures, Fleet, History, Hold, Inputs, Instruction, Moves, SignalMemory,
+    SignalName, Signals, Spent, StandingTarget,
 };
 
 /// One fleet at one moment.
@@ -22,6 +22,8 @@ pub struct Situation<'a> {
     pub account: &'a Account,
     /// Those that concern the fleet.
     pub holds: &'a [Hold],
+    /// Those that concern the fleet and are in force.
+    pub instructions: &'a [Instruction],
     pub spent: Spent,
 }
 
@@ -41,6 +43,8 @@ pub struct Past<'a> {
     pub in_service: &'a VecDeque<(Timestamp, u32)>,
     /// The recommended sizes, from each of these times on.
     pub recommended: &'a VecDeque<(Timestamp, u32)>,
+    /// The changes of size of the last hour.
+    pub moves: &'a Moves,
     pub failures: Option<&'a Failures>,
     pub signals: &'a BTreeMap<SignalName, SignalMemory>,
 }
@@ -57,6 +61,7 @@ impl Past<'_> {
             standing: history.standing,
             in_service: &history.in_service,
             recommended: &history.recommended,
+            moves: &history.moves,
             failures: history.failures.as_ref(),
             signals: &history.signals,
         }
@@ -94,6 +99,7 @@ impl Inputs {
             past: Past::of(&self.history),
             account: &self.account,
             holds: &self.holds,
+            instructions: &self.instructions,
             spent: self.spent,
         }
     }

@@ -38,7 +38,8 @@ pub(super) fn request(spec: &NotifySpec, message: &Message, now_millis: i64) -> 
     let secs = now_millis / 1_000;
     let plain = |body: Value| Request { url: spec.url.clone(), body, headers: Vec::new() };
     match (spec.kind, &spec.secret) {
-        (ChannelKind::Slack, _) => plain(json!({ "text": said })),
+        // A letter is no request: `mail` sends it.
+        (ChannelKind::Slack | ChannelKind::Email, _) => plain(json!({ "text": said })),
         (ChannelKind::WeCom, _) => plain(json!({ "msgtype": "text", "text": { "content": said } })),
         (ChannelKind::DingTalk, secret) => {
             let body = json!({ "msgtype": "text", "text": { "content": said } });
@@ -62,7 +63,7 @@ pub(super) fn request(spec: &NotifySpec, message: &Message, now_millis: i64) -> 
             plain(body)
         }
         (ChannelKind::Webhook, secret) => {
-            let body = json!({ "text": said, "alerts": alerts(message) });
+            let body = json!({ "text": said, "alerts": alerts(message, spec) });
             let mut request = plain(body);
             request.headers.push(("x-fleetscaler-timestamp", secs.to_string()));
             if let Some(secret) = secret {
@@ -76,7 +77,7 @@ pub(super) fn request(spec: &NotifySpec, message: &Message, now_millis: i64) -> 
     }
 }
 
-fn alerts(message: &Message) -> Value {
+fn alerts(message: &Message, spec: &NotifySpec) -> Value {
     let one = |told: &super::Told| {
         json!({
             "whose": told.news.whose,
@@ -91,6 +92,8 @@ fn alerts(message: &Message) -> Value {
             "is_reminder": told.is_reminder,
             "since": told.since.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
             "message": told.news.message,
+            "runbook_url": spec.runbook_link(told.news.key.code),
+            "page_url": spec.page_link(told.news.whose.as_deref()),
         })
     };
     message.news.iter().map(one).collect()
@@ -156,7 +159,7 @@ fn taken(kind: ChannelKind, body: &[u8]) -> bool {
     match kind {
         ChannelKind::DingTalk | ChannelKind::WeCom => code("errcode") == Some(0),
         ChannelKind::Feishu => code("code").or(code("StatusCode")) == Some(0),
-        ChannelKind::Slack | ChannelKind::Webhook => true,
+        ChannelKind::Slack | ChannelKind::Webhook | ChannelKind::Email => true,
     }
 }
 
@@ -164,23 +167,12 @@ fn taken(kind: ChannelKind, body: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::model::fixtures::now;
-    use crate::model::{AlertCode, AlertKey, Span};
-    use crate::notify::{Language, News, Told};
+    use crate::model::{AlertCode, AlertKey};
+    use crate::notify::{News, Told, fixtures};
 
     fn spec(kind: ChannelKind, url: &str) -> NotifySpec {
-        NotifySpec {
-            name: "ops".to_owned(),
-            kind,
-            url: Secret::new(url.to_owned()),
-            secret: Some(Secret::new("SECabc".to_owned())),
-            language: Language::English,
-            fleets: Vec::new(),
-            least: Severity::Info,
-            group: Span::secs(0),
-            repeat: Span::secs(60),
-            max_per_hour: 9,
-            page_url: None,
-        }
+        let secret = Some(Secret::new("SECabc".to_owned()));
+        NotifySpec { secret, ..fixtures::spec(kind, url) }
     }
 
     fn message() -> Message {
@@ -220,9 +212,15 @@ mod tests {
         let slack =
             request(&spec(ChannelKind::Slack, "https://hooks.slack.com/x"), &message(), millis);
         assert!(slack.body["text"].is_string());
-        let hook =
-            request(&spec(ChannelKind::Webhook, "https://ops.example.com/"), &message(), millis);
-        assert_eq!(hook.body["alerts"][0]["code"], "at_max");
+        let linked = NotifySpec {
+            runbook_url: Some("https://docs.example.com/runbook".to_owned()),
+            ..spec(ChannelKind::Webhook, "https://ops.example.com/")
+        };
+        let hook = request(&linked, &message(), millis);
+        let alert = &hook.body["alerts"][0];
+        assert_eq!(alert["code"], "at_max");
+        assert_eq!(alert["runbook_url"], "https://docs.example.com/runbook#at_max");
+        assert!(alert["page_url"].is_null());
         let signature = hook.headers.iter().find(|(name, _)| *name == "x-fleetscaler-signature");
         let signed = hmac(b"SECabc", format!("1700000000.{}", hook.body).as_bytes());
         let hex: String = signed.iter().map(|byte| format!("{byte:02x}")).collect();

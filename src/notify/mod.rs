@@ -6,15 +6,21 @@
 //! delays nothing, is tried again with the backoff of all calls, and is itself an alert.
 
 mod channel;
+#[cfg(test)]
+mod fixtures;
+mod mail;
 mod queue;
 mod sender;
+mod tally;
 mod words;
 
 use cloud::{Secret, Timestamp};
 
 use crate::model::{AlertCode, AlertKey, Span};
 
+pub use mail::MailSpec;
 pub use sender::{Notifier, NotifyError, test};
+pub use tally::Tally;
 pub use words::Language;
 
 /// One channel, as configured.
@@ -26,6 +32,8 @@ pub struct NotifySpec {
     pub url: Secret,
     /// Signs the messages.
     pub secret: Option<Secret>,
+    /// The addresses of an `email` channel.
+    pub mail: Option<MailSpec>,
     pub language: Language,
     /// Names of fleets, each perhaps with a `*` at its end; empty: all fleets, and the daemon itself.
     pub fleets: Vec<String>,
@@ -39,6 +47,8 @@ pub struct NotifySpec {
     pub max_per_hour: u32,
     /// Where the daemon's page is, for a link.
     pub page_url: Option<String>,
+    /// Where the runbook is, which has a section for each code.
+    pub runbook_url: Option<String>,
 }
 
 /// How a channel takes messages.
@@ -50,6 +60,24 @@ pub enum ChannelKind {
     Slack,
     /// JSON, signed as hooks are.
     Webhook,
+    /// Letters, by SMTP.
+    Email,
+}
+
+impl NotifySpec {
+    /// Where the page shows what `whose` says: a fleet, or, of an account or the daemon, all fleets.
+    fn page_link(&self, whose: Option<&str>) -> Option<String> {
+        let page = self.page_url.as_ref()?;
+        Some(match whose.filter(|whose| !whose.starts_with('(')) {
+            Some(fleet) => format!("{page}/#/fleet/{fleet}"),
+            None => format!("{page}/"),
+        })
+    }
+
+    /// Where the runbook tells of `code`.
+    fn runbook_link(&self, code: AlertCode) -> Option<String> {
+        Some(format!("{}#{code}", self.runbook_url.as_ref()?))
+    }
 }
 
 /// How bad it is.
@@ -77,6 +105,7 @@ impl Severity {
             | AlertCode::BelowMin
             | AlertCode::ZoneLost
             | AlertCode::Descriptors
+            | AlertCode::BalancerFailed
             | AlertCode::RenderFailed => Severity::Critical,
             AlertCode::InventoryDoubt
             | AlertCode::JournalDamaged

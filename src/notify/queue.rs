@@ -79,6 +79,11 @@ impl Queue {
         self.waits_since = Some(clock::after(now, AGAIN));
     }
 
+    /// Beginnings and ends that are still to be told.
+    pub(super) fn waiting(&self) -> usize {
+        self.over.len() + self.on.values().filter(|on| on.told_at.is_none()).count()
+    }
+
     /// When there may be something to tell, as far as is known at `now`.
     pub(super) fn next(&self, spec: &NotifySpec, now: Timestamp) -> Timestamp {
         let grouped = self.waits_since.map(|at| clock::after(at, spec.group.get()));
@@ -89,7 +94,9 @@ impl Queue {
 
     /// The message that is due, if one is. It is taken for told: who sends it tries until it is.
     pub(super) fn due(&mut self, spec: &NotifySpec, now: Timestamp) -> Option<Message> {
-        let is_grouped = self.waits_since.is_some_and(|at| clock::age(now, at) >= spec.group.get());
+        // An age is never negative: what waits for a time to come is not due however short the group is.
+        let is_grouped =
+            self.waits_since.is_some_and(|at| at <= now && clock::age(now, at) >= spec.group.get());
         let is_again =
             |on: &On| on.told_at.is_some_and(|at| clock::age(now, at) >= spec.repeat.get());
         if !is_grouped && !self.on.values().any(is_again) {
@@ -147,26 +154,19 @@ impl NotifySpec {
 
 #[cfg(test)]
 mod tests {
-    use cloud::Secret;
 
     use super::*;
     use crate::model::fixtures::now;
     use crate::model::{AlertCode, Span};
-    use crate::notify::{ChannelKind, Language};
+    use crate::notify::{ChannelKind, fixtures};
 
     fn spec() -> NotifySpec {
         NotifySpec {
-            name: "ops".to_owned(),
-            kind: ChannelKind::Webhook,
-            url: Secret::new("http://127.0.0.1:9/".to_owned()),
-            secret: None,
-            language: Language::English,
-            fleets: Vec::new(),
             least: Severity::Warning,
             group: Span::secs(10),
             repeat: Span::secs(3_600 * 4),
             max_per_hour: 3,
-            page_url: None,
+            ..fixtures::spec(ChannelKind::Webhook, "http://127.0.0.1:9/")
         }
     }
 
@@ -200,9 +200,11 @@ mod tests {
         queue.take(&spec, news("batch", AlertCode::AtMax, Some("for a moment"), 5));
         queue.take(&spec, news("batch", AlertCode::AtMax, None, 6));
         assert_eq!(told(queue.due(&spec, at(9))), [], "they are waited for");
+        assert_eq!(queue.waiting(), 2);
         let first = told(queue.due(&spec, at(10)));
         assert_eq!(first, [("api".to_owned(), true, false), ("web".to_owned(), true, false)]);
         assert_eq!(told(queue.due(&spec, at(60))), [], "once");
+        assert_eq!(queue.waiting(), 0);
         queue.take(&spec, news("web", AlertCode::AtMax, None, 70));
         assert_eq!(told(queue.due(&spec, at(80))), [("web".to_owned(), false, false)]);
         let again = told(queue.due(&spec, at(10 + 4 * 3_600)));
@@ -236,6 +238,17 @@ mod tests {
         queue.did_not_arrive(end, at(1_010));
         assert_eq!(told(queue.due(&spec, at(1_320))), [("web".to_owned(), false, false)]);
         assert_eq!(queue.made.len(), 2, "what did not arrive counts for nothing");
+    }
+
+    #[test]
+    fn a_channel_without_a_group_is_left_alone_after_a_failure_too() {
+        let (spec, mut queue) = (NotifySpec { group: Span::secs(0), ..spec() }, Queue::default());
+        queue.take(&spec, news("web", AlertCode::AtMax, Some("short"), 0));
+        let first = queue.due(&spec, at(0)).expect("a message");
+        queue.did_not_arrive(first, at(10));
+        assert_eq!(told(queue.due(&spec, at(11))), [], "it is not tried without a pause");
+        assert_eq!(queue.waiting(), 1);
+        assert_eq!(told(queue.due(&spec, at(310))), [("web".to_owned(), true, false)]);
     }
 
     #[test]

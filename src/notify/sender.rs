@@ -1,6 +1,7 @@
 //! The channels: a task for each, which waits for news and sends what is due.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,11 +12,13 @@ use tokio::task::JoinHandle;
 
 use super::channel::{self, Refused};
 use super::queue::Queue;
-use super::{Message, News, NotifySpec, Told};
+use super::{Message, News, NotifySpec, Tally, Told, mail};
 use crate::model::{AlertCode, AlertKey};
 
 /// A channel answers within seconds, or not at all.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Mail servers let strangers wait before they greet them, half a minute as a rule.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Attempts at one message: what did not arrive by then comes with the next one.
 const DEADLINE: Duration = Duration::from_secs(300);
 /// An alert that was on before the daemon started was told then. It is found again within some ticks.
@@ -46,6 +49,8 @@ struct Channel {
     queue: Mutex<Queue>,
     changed: Notify,
     trouble: Mutex<Option<String>>,
+    arrived: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Notifier {
@@ -89,6 +94,17 @@ impl Notifier {
         };
         self.channels.iter().filter_map(trouble).collect()
     }
+
+    /// The numbers of each channel's messages.
+    #[must_use]
+    pub fn tallies(&self) -> BTreeMap<String, Tally> {
+        let tally = |channel: &Arc<Channel>| Tally {
+            arrived: channel.arrived.load(Ordering::Relaxed),
+            failed: channel.failed.load(Ordering::Relaxed),
+            waiting: channel.queue().waiting(),
+        };
+        self.channels.iter().map(|channel| (channel.spec.name.clone(), tally(channel))).collect()
+    }
 }
 
 impl Drop for Notifier {
@@ -126,6 +142,8 @@ impl Channel {
             queue: Mutex::default(),
             changed: Notify::new(),
             trouble: Mutex::default(),
+            arrived: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         })
     }
 
@@ -138,6 +156,9 @@ impl Channel {
     }
 
     async fn send(&self, message: &Message) -> Result<(), Refused> {
+        if let Some(mail) = &self.spec.mail {
+            return mail::send(&self.spec, mail, message, MAIL_TIMEOUT).await;
+        }
         let now = self.clock.now().timestamp_millis();
         channel::send(&self.client, &self.spec, channel::request(&self.spec, message, now)).await
     }
@@ -182,8 +203,12 @@ async fn run(channel: Arc<Channel>) {
             continue;
         };
         match channel.deliver(&message).await {
-            Ok(()) => *channel.trouble() = None,
+            Ok(()) => {
+                channel.arrived.fetch_add(1, Ordering::Relaxed);
+                *channel.trouble() = None;
+            }
             Err(refused) => {
+                channel.failed.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!("notify `{name}`: a message did not arrive: {}", refused.why);
                 *channel.trouble() = Some(refused.why);
                 let now = channel.clock.now();
@@ -200,23 +225,12 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::model::Span;
-    use crate::notify::{ChannelKind, Language, Severity};
+    use crate::notify::{ChannelKind, Language, fixtures};
 
     fn spec(url: &str) -> NotifySpec {
-        NotifySpec {
-            name: "ops".to_owned(),
-            kind: ChannelKind::DingTalk,
-            url: Secret::new(url.to_owned()),
-            secret: Some(Secret::new("SECabcdef".to_owned())),
-            language: Language::Chinese,
-            fleets: Vec::new(),
-            least: Severity::Info,
-            group: Span::secs(0),
-            repeat: Span::secs(3_600),
-            max_per_hour: 9,
-            page_url: None,
-        }
+        let secret = Some(Secret::new("SECabcdef".to_owned()));
+        let language = Language::Chinese;
+        NotifySpec { secret, language, ..fixtures::spec(ChannelKind::DingTalk, url) }
     }
 
     fn news(message: Option<&str>) -> News {
@@ -262,6 +276,8 @@ mod tests {
         assert!(said.contains("已达上限") && said.contains("max = 20"), "{said}");
         assert!(!said.contains("told before"), "{said}");
         assert!(requests[1].url.query().is_some_and(|query| query.contains("sign=")));
+        let arrived = Tally { arrived: 1, failed: 0, waiting: 0 };
+        eventually("it is counted", async || notifier.tallies()["ops"] == arrived).await;
     }
 
     #[tokio::test]
@@ -277,6 +293,8 @@ mod tests {
         let notifier = Notifier::start(&[spec(&url)], &clock).expect("a notifier");
         notifier.tell(news(Some("short")), None);
         eventually("a trouble", async || !notifier.troubles().is_empty()).await;
+        let failed = Tally { arrived: 0, failed: 1, waiting: 1 };
+        eventually("it is counted, and waits", async || notifier.tallies()["ops"] == failed).await;
         let nobody = spec("http://127.0.0.1:9/robot?access_token=T0PSECRET");
         let gone = test(&nobody, &clock).await.expect_err("nobody is there").to_string();
         assert!(!gone.contains("T0PSECRET"), "{gone}");

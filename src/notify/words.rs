@@ -31,6 +31,18 @@ pub(super) fn text(message: &Message, spec: &NotifySpec) -> String {
     parts.join("\n\n")
 }
 
+/// The message in one line: its first alert, and how many more there are.
+pub(super) fn subject(message: &Message, spec: &NotifySpec) -> String {
+    let text = text(message, spec);
+    let first = text.lines().next().unwrap_or("fleetscaler");
+    let more = message.news.len().saturating_sub(1);
+    match (more, spec.language) {
+        (0, _) => first.to_owned(),
+        (_, Language::English) => format!("{first}, and {more} more"),
+        (_, Language::Chinese) => format!("{first}（另有 {more} 条）"),
+    }
+}
+
 fn one(told: &Told, spec: &NotifySpec) -> String {
     let Told { news, is_reminder, since } = told;
     let code = news.key.code;
@@ -64,13 +76,14 @@ fn one(told: &Told, spec: &NotifySpec) -> String {
             ]
         }
     };
-    if let Some(page) = &spec.page_url {
-        let fleet = news.whose.as_deref().filter(|whose| !whose.starts_with('('));
-        lines.push(match fleet {
-            Some(fleet) => format!("{page}/#/fleet/{fleet}"),
-            None => format!("{page}/"),
+    // What is over needs no runbook.
+    if let Some(link) = spec.runbook_link(code).filter(|_| news.message.is_some()) {
+        lines.push(match spec.language {
+            Language::English => format!("Runbook: {link}"),
+            Language::Chinese => format!("手册：{link}"),
         });
     }
+    lines.extend(spec.page_link(news.whose.as_deref()));
     lines.join("\n")
 }
 
@@ -225,6 +238,12 @@ fn words(code: AlertCode) -> (&'static str, &'static str, &'static str, &'static
             "钩子失败",
             "请查看其应答：fleetscaler journal --kind hook",
         ),
+        AlertCode::BalancerFailed => (
+            "a load balancer needs a person",
+            "see what it answers: permission, quota, or somebody who takes instances out",
+            "负载均衡需要人工处理",
+            "请查看其应答：权限、配额，或有人移除了后端服务器",
+        ),
         AlertCode::RenderFailed => (
             "a file for others is out of date",
             "see which step failed; what it names may be gone",
@@ -284,23 +303,15 @@ mod tests {
     use super::*;
     use crate::model::AlertKey;
     use crate::model::fixtures::now;
-    use crate::notify::{ChannelKind, News};
-    use cloud::Secret;
+    use crate::notify::{ChannelKind, News, fixtures};
 
     #[test]
     fn a_message_says_what_where_since_when_and_what_to_do() {
         let spec = |language| NotifySpec {
-            name: "ops".to_owned(),
-            kind: ChannelKind::Slack,
-            url: Secret::new("https://example.com/".to_owned()),
-            secret: None,
             language,
-            fleets: Vec::new(),
-            least: Severity::Info,
-            group: crate::model::Span::secs(0),
-            repeat: crate::model::Span::secs(60),
-            max_per_hour: 9,
             page_url: Some("http://127.0.0.1:9177".to_owned()),
+            runbook_url: Some("https://docs.example.com/reliability.html".to_owned()),
+            ..fixtures::spec(ChannelKind::Slack, "https://example.com/")
         };
         let key = AlertKey { code: AlertCode::AtMax, about: String::new() };
         let news = News {
@@ -316,11 +327,17 @@ mod tests {
         assert_eq!(
             text(&told(news.clone()), &spec(Language::English)),
             "[api] at max since 12:00 UTC (warning)\nmax = 20 is reached, and the rules want 23\n\
-             Do: raise max and reload, or nothing if this is meant\nhttp://127.0.0.1:9177/#/fleet/api"
+             Do: raise max and reload, or nothing if this is meant\n\
+             Runbook: https://docs.example.com/reliability.html#at_max\nhttp://127.0.0.1:9177/#/fleet/api"
         );
         let chinese = text(&told(news.clone()), &spec(Language::Chinese));
         assert!(chinese.starts_with("【api】已达上限，始于 12:00 UTC（警告）\n"), "{chinese}");
+        assert!(
+            chinese.contains("\n手册：https://docs.example.com/reliability.html#at_max\n"),
+            "{chinese}"
+        );
         let over = text(&told(News { message: None, ..news }), &spec(Language::English));
         assert!(over.starts_with("[api] over: at max, since 12:00 UTC"), "{over}");
+        assert!(!over.contains("Runbook"), "{over}");
     }
 }

@@ -2,7 +2,7 @@
 //! health.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use cloud::{ErrorKind, Mutation, Timestamp, clock};
@@ -10,14 +10,14 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::{Board, Changes, Whose, without_journal};
 use super::health::{Alive, Health, Ready};
+use super::process::ProcessSeen;
 use super::snapshot::{AccountSeen, FleetSeen, Latest, Snapshot};
-use crate::control::{self, Findings, TickError, TickReport, World};
+use crate::control::{self, Findings, TickError, TickReport, UNREADABLE_AFTER, World};
 use crate::execute::Outcome;
 use crate::journal::JournalError;
 use crate::model::{Account, AccountId, Alert, AlertCode, FleetId, Settlement};
+use crate::notify::Notifier;
 
-/// A listing may fail now and then; three in a row are half a minute and more without a look.
-const UNREADABLE_AFTER: u32 = 3;
 /// Twice the time between audits: then another replica makes them, and tells of them.
 const AUDIT_FORGOTTEN: Duration = Duration::from_secs(2 * 60 * 60);
 
@@ -27,6 +27,8 @@ pub struct Instruments {
     world: Arc<World>,
     began: Timestamp,
     state: Mutex<State>,
+    /// Who tells people, if somebody does.
+    notifier: OnceLock<Arc<Notifier>>,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +62,17 @@ impl Instruments {
     pub fn new(world: Arc<World>) -> Instruments {
         let fleets = world.fleet_ids().into_iter().map(|fleet| (fleet, Arc::default()));
         let state = State { fleets: fleets.collect(), ..State::default() };
-        Instruments { began: world.clock.now(), world, state: Mutex::new(state) }
+        Instruments {
+            began: world.clock.now(),
+            world,
+            state: Mutex::new(state),
+            notifier: OnceLock::new(),
+        }
+    }
+
+    /// Counts the messages of `notifier` as well; the first one is kept to.
+    pub fn count_messages(&self, notifier: Arc<Notifier>) {
+        self.notifier.get_or_init(|| notifier);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -90,6 +102,10 @@ impl Instruments {
         }
         for settled in &report.settled {
             fleet.did(&settled.action.mutation, &settled.settlement);
+        }
+        if let Some(shadow) = &report.shadow {
+            let differs = u64::from(shadow.desired != report.decision.desired);
+            *fleet.shadow_differs.get_or_insert(0) += differs;
         }
         fleet.unreadable = 0;
         fleet.latest = Some(Latest::of(report));
@@ -279,11 +295,16 @@ impl Instruments {
             let seen = AccountSeen {
                 budget: account.meter.budget(),
                 calls: account.meter.calls(),
+                metric_calls: account.meter.metric_calls(),
                 listing_may_be: account.region.view_may_be(),
                 boots: known.map(|known| control::boots(known)).unwrap_or_default(),
             };
             (id.clone(), seen)
         });
+        let members = self.world.fleets.all();
+        let costs = members
+            .iter()
+            .filter_map(|member| Some((member.fleet.id.clone(), self.world.cost(member)?)));
         Snapshot {
             now: self.world.clock.now(),
             accounts: accounts.collect(),
@@ -293,7 +314,11 @@ impl Instruments {
             replicas,
             alerts,
             audits,
+            costs: costs.collect(),
             overruns,
+            began: self.began,
+            process: ProcessSeen::now(),
+            messages: self.notifier.get().map(|notifier| notifier.tallies()).unwrap_or_default(),
             fleets,
         }
     }
@@ -334,6 +359,10 @@ impl FleetSeen {
     }
 }
 
+/// Ends of a tick that a person asks for increases of. Their counters are there from the start: one that is
+/// born at 1 does not increase.
+const FAILURES: [&str; 4] = ["cloud_unreadable", "journal_unavailable", "panicked", "plan_refused"];
+
 /// From a steady tick to one that waits for several rate limits.
 const TICK_SECONDS: [f64; 6] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
@@ -341,11 +370,12 @@ impl Default for FleetSeen {
     fn default() -> FleetSeen {
         FleetSeen {
             latest: None,
-            ticks: BTreeMap::new(),
+            ticks: FAILURES.map(|outcome| (outcome, 0)).into(),
             took: Histogram::new(TICK_SECONDS),
             blocked: BTreeMap::new(),
             launches: 0,
             removals: 0,
+            shadow_differs: None,
             unreadable: 0,
         }
     }

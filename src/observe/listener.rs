@@ -20,13 +20,17 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use cloud::Clock;
+use futures::future::BoxFuture;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use super::tls::Tls;
 use super::watched::Watched;
 
 /// Prometheus, a probe of health and a few people have one each.
@@ -121,7 +125,7 @@ impl Names {
     }
 }
 
-/// Serves `router` on `address` to those who call it by one of `names`.
+/// Serves `router` on `address` to those who call it by one of `names`, in the clear without `tls`.
 ///
 /// # Errors
 /// The address cannot be listened on.
@@ -129,12 +133,17 @@ pub async fn serve(
     address: SocketAddr,
     names: Names,
     router: Router,
+    tls: Option<Tls>,
     clock: Arc<dyn Clock>,
 ) -> Result<Served, BindError> {
     let wrong = |why| BindError { address, why };
     let listener = TcpListener::bind(address).await.map_err(wrong)?;
     let bound = listener.local_addr().map_err(wrong)?;
-    let server = tokio::spawn(accept(listener, guarded(router, names, LIMITS.step), clock, LIMITS));
+    let router = guarded(router, names, LIMITS.step);
+    let server = match tls {
+        None => tokio::spawn(accept(listener, router, clock, LIMITS)),
+        Some(tls) => tokio::spawn(accept(TlsListener { listener, tls }, router, clock, LIMITS)),
+    };
     Ok(Served { address: bound, server: server.abort_handle() })
 }
 
@@ -178,14 +187,20 @@ struct Open {
 
 /// Where connections come from.
 pub(super) trait Door: Send + 'static {
+    /// A connection as it comes.
+    type Raw: Send + 'static;
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// The key of `[daemon]` that names it.
     const KEY: &'static str;
 
-    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn next(&self) -> impl Future<Output = io::Result<Self::Raw>> + Send;
+
+    /// What comes before the first request; the client may take its time for it.
+    fn enter(&self, raw: Self::Raw) -> BoxFuture<'static, io::Result<Self::Stream>>;
 }
 
 impl Door for TcpListener {
+    type Raw = TcpStream;
     type Stream = TcpStream;
     const KEY: &'static str = "listen";
 
@@ -194,6 +209,30 @@ impl Door for TcpListener {
         // A page goes out at once; a socket that cannot be told so still works.
         drop(stream.set_nodelay(true));
         Ok(stream)
+    }
+
+    fn enter(&self, raw: TcpStream) -> BoxFuture<'static, io::Result<TcpStream>> {
+        Box::pin(async { Ok(raw) })
+    }
+}
+
+/// A port at which TLS is spoken.
+struct TlsListener {
+    listener: TcpListener,
+    tls: Tls,
+}
+
+impl Door for TlsListener {
+    type Raw = TcpStream;
+    type Stream = TlsStream<TcpStream>;
+    const KEY: &'static str = TcpListener::KEY;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        Door::next(&self.listener).await
+    }
+
+    fn enter(&self, raw: TcpStream) -> BoxFuture<'static, io::Result<TlsStream<TcpStream>>> {
+        Box::pin(TlsAcceptor::from(self.tls.config()).accept(raw))
     }
 }
 
@@ -218,7 +257,7 @@ async fn accept<D: Door + Sync>(door: D, router: Router, clock: Arc<dyn Clock>, 
         while tasks.try_join_next().is_some() {}
         open.retain(|connection| !connection.task.is_finished());
         match accepted {
-            Ok(stream) => {
+            Ok(raw) => {
                 if std::mem::take(&mut fails) {
                     tracing::info!("connections to `{}` are accepted again", D::KEY);
                 }
@@ -226,8 +265,15 @@ async fn accept<D: Door + Sync>(door: D, router: Router, clock: Arc<dyn Clock>, 
                     continue;
                 }
                 let is_answering = Arc::new(AtomicBool::new(false));
-                let answers = answer(stream, router.clone(), is_answering.clone(), limits.step);
-                open.push(Open { is_answering, task: tasks.spawn(answers) });
+                let (entered, router) = (door.enter(raw), router.clone());
+                let answering = is_answering.clone();
+                let task = tasks.spawn(async move {
+                    // What a client did that never came in is its own affair.
+                    if let Ok(Ok(stream)) = tokio::time::timeout(limits.step, entered).await {
+                        answer(stream, router, answering, limits.step).await;
+                    }
+                });
+                open.push(Open { is_answering, task });
             }
             Err(error) => {
                 if !std::mem::replace(&mut fails, true) {

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use self::list::{List, NO_LABELS, Row};
 use super::alerts::Whose;
+use super::process::ProcessSeen;
 use super::snapshot::{FleetSeen, Latest, Snapshot};
 use crate::control::{Quantiles, What};
 use crate::model::FleetId;
@@ -28,13 +29,17 @@ impl Collector for Snapshot {
             [([("version", env!("CARGO_PKG_VERSION"))], 1.0)],
         )?;
         self.sizes(&mut list)?;
+        self.costs(&mut list)?;
+        self.shadow(&mut list)?;
         self.signals(&mut list)?;
         self.ticks(&mut list)?;
         self.alerts(&mut list)?;
         self.api(&mut list)?;
         self.journal(&mut list)?;
         self.learned(&mut list)?;
-        self.audits(&mut list)
+        self.audits(&mut list)?;
+        self.messages(&mut list)?;
+        self.process(&mut list)
     }
 }
 
@@ -61,6 +66,11 @@ impl Snapshot {
             "fleetscaler_desired",
             "Instances that the fleet should have",
             size(|latest| latest.desired),
+        )?;
+        list.gauge(
+            "fleetscaler_recommended_instances",
+            "Instances that the rules want, before any limit",
+            size(|latest| latest.recommended),
         )?;
         list.gauge(
             "fleetscaler_current",
@@ -102,6 +112,39 @@ impl Snapshot {
             "fleetscaler_removals",
             "Instances whose deletion was accepted",
             self.counted(|_, fleet| fleet.removals as f64),
+        )
+    }
+
+    /// Fleets of whose types no price is known have no row.
+    fn costs(&self, list: &mut List<'_>) -> fmt::Result {
+        let costs = self.costs.iter().map(|(fleet, cost)| {
+            let labels = [("fleet", fleet.0.as_str()), ("currency", cost.currency.as_str())];
+            (labels, cost.amount)
+        });
+        list.gauge(
+            "fleetscaler_cost_per_hour",
+            "What the fleet's instances cost in an hour, at pay-as-you-go prices",
+            costs,
+        )
+    }
+
+    /// Fleets without shadow rules have no row.
+    fn shadow(&self, list: &mut List<'_>) -> fmt::Result {
+        let wants = self
+            .latest()
+            .filter_map(|(fleet, latest)| Some(([("fleet", fleet)], f64::from(latest.shadow?))));
+        list.gauge(
+            "fleetscaler_shadow_desired_instances",
+            "Instances that the shadow rules want",
+            wants,
+        )?;
+        let differs = self.fleets.iter().filter_map(|(id, fleet)| {
+            Some(([("fleet", id.0.as_str())], fleet.shadow_differs? as f64))
+        });
+        list.counter(
+            "fleetscaler_shadow_differing_ticks",
+            "Ticks in which the shadow rules wanted another size than the live ones",
+            differs,
         )
     }
 
@@ -152,8 +195,12 @@ impl Snapshot {
         )?;
         list.gauge(
             "fleetscaler_last_tick_timestamp_seconds",
-            "When the newest tick that succeeded began",
-            self.per_fleet(|latest| unix(latest.at)),
+            "When the newest tick that succeeded began; before the first: when the daemon did",
+            self.fleets.iter().filter_map(|(id, fleet)| {
+                let newest = fleet.latest.as_ref().map(|latest| latest.at);
+                let at = newest.or(self.mine.contains(id).then_some(self.began))?;
+                Some(([("fleet", id.0.as_str())], unix(at)))
+            }),
         )?;
         list.gauge(
             "fleetscaler_listing_age_seconds",
@@ -209,6 +256,21 @@ impl Snapshot {
             "Calls that were sent, by outcome: ok or the class of the error",
             calls,
         )?;
+        let metric_calls = |value: fn(cloud::FreeCalls) -> u64| {
+            self.accounts.iter().filter_map(move |(id, account)| {
+                Some(([("account", id.0.as_str())], value(account.metric_calls?) as f64))
+            })
+        };
+        list.gauge(
+            "fleetscaler_metric_calls_month",
+            "Calls to the provider's monitoring in this calendar month, by this process",
+            metric_calls(|calls| calls.used),
+        )?;
+        list.gauge(
+            "fleetscaler_metric_calls_month_free",
+            "Calls to the provider's monitoring that the account may make in a month for nothing",
+            metric_calls(|calls| calls.free),
+        )?;
         let budget = |value: fn(&cloud::limit::ActionBudget) -> f64| {
             self.accounts.iter().flat_map(move |(id, account)| {
                 account.budget.iter().map(move |of| {
@@ -263,6 +325,64 @@ impl Snapshot {
             "fleetscaler_journal_replicas",
             "Replicas that live on the same journal",
             [(NO_LABELS, self.replicas as f64)],
+        )
+    }
+
+    fn process(&self, list: &mut List<'_>) -> fmt::Result {
+        let of = |value: fn(&ProcessSeen) -> Option<f64>| {
+            let value = self.process.as_ref().and_then(value);
+            value.map(|value| (NO_LABELS, value))
+        };
+        list.counter(
+            "process_cpu_seconds",
+            "Processor time that the daemon took",
+            of(|seen| Some(seen.cpu_seconds)),
+        )?;
+        list.gauge(
+            "process_resident_memory_bytes",
+            "Memory that it has",
+            of(|seen| Some(seen.resident_bytes)),
+        )?;
+        list.gauge(
+            "process_virtual_memory_bytes",
+            "Address space that it has",
+            of(|seen| Some(seen.virtual_bytes)),
+        )?;
+        list.gauge(
+            "process_open_fds",
+            "Descriptors that it has open",
+            of(|seen| Some(seen.open_descriptors)),
+        )?;
+        list.gauge(
+            "process_max_fds",
+            "Descriptors that it may have open",
+            of(|seen| seen.descriptors_most),
+        )?;
+        list.gauge("process_threads", "Its threads", of(|seen| Some(seen.threads)))?;
+        list.gauge(
+            "process_start_time_seconds",
+            "When it began, in Unix seconds",
+            of(|seen| Some(seen.began)),
+        )
+    }
+
+    /// A daemon that tells nobody has no row.
+    fn messages(&self, list: &mut List<'_>) -> fmt::Result {
+        let sent = self.messages.iter().flat_map(|(channel, tally)| {
+            [("arrived", tally.arrived), ("failed", tally.failed)].map(|(outcome, n)| {
+                ([("channel", channel.as_str()), ("outcome", outcome)], n as f64)
+            })
+        });
+        list.counter(
+            "fleetscaler_messages",
+            "Messages to people, by what came of them after all attempts",
+            sent,
+        )?;
+        let waiting = self.messages.iter();
+        list.gauge(
+            "fleetscaler_messages_waiting",
+            "Beginnings and ends of alerts that the channel is still to be told of",
+            waiting.map(|(channel, tally)| ([("channel", channel.as_str())], tally.waiting as f64)),
         )
     }
 

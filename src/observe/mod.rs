@@ -9,8 +9,10 @@ mod instruments;
 mod listener;
 mod logs;
 mod metrics;
+mod process;
 mod snapshot;
 mod socket;
+mod tls;
 mod watched;
 
 pub use alerts::{Changes, Whose};
@@ -21,3 +23,4 @@ pub use listener::{BindError, Names, Served, serve};
 pub use logs::{LogFormat, init};
 pub use metrics::names;
 pub use socket::{ServedSocket, SocketError, serve_socket};
+pub use tls::{Tls, TlsError};

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloud::FreeCalls;
 use cloud::limit::ActionBudget;
 use cloud::{Timestamp, clock};
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::alerts::Whose;
-use crate::control::{Counts, Findings, Quantiles, TickReport};
+use super::process::ProcessSeen;
+use crate::control::{Counts, Findings, HourlyCost, Quantiles, TickReport};
 use crate::model::{AccountId, AlertKey, Bounds, FleetId, Sample, SignalName};
+use crate::notify::Tally;
 
 /// One moment.
 #[derive(Debug)]
@@ -25,8 +28,15 @@ pub(super) struct Snapshot {
     pub(super) replicas: usize,
     pub(super) alerts: Vec<(Whose, AlertKey)>,
     pub(super) audits: BTreeMap<AccountId, Findings>,
+    /// What the instances of each fleet cost, where that is known.
+    pub(super) costs: BTreeMap<FleetId, HourlyCost>,
     /// Ticks that took longer than their fleet's interval.
     pub(super) overruns: u64,
+    /// When the daemon began.
+    pub(super) began: Timestamp,
+    pub(super) process: Option<ProcessSeen>,
+    /// The numbers of messages, by channel.
+    pub(super) messages: BTreeMap<String, Tally>,
 }
 
 impl Snapshot {
@@ -42,7 +52,11 @@ impl Snapshot {
             replicas: 0,
             alerts: Vec::new(),
             audits: BTreeMap::new(),
+            costs: BTreeMap::new(),
             overruns: 0,
+            began: Timestamp::UNIX_EPOCH,
+            process: None,
+            messages: BTreeMap::new(),
         }
     }
 }
@@ -57,6 +71,8 @@ pub(super) struct FleetSeen {
     pub(super) blocked: BTreeMap<&'static str, u64>,
     pub(super) launches: u64,
     pub(super) removals: u64,
+    /// Ticks in which the shadow rules wanted another size; `None` without such rules.
+    pub(super) shadow_differs: Option<u64>,
     /// Surveys that failed in a row.
     pub(super) unreadable: u32,
 }
@@ -69,6 +85,10 @@ pub(super) struct Latest {
     pub(super) bounds: Bounds,
     pub(super) current: u32,
     pub(super) desired: u32,
+    /// If nothing held it back.
+    pub(super) recommended: u32,
+    /// The size that the shadow rules want, if there are some.
+    pub(super) shadow: Option<u32>,
     pub(super) counts: Counts,
     /// `None`: missing.
     pub(super) signals: BTreeMap<SignalName, Option<Sample>>,
@@ -81,6 +101,8 @@ pub(super) struct Latest {
 pub(super) struct AccountSeen {
     pub(super) budget: Vec<ActionBudget>,
     pub(super) calls: Vec<(String, &'static str, u64)>,
+    /// The calls to metrics of this month, and those that cost nothing.
+    pub(super) metric_calls: Option<FreeCalls>,
     /// How old the account's listing may be; `None` before the first.
     pub(super) listing_may_be: Option<Duration>,
     /// From the accepted launch to Running, by zone and type.
@@ -96,6 +118,8 @@ impl Latest {
             bounds: report.bounds,
             current: report.decision.current,
             desired: report.decision.desired,
+            recommended: report.decision.recommended,
+            shadow: report.shadow.as_ref().map(|shadow| shadow.desired),
             counts: report.counts,
             signals: signals
                 .map(|(name, reading)| (name.clone(), reading.as_ref().ok().copied()))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use cloud::Clock;
+use futures::future::BoxFuture;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::AbortHandle;
 
@@ -40,11 +41,16 @@ impl Drop for ServedSocket {
 }
 
 impl Door for UnixListener {
+    type Raw = UnixStream;
     type Stream = UnixStream;
     const KEY: &'static str = "api_socket";
 
     async fn next(&self) -> io::Result<UnixStream> {
         self.accept().await.map(|(stream, _)| stream)
+    }
+
+    fn enter(&self, raw: UnixStream) -> BoxFuture<'static, io::Result<UnixStream>> {
+        Box::pin(async { Ok(raw) })
     }
 }
 

@@ -8,7 +8,7 @@ use cloud::{InstanceId, Status, clock};
 
 use crate::model::{
     Decision, Direction, Drain, HookOutcome, HookPoint, Inputs, Member, Ownership, Phase, Plan,
-    Span, Tracked, tags,
+    Span, Tracked,
 };
 
 /// Where only hooks are configured, a drain ends with the last of them. Each has a deadline of its own.
@@ -34,6 +34,10 @@ pub(super) fn progress(member: &Member, tracked: &Tracked, inputs: &Inputs) -> P
     let lifecycle = &inputs.fleet.lifecycle;
     let Drain { wait, timeout } = lifecycle.drain.unwrap_or(HOOKS_ONLY);
     let elapsed = clock::age(inputs.now, tracked.since);
+    // Connections end after the load balancers have stopped sending new ones, not before.
+    let quiet_since = tracked.quiet_since.unwrap_or(tracked.since).max(tracked.since);
+    let is_cut_off = lifecycle.balancers.is_empty() || member.traffic == Some(false);
+    let waited = is_cut_off && clock::age(inputs.now, quiet_since) >= wait.get();
     let outcomes = || tracked.hooks.values().filter_map(|state| state.outcome);
     if outcomes().any(|outcome| outcome == HookOutcome::Retain) {
         return Progress::Retained;
@@ -46,7 +50,7 @@ pub(super) fn progress(member: &Member, tracked: &Tracked, inputs: &Inputs) -> P
     };
     let is_idle =
         !lifecycle.has_busy || member.busy.is_some_and(|work| work < lifecycle.idle_below);
-    let is_quiet = elapsed >= wait.get() && is_idle && done(HookPoint::Drain);
+    let is_quiet = waited && is_idle && done(HookPoint::Drain);
     match (is_quiet, done(HookPoint::Terminate)) {
         (true, true) => Progress::Over,
         _ if elapsed >= timeout.get() => Progress::TimedOut,
@@ -64,12 +68,15 @@ pub(super) fn over(inputs: &Inputs, plan: &mut Plan) -> Vec<InstanceId> {
     for (member, tracked) in draining(inputs) {
         let id = &member.instance.id;
         let progress = progress(member, tracked, inputs);
+        if plan.retained.contains(id) {
+            continue;
+        }
         if progress == Progress::Retained {
             plan.retained.push(id.clone());
             continue;
         }
         let is_over = matches!(progress, Progress::Over | Progress::TimedOut);
-        if !is_over || held || tags::protect(&member.instance) {
+        if !is_over || held || member.is_protected() {
             continue;
         }
         if progress == Progress::TimedOut {
@@ -95,18 +102,29 @@ pub(super) fn returns(inputs: &Inputs, decision: &Decision, plan: &mut Plan) -> 
             || plan.actions.iter().any(|action| action.mutation.ids().contains(id))
     };
     let mut back: Vec<(&Member, &Tracked)> = draining(inputs)
-        .filter(|(member, tracked)| {
-            // A hook of its end may have shut it down already.
-            let is_ending = tracked.hooks.values().any(|state| state.on == HookPoint::Terminate);
-            let serves = member.instance.status == Status::Running && member.health != Some(false);
-            let lost = inputs.inventory.lost_zones.contains(&member.instance.zone);
-            serves && !is_ending && !lost && !leaving(&member.instance.id)
-        })
+        .filter(|(member, _)| can_return(member, inputs) && !leaving(&member.instance.id))
         .collect();
-    back.sort_by_key(|(member, tracked)| (std::cmp::Reverse(tracked.since), &member.instance.id));
-    back.truncate(wanted as usize);
-    plan.returns = back.into_iter().map(|(member, _)| member.instance.id.clone()).collect();
-    u32::try_from(plan.returns.len()).unwrap_or(wanted)
+    // Of those that were drained together the youngest comes back, so that the oldest still go first.
+    back.sort_by_key(|(member, tracked)| {
+        let instance = &member.instance;
+        std::cmp::Reverse((tracked.since, instance.created_at, &instance.id))
+    });
+    back.truncate((wanted as usize).saturating_sub(plan.returns.len()));
+    let by_word = plan.returns.len();
+    plan.returns.extend(back.into_iter().map(|(member, _)| member.instance.id.clone()));
+    // What a person brings back counts for what is missing as well.
+    u32::try_from(plan.returns.len().max(by_word)).unwrap_or(wanted)
+}
+
+/// Whether a drained instance could serve again.
+pub(super) fn can_return(member: &Member, inputs: &Inputs) -> bool {
+    let tracked = inputs.history.instances.get(&member.instance.id);
+    // A hook of its end may have shut it down already.
+    let is_ending = tracked
+        .is_some_and(|known| known.hooks.values().any(|state| state.on == HookPoint::Terminate));
+    let serves = member.instance.status == Status::Running && member.health != Some(false);
+    let lost = inputs.inventory.lost_zones.contains(&member.instance.zone);
+    serves && !is_ending && !lost && !member.outgoing
 }
 
 /// The fleet's own instances that are drained.

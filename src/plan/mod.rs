@@ -7,10 +7,14 @@ mod hooks;
 mod place;
 mod retire;
 mod review;
+mod route;
+mod standby;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_lifecycle;
+#[cfg(test)]
+mod tests_route;
 
 use cloud::{ClientToken, Launch, Mutation, Timestamp, clock};
 
@@ -36,10 +40,12 @@ pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
         return plan;
     }
     let mut drafts = repairs(inputs);
+    standby::due(inputs, decision, &mut plan);
     retire::stopped(inputs, &mut drafts);
     retire::failed(inputs, &mut drafts);
     retire::unhealthy(inputs, decision, &mut drafts);
     retire::drained(inputs, decision, &mut drafts, &mut plan);
+    retire::outgoing(inputs, decision, &mut drafts, &mut plan);
     retire::surplus(inputs, decision, &mut drafts, &mut plan);
     let mut ids = Ids { entropy: inputs.entropy, drawn: 0 };
     plan.actions = drafts.into_iter().map(|mutation| ids.action(mutation)).collect();
@@ -50,6 +56,7 @@ pub fn plan(inputs: &Inputs, decision: &Decision) -> Plan {
     if add > 0 {
         launch(inputs, add, &mut ids, &mut plan);
     }
+    route::route(inputs, &mut ids, &mut plan);
     plan
 }
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cloud::Timestamp;
 
 use crate::model::{
-    Account, Cold, Gate, Inputs, Inventory, LaunchTemplate, Place, Scope, Skipped, Spread,
-    fingerprint,
+    Account, Cold, Gate, Inputs, Instructed, Instruction, Inventory, LaunchTemplate, Place, Scope,
+    Skipped, Spread, fingerprint,
 };
 
 /// Where instances go.
@@ -29,6 +29,7 @@ pub(super) struct Placement {
 pub(super) fn place(inputs: &Inputs, amount: u32) -> Placement {
     let launch = &inputs.fleet.launch;
     let mut candidates = Candidates::of(launch, &inputs.account, &inputs.inventory, inputs.now);
+    candidates.leave_out_evacuated(&inputs.instructions);
     match launch.spread {
         Spread::InOrder => candidates.in_order(amount),
         Spread::Balanced => candidates.balanced(amount, launch, inputs),
@@ -75,6 +76,22 @@ impl Candidates {
         }
         candidates.open.extend(last);
         candidates
+    }
+
+    /// Nothing is launched in a vSwitch that a person evacuates.
+    fn leave_out_evacuated(&mut self, instructions: &[Instruction]) {
+        for one in instructions {
+            let Instructed::Evacuate { vswitch } = &one.what else { continue };
+            let is_there = |place: &Place| place.vswitch == *vswitch;
+            let there = self.open.iter().filter(|(place, _)| is_there(place));
+            let why = format!("{} evacuates {vswitch}: {}", one.author, one.reason);
+            self.skipped.extend(there.map(|(place, _)| Skipped {
+                place: place.clone(),
+                until: one.until,
+                why: why.clone(),
+            }));
+            self.open.retain(|(place, _)| !is_there(place));
+        }
     }
 
     fn in_order(&mut self, amount: u32) -> Placement {

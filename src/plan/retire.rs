@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 use cloud::{InstanceId, Mutation, Status, Terminate};
 
-use super::drain;
+use super::drain::{self, can_return};
 use crate::model::{
-    Decision, Direction, Inputs, Member, Ownership, Phase, Plan, Unhealthy, Victims, fingerprint,
-    tags,
+    Decision, Direction, Inputs, Inventory, Member, Ownership, Phase, Plan, Unhealthy, Victims,
+    fingerprint, tags,
 };
 
 /// DeleteInstances and StopInstances take 1 to 100 ids per call.
@@ -28,7 +28,7 @@ pub(super) fn stopped(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
         member.phase == Phase::Stopping
             && member.instance.status == Status::Stopped
             && is_ours(member, inputs)
-            && !tags::protect(&member.instance)
+            && !member.is_protected()
     });
     let stopped: Vec<InstanceId> = stopped.map(|member| member.instance.id.clone()).collect();
     batches(&stopped, |ids| Mutation::Delete { ids, how: Terminate::StopThenDelete }, drafts);
@@ -43,15 +43,19 @@ pub(super) fn drained(
 ) {
     let over = drain::over(inputs, plan);
     // Others may have gone since: what is drained may be all that is left.
-    let too_few_serve = inputs.inventory.in_service() < inputs.fleet.bounds.min;
-    if decision.desired > decision.current || too_few_serve {
-        return;
-    }
+    let too_few_serve = inputs.inventory.staying() < inputs.fleet.bounds.min;
+    let may_return = decision.desired > decision.current || too_few_serve;
+    let is_full = is_full(inputs);
     let member = |id: &InstanceId| inputs.inventory.members.iter().find(|m| m.instance.id == *id);
     let may_go = |id: &InstanceId| {
-        may_be_ended(id, inputs)
-            && member(id)
-                .is_some_and(|m| is_ours(m, inputs) && m.instance.status == Status::Running)
+        let fits = |m: &Member| {
+            // What is to be replaced does not come back, and may be all that is in the way; and so may
+            // be, at `max`, what cannot serve again.
+            is_ours(m, inputs)
+                && m.instance.status == Status::Running
+                && (m.outgoing || !may_return || (is_full && !can_return(m, inputs)))
+        };
+        may_be_ended(id, inputs) && member(id).is_some_and(fits)
     };
     let over: Vec<InstanceId> = over.into_iter().filter(may_go).collect();
     end(&over, inputs, drafts);
@@ -66,9 +70,10 @@ pub(super) fn unhealthy(inputs: &Inputs, decision: &Decision, drafts: &mut Vec<M
     {
         return;
     }
-    let is_replaced = inventory.in_service() >= decision.desired.max(fleet.bounds.min);
-    let no_room = inventory.live() >= fleet.bounds.max;
-    if !is_replaced && !no_room {
+    let is_replaced = inventory.staying() >= decision.desired.max(fleet.bounds.min);
+    // They serve nobody: whatever else is on its way, one of them may make room.
+    let makes_room = is_full(inputs) && !some_leave(inputs);
+    if !is_replaced && !makes_room {
         return;
     }
     let unhealthy = inventory.members.iter().filter(|member| {
@@ -77,7 +82,7 @@ pub(super) fn unhealthy(inputs: &Inputs, decision: &Decision, drafts: &mut Vec<M
             && member.instance.status == Status::Running
             && inputs.history.instances.get(&member.instance.id).is_some_and(|t| t.served)
             && is_ours(member, inputs)
-            && !tags::protect(&member.instance)
+            && !member.is_protected()
             && may_be_ended(&member.instance.id, inputs)
     });
     let mut ids: Vec<InstanceId> = unhealthy.map(|member| member.instance.id.clone()).collect();
@@ -86,6 +91,70 @@ pub(super) fn unhealthy(inputs: &Inputs, decision: &Decision, drafts: &mut Vec<M
         ids.truncate(1);
     }
     end(&ids, inputs, drafts);
+}
+
+/// The end, or the drain, of those that are to be replaced: as many as others serve for beyond the size, or one
+/// where `max` leaves no room to launch another first.
+pub(super) fn outgoing(
+    inputs: &Inputs,
+    decision: &Decision,
+    drafts: &mut Vec<Mutation>,
+    plan: &mut Plan,
+) {
+    let Inputs { fleet, inventory, now, .. } = inputs;
+    if inputs.holds.iter().any(|hold| hold.keeps(&fleet.id, Direction::In, *now)) {
+        return;
+    }
+    let outgoing = inventory.members.iter().filter(|member| {
+        member.outgoing
+            && matches!(member.phase, Phase::Warming | Phase::InService)
+            && member.instance.status == Status::Running
+            && is_ours(member, inputs)
+            && !member.is_protected()
+            && may_be_ended(&member.instance.id, inputs)
+    });
+    let (reclaimed, outgoing): (Vec<&Member>, Vec<&Member>) =
+        outgoing.partition(|member| member.instance.is_reclaimed());
+    // It is gone within minutes: others are launched already, and its work gets the time that there is.
+    // Without a drain it serves until then.
+    if fleet.lifecycle.drains() {
+        plan.drains.extend(reclaimed.iter().map(|member| member.instance.id.clone()));
+    }
+    let mut ids: Vec<InstanceId> =
+        outgoing.into_iter().map(|member| member.instance.id.clone()).collect();
+    // All that serve, less the size: what has replaced them already.
+    let wanted = decision.desired.max(fleet.bounds.min);
+    let serve = inventory.in_service().saturating_sub(u32::try_from(reclaimed.len()).unwrap_or(0));
+    let replaced = serve.saturating_sub(wanted) as usize;
+    // One that leaves makes room, and one that comes is the replacement of one that left.
+    let makes_room = is_full(inputs)
+        && !some_leave(inputs)
+        && !some_come(inputs)
+        && inventory.in_service() > fleet.bounds.min;
+    ids.truncate(if makes_room { replaced.max(1) } else { replaced });
+    if fleet.lifecycle.drains() {
+        plan.drains.extend(ids);
+    } else {
+        end(&ids, inputs, drafts);
+    }
+}
+
+/// Whether `max` leaves no room to launch another one first.
+fn is_full(inputs: &Inputs) -> bool {
+    inputs.inventory.live() >= inputs.fleet.bounds.max
+}
+
+fn some_leave(inputs: &Inputs) -> bool {
+    inputs.inventory.count(Phase::is_leaving) > 0
+}
+
+/// Whether something is on its way into service.
+fn some_come(inputs: &Inputs) -> bool {
+    let Inventory { members, unlisted, in_doubt, .. } = &inputs.inventory;
+    let comes = |phase: Phase| phase.is_capacity() && phase != Phase::InService;
+    *in_doubt > 0
+        || unlisted.iter().any(|unlisted| comes(unlisted.phase))
+        || members.iter().any(|member| comes(member.phase) && !member.outgoing)
 }
 
 /// Ends Running instances in the fleet's way.
@@ -122,7 +191,7 @@ pub(super) fn failed(inputs: &Inputs, drafts: &mut Vec<Mutation>) {
         member.phase == Phase::Failed
             && never_served(member)
             && is_ours(member, inputs)
-            && !tags::protect(&member.instance)
+            && !member.is_protected()
             && may_be_ended(&member.instance.id, inputs)
     });
     let failed: Vec<InstanceId> = failed.map(|member| member.instance.id.clone()).collect();
@@ -136,7 +205,12 @@ pub(super) fn surplus(
     drafts: &mut Vec<Mutation>,
     plan: &mut Plan,
 ) {
-    let remove = decision.remove as usize;
+    // What goes on standby now is no part of the size any more.
+    let kept =
+        inputs.inventory.members.iter().filter(|member| {
+            member.phase.is_capacity() && plan.retained.contains(&member.instance.id)
+        });
+    let remove = (decision.remove as usize).saturating_sub(kept.count());
     if remove == 0 {
         return;
     }
@@ -175,7 +249,7 @@ pub(super) fn surplus(
         ));
     }
     if inputs.fleet.lifecycle.drains() {
-        plan.drains = victims;
+        plan.drains.extend(victims);
     } else {
         end(&victims, inputs, drafts);
     }
@@ -233,7 +307,7 @@ fn spare(inputs: &Inputs, decision: &Decision) -> usize {
     let least = (decision.current - decision.remove.min(decision.current))
         .max(decision.desired)
         .max(inputs.fleet.bounds.min);
-    inputs.inventory.in_service().saturating_sub(least) as usize
+    inputs.inventory.staying().saturating_sub(least) as usize
 }
 
 /// The oldest first, but no more than `spare` of those that serve.
@@ -278,6 +352,7 @@ fn is_candidate(member: &Member, inputs: &Inputs) -> bool {
     is_ours(member, inputs)
         && member.instance.status == Status::Running
         && matches!(member.phase, Phase::Warming | Phase::InService)
+        && !member.outgoing
         && !inputs.inventory.lost_zones.contains(&member.instance.zone)
-        && !tags::protect(&member.instance)
+        && !member.is_protected()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::{InstanceId, Mutation, Status};
 
-use crate::model::{Direction, Fleet, Inputs, Member, Phase, Plan, tags};
+use crate::model::{Direction, Fleet, Inputs, Member, Ownership, Phase, Plan, tags};
 
 /// Why a plan was refused. Nothing of it is executed; it is a defect of this program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,11 @@ pub enum Objection {
     InDoubt,
     #[error("the plan returns `{id}` to service, which is not drained")]
     NotDraining { id: InstanceId },
-    #[error("the plan ends or drains `{id}` and returns it to service")]
+    #[error("the plan changes the traffic of `{id}`, which is not the fleet's")]
+    TrafficOfOthers { id: InstanceId },
+    #[error("the plan sends traffic to `{id}`, which is {phase}")]
+    TrafficTooEarly { id: InstanceId, phase: Phase },
+    #[error("the plan ends or drains `{id}`, and keeps it or returns it to service")]
     BothAtOnce { id: InstanceId },
 }
 
@@ -82,6 +86,7 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
                         .push((id, now.filter(|s| never_served(id, *s, inputs)).unwrap_or(wanted)));
                 }
             }
+            Mutation::Route { ids, change, .. } => routed(ids, *change, plan, &members, inputs)?,
             Mutation::Tag { .. } | Mutation::Start { .. } => {}
         }
     }
@@ -103,16 +108,20 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
             return Err(Objection::Twice { id: id.clone() });
         }
         let member = may_end(id, members.get(id).copied(), wanted, inputs)?;
-        lost += u32::from(member.phase.is_capacity());
+        lost += u32::from(member.phase.is_capacity() && !member.outgoing);
         serving_lost += u32::from(certainly_serves(member, inputs));
     }
     for id in &plan.returns {
-        if members.get(id).is_none_or(|member| member.phase != Phase::Draining) {
+        let may_return = |phase| matches!(phase, Phase::Draining | Phase::Standby);
+        if members.get(id).is_none_or(|member| !may_return(member.phase)) {
             return Err(Objection::NotDraining { id: id.clone() });
         }
-        if seen.contains(id) {
+        if seen.contains(id) || plan.retained.contains(id) {
             return Err(Objection::BothAtOnce { id: id.clone() });
         }
+    }
+    if let Some(id) = plan.retained.iter().find(|id| seen.contains(id)) {
+        return Err(Objection::BothAtOnce { id: id.clone() });
     }
     if lost > 0 && (launches > 0 || !plan.returns.is_empty()) {
         return Err(Objection::BothWays);
@@ -132,11 +141,36 @@ pub fn review(plan: &Plan, inputs: &Inputs) -> Result<(), Objection> {
     Ok(())
 }
 
-/// Whether it carries load, as far as the listing can tell: it is shown, Running, warm, and its zone is
-/// not lost.
+/// Traffic is given to what serves or is fit to, and taken from what is the fleet's.
+fn routed(
+    ids: &[InstanceId],
+    change: cloud::BackendChange,
+    plan: &Plan,
+    members: &BTreeMap<&InstanceId, &Member>,
+    inputs: &Inputs,
+) -> Result<(), Objection> {
+    for id in ids {
+        let member = members.get(id).filter(|member| member.ownership == Ownership::Managed);
+        let member = member.filter(|_| inputs.history.instances.contains_key(id));
+        let Some(member) = member else {
+            return Err(Objection::TrafficOfOthers { id: id.clone() });
+        };
+        let serves = matches!(member.phase, Phase::InService | Phase::Draining)
+            || (member.phase == Phase::Warming && member.is_fit)
+            || (member.phase == Phase::Standby && plan.returns.contains(id));
+        if !change.ends_traffic() && !serves {
+            return Err(Objection::TrafficTooEarly { id: id.clone(), phase: member.phase });
+        }
+    }
+    Ok(())
+}
+
+/// Whether it carries load, as far as the listing can tell: it is shown, Running, warm, not taken back by the
+/// provider, and its zone is not lost.
 fn certainly_serves(member: &Member, inputs: &Inputs) -> bool {
     member.phase == Phase::InService
         && member.instance.status == Status::Running
+        && !member.instance.is_reclaimed()
         && !inputs.inventory.lost_zones.contains(&member.instance.zone)
 }
 
@@ -189,7 +223,7 @@ fn may_end<'a>(
         return Err(Objection::NotKnown { id: id.clone() });
     }
     let kept = instance.tags.get(tags::PROTECT).is_some_and(|value| value != "false");
-    if kept || instance.deletion_protection {
+    if kept || member.kept || instance.deletion_protection {
         return Err(Objection::Protected { id: id.clone() });
     }
     if instance.status != wanted {

@@ -6,7 +6,7 @@ use super::{Objection, plan, review};
 use crate::model::fixtures::{ago, fleet, inputs, inventory, member};
 use crate::model::*;
 
-fn draining_fleet(min: u32, max: u32) -> Fleet {
+pub(super) fn draining_fleet(min: u32, max: u32) -> Fleet {
     let drain = Some(Drain { wait: Span::secs(20), timeout: Span::secs(300) });
     let lifecycle = Lifecycle { drain, ..Lifecycle::default() };
     Fleet { lifecycle, ..fleet(min, max) }
@@ -26,14 +26,14 @@ fn decided(inputs: &Inputs, desired: u32) -> Decision {
     }
 }
 
-fn planned(inputs: &Inputs, desired: u32) -> Plan {
+pub(super) fn planned(inputs: &Inputs, desired: u32) -> Plan {
     let plan = plan(inputs, &decided(inputs, desired));
     review(&plan, inputs).expect("the review has nothing against it");
     plan
 }
 
 /// A fleet in which `i-1` has been drained for `secs`, beside `i-2` and `i-3`.
-fn drained(fleet: Fleet, secs: u64) -> Inputs {
+pub(super) fn drained(fleet: Fleet, secs: u64) -> Inputs {
     let mut members = vec![member("i-1", 9), member("i-2", 8), member("i-3", 7)];
     members[0].phase = Phase::Draining;
     let mut inputs = inputs(fleet, inventory(members), History::default());
@@ -42,7 +42,7 @@ fn drained(fleet: Fleet, secs: u64) -> Inputs {
     inputs
 }
 
-fn ends(plan: &Plan) -> Vec<&str> {
+pub(super) fn ends(plan: &Plan) -> Vec<&str> {
     let ends = plan.actions.iter().filter(|action| {
         matches!(action.mutation, Mutation::Delete { .. } | Mutation::Stop { .. })
     });
@@ -114,6 +114,93 @@ fn nothing_drained_is_ended_while_too_few_serve_whatever_keeps_others_from_comin
     inputs.inventory.members[0].health = Some(false);
     let plan = super::plan(&inputs, &decision);
     assert_eq!((plan.returns.len(), ends(&plan).len()), (0, 0), "it is bad, and all there is");
+    inputs.fleet.bounds.max = 3;
+    let plan = super::plan(&inputs, &decision);
+    assert_eq!(
+        (plan.returns.len(), ends(&plan)),
+        (0, vec!["i-1"]),
+        "nothing can be launched beside it"
+    );
+}
+
+fn said(what: Instructed) -> Instruction {
+    Instruction {
+        id: uuid::Uuid::nil(),
+        fleet: None,
+        what,
+        author: "ann".into(),
+        reason: "a look".into(),
+        placed: ago(60),
+        until: ago(0) + chrono::TimeDelta::hours(1),
+    }
+}
+
+#[test]
+fn where_there_is_no_room_one_is_replaced_at_a_time() {
+    let of = |first: Option<Phase>| {
+        let mut members: Vec<Member> =
+            (1..=5).map(|n| Member { outgoing: n > 1, ..member(&format!("i-{n}"), 9) }).collect();
+        if let Some(phase) = first {
+            members[0].phase = phase;
+        }
+        let inputs = inputs(draining_fleet(1, 5), inventory(members), History::default());
+        planned(&inputs, 5).drains.len()
+    };
+    assert_eq!(of(None), 1);
+    assert_eq!(of(Some(Phase::Draining)), 0, "that one makes room");
+    assert_eq!(of(Some(Phase::Stopping)), 0);
+    assert_eq!(of(Some(Phase::Booting)), 0, "the replacement of the last one does not serve yet");
+}
+
+#[test]
+fn what_a_person_puts_on_standby_is_not_ended_in_the_same_tick() {
+    let standby = |inputs: &mut Inputs| {
+        let instance: cloud::InstanceId = "i-1".into();
+        inputs.instructions.push(said(Instructed::Standby { instance }));
+        // As a survey finds it.
+        inputs.inventory.members[0].kept =
+            instruction::is_kept(&inputs.instructions, &"i-1".into());
+    };
+    let mut over = drained(draining_fleet(1, 9), 600);
+    standby(&mut over);
+    let plan = planned(&over, 2);
+    assert_eq!((names(&plan.retained), ends(&plan).len()), (vec!["i-1"], 0), "its drain is over");
+    let mut bad = drained(fleet(1, 9), 600);
+    let first = &mut bad.inventory.members[0];
+    (first.phase, first.health) = (Phase::Failed, Some(false));
+    standby(&mut bad);
+    let plan = planned(&bad, 2);
+    assert_eq!((names(&plan.retained), ends(&plan).len()), (vec!["i-1"], 0), "it is unhealthy");
+    let mut surplus = drained(draining_fleet(1, 9), 600);
+    surplus.inventory.members[0].phase = Phase::InService;
+    standby(&mut surplus);
+    let plan = planned(&surplus, 2);
+    let kept = (names(&plan.retained), plan.drains.len());
+    assert_eq!(kept, (vec!["i-1"], 0), "it makes the fleet smaller itself");
+}
+
+#[test]
+fn what_returns_from_standby_waits_for_holds_and_for_removals() {
+    let of = |hold: Option<Direction>, desired: u32| {
+        let mut inputs = drained(draining_fleet(1, 9), 600);
+        inputs.inventory.members[0].phase = Phase::Standby;
+        inputs.instructions.push(said(Instructed::Return { instance: "i-1".into() }));
+        inputs.holds.extend(hold.map(|direction| Hold {
+            id: uuid::Uuid::nil(),
+            fleet: None,
+            placed: ago(60),
+            direction: Some(direction),
+            until: ago(0) + chrono::TimeDelta::hours(1),
+            author: "ann".into(),
+            reason: "a look".into(),
+        }));
+        let plan = planned(&inputs, desired);
+        (plan.returns.len(), plan.drains.len(), plan.shortfalls.join(""))
+    };
+    assert_eq!(of(None, 2), (1, 0, String::new()));
+    assert_eq!(of(None, 1), (0, 1, String::new()), "one goes: the next tick brings it back");
+    let why = "i-1 stays on standby: ann holds scale-out".to_owned();
+    assert_eq!(of(Some(Direction::Out), 2), (0, 0, why));
 }
 
 #[test]
@@ -227,4 +314,19 @@ fn the_review_judges_a_drain_as_an_end() {
     assert!(matches!(drains(&["i-9"]), Err(Objection::NotListed { .. })));
     let returns = Plan { returns: vec!["i-1".into()], ..Plan::default() };
     assert!(matches!(review(&returns, &inputs), Err(Objection::NotDraining { .. })));
+}
+
+#[test]
+fn what_the_provider_takes_back_is_drained_at_once_and_nothing_else_is() {
+    let of = |drains: bool, min: u32| {
+        let mut members: Vec<Member> =
+            (1..=3).map(|n| Member { outgoing: n > 1, ..member(&format!("i-{n}"), 9) }).collect();
+        members[1].instance.locks = vec!["Recycling".to_owned()];
+        let fleet = if drains { draining_fleet(min, 9) } else { fleet(min, 9) };
+        let plan = planned(&inputs(fleet, inventory(members), History::default()), 3);
+        (names(&plan.drains).join(","), ends(&plan).len())
+    };
+    assert_eq!(of(true, 1), ("i-2".to_owned(), 0), "i-3 waits for its replacement");
+    assert_eq!(of(true, 3), ("i-2".to_owned(), 0), "it goes whatever `min` says");
+    assert_eq!(of(false, 1), (String::new(), 0), "it serves as long as it can");
 }

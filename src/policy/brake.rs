@@ -1,9 +1,9 @@
-//! How much of the way may be gone now: holds, hourly limits, launches that keep failing, an
+//! How much of the way may be gone now: holds, hourly limits, limits over shorter times, launches that keep failing, an
 //! account that is stopped. They bound the step, not the goal, and each says so.
 
 use crate::model::{
     Amounts, BrakeScope, Brakes, Counterfactual, Decision, Direction, Failures, Gate, Reason,
-    Situation, fingerprint,
+    Situation, Used, fingerprint,
 };
 
 use super::Proposal;
@@ -75,6 +75,7 @@ fn launches(proposal: &mut Proposal, situation: &Situation<'_>, wanted: u32) -> 
             proposal.block(Reason::Braked { direction, scope, limit, used });
         }
     }
+    allowed = paced(proposal, situation, Direction::Out, allowed);
     // A probe is under way as long as an instance that we launched has yet to serve.
     let stopped = failures.is_some_and(|(_, stopped, _)| stopped);
     if stopped && situation.census.unproven > 0 {
@@ -112,6 +113,33 @@ fn removals(proposal: &mut Proposal, situation: &Situation<'_>, wanted: u32) -> 
             allowed = left;
             let (direction, used) = (Direction::In, used.removals);
             proposal.block(Reason::Braked { direction, scope, limit, used });
+        }
+    }
+    paced(proposal, situation, Direction::In, allowed)
+}
+
+/// How many of `wanted` the fleet's own limits over time leave.
+fn paced(
+    proposal: &mut Proposal,
+    situation: &Situation<'_>,
+    direction: Direction,
+    wanted: u32,
+) -> u32 {
+    let Situation { fleet, census, past, now, .. } = *situation;
+    let (limits, size, open) = match direction {
+        // What may have been launched counts until it is known.
+        Direction::Out => (&fleet.scale_out_limits, census.capacity, census.in_doubt),
+        Direction::In => (&fleet.scale_in_limits, census.certain(), 0),
+    };
+    let mut allowed = wanted;
+    for limit in limits {
+        let Used { left, used, until } = limit.used(direction, size, past.moves, open, now);
+        if left < allowed {
+            allowed = left;
+            proposal.block(Reason::Paced { direction, limit: *limit, used, until });
+            if until > now {
+                proposal.counterfactuals.push(Counterfactual::After { direction, until });
+            }
         }
     }
     allowed

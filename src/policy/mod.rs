@@ -2,17 +2,20 @@
 //!
 //! Pure: equal inputs give equal decisions, so a decision can be replayed and a policy backtested.
 //! Each rule gives an opinion; `combine` makes one number of them; `steady` keeps it from swinging;
-//! `schedule` narrows the bounds by the calendar; `guard` keeps it within the bounds; `brake` says how much of it may be done now.
+//! `cliff` and `regret` keep it from being taken away by mistake; `schedule` narrows the bounds by the calendar; `guard` keeps it within the bounds; `brake` says how much of it may be done now.
 //!
 //! Absence of evidence is not evidence of idleness: a rule without a usable signal has no opinion,
 //! and as long as one has none, nothing is removed.
 
 mod adaptive;
 mod brake;
+mod cliff;
 mod combine;
 mod coverage;
 mod guard;
+mod regret;
 mod schedule;
+mod shadow;
 mod size;
 mod steady;
 mod target;
@@ -27,6 +30,8 @@ use crate::model::{
     Measured, Memories, Reason, RuleKind, RuleMemory, RuleName, SampleWindow, SignalName,
     Situation,
 };
+
+pub use shadow::{Shadow, shadow};
 
 /// The opinion of one rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +98,10 @@ struct Ends {
 #[must_use]
 pub fn decide(situation: &Situation<'_>, mut memory: Memories) -> (Decision, Memories) {
     let rules = &situation.fleet.rules;
-    memory.retain(|name, _| rules.iter().any(|rule| rule.name == *name));
+    let fleet = situation.fleet;
+    memory.retain(|name, _| {
+        rules.iter().any(|rule| rule.name == *name) || regret::remembers(fleet, name)
+    });
     let mut opinions = Vec::with_capacity(situation.fleet.rules.len());
     for rule in &situation.fleet.rules {
         if !memory.contains_key(&rule.name) {
@@ -118,14 +126,17 @@ pub fn decide(situation: &Situation<'_>, mut memory: Memories) -> (Decision, Mem
     let mut proposal = combine::combine(&opinions, situation);
     steady::fall_back(&mut proposal, situation);
     steady::stabilize(&mut proposal, situation);
+    cliff::hold(&mut proposal, situation);
+    regret::apply(&mut proposal, situation, &mut memory);
     schedule::apply(&mut proposal, situation);
     let goal = guard::guard(&mut proposal, situation);
     (brake::decision(proposal, goal, situation), memory)
 }
 
-/// The rules of `fleet` that learn from their signal.
+/// The rules of `fleet` that learn from their signal, shadow rules included.
 pub fn learners(fleet: &Fleet) -> impl Iterator<Item = (&RuleName, &Adaptive)> {
-    fleet.rules.iter().filter_map(|rule| match &rule.kind {
+    let shadow = fleet.shadow.iter().flat_map(|shadow| &shadow.rules);
+    fleet.rules.iter().chain(shadow).filter_map(|rule| match &rule.kind {
         RuleKind::Adaptive(adaptive) => Some((&rule.name, adaptive)),
         _ => None,
     })

@@ -7,7 +7,7 @@
 use cloud::Timestamp;
 
 use crate::model::{
-    Bounds, Counterfactual, Direction, Reason, RuleKind, RuleName, Schedule, Situation,
+    Bounds, Counterfactual, Direction, Instructed, Reason, RuleKind, RuleName, Schedule, Situation,
 };
 
 use super::{Opinion, Proposal, Pull};
@@ -32,6 +32,27 @@ pub(super) fn apply(proposal: &mut Proposal, situation: &Situation<'_>) {
     }
     // Two schedules, or two entries, may leave nothing between them.
     proposal.bounds.max = proposal.bounds.max.max(proposal.bounds.min);
+    instructed(proposal, situation);
+}
+
+/// A person's size or bounds count instead of what schedules say, within the fleet's own; the newest
+/// instruction counts last.
+fn instructed(proposal: &mut Proposal, situation: &Situation<'_>) {
+    let of = situation.fleet.bounds;
+    for one in situation.instructions {
+        let Instructed::Size { min, max } = one.what else { continue };
+        let Bounds { min: lowest, max: highest } = &mut proposal.bounds;
+        *lowest = min.map_or(*lowest, |min| min.clamp(of.min, of.max));
+        *highest = max.map_or(*highest, |max| max.clamp(of.min, of.max));
+        match (min, max) {
+            (None, Some(_)) => *lowest = (*lowest).min(*highest),
+            _ => *highest = (*highest).max(*lowest),
+        }
+        let (author, until) = (one.author.clone(), one.until);
+        proposal.reasons.push(Reason::Instructed { author, min, max, until });
+        let direction = if min.is_some() { Direction::In } else { Direction::Out };
+        proposal.counterfactuals.push(Counterfactual::After { direction, until });
+    }
 }
 
 /// Narrows the bounds within those of the fleet.

@@ -36,10 +36,14 @@ pub(super) fn opinion(rule: &Target, situation: &Situation<'_>) -> Opinion {
             size,
         }],
         blocked_by: None,
-        counterfactuals: vec![
-            bound(rule, Direction::Out, above * rule.target, current),
-            bound(rule, Direction::In, below * rule.target, current),
-        ],
+        counterfactuals: match (rule.of, current) {
+            // At 0 any load is too much, and there is nobody to remove.
+            (TargetOf::Total, 0) => vec![bound(rule, Direction::Out, 0.0, current)],
+            _ => vec![
+                bound(rule, Direction::Out, above * rule.target, current),
+                bound(rule, Direction::In, below * rule.target, current),
+            ],
+        },
     };
     if matches!(opinion.pull, Pull::In(_))
         && let Some(reason) = partial(&signal, &measured, situation)
@@ -73,8 +77,14 @@ fn of_average(
 }
 
 /// The size for a total, and the side of the target on which it lies for `current` instances.
+///
+/// With none at all the tolerance has nothing to be a share of: whatever load there is, somebody has to carry it.
 fn of_total(rule: &Target, total: f64, current: u32) -> (u32, Option<Direction>) {
-    let ratio = total / (rule.target * f64::from(current.max(1)));
+    if current == 0 {
+        let size = instances(total / rule.target);
+        return (size, (size > 0).then_some(Direction::Out));
+    }
+    let ratio = total / (rule.target * f64::from(current));
     match side(rule, ratio) {
         None => (current, None),
         side => (instances(total / rule.target), side),
@@ -96,7 +106,7 @@ fn side(rule: &Target, ratio: f64) -> Option<Direction> {
 fn bound(rule: &Target, direction: Direction, average: f64, current: u32) -> Counterfactual {
     let bound = match rule.of {
         TargetOf::Average => average,
-        TargetOf::Total => average * f64::from(current.max(1)),
+        TargetOf::Total => average * f64::from(current),
     };
     Counterfactual::Samples { signal: rule.signal.clone(), direction, bound, more: 1 }
 }

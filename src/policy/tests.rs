@@ -2,6 +2,8 @@
 
 mod brake;
 mod guard;
+mod paced;
+mod regret;
 mod size;
 mod steady;
 mod target;

@@ -4,14 +4,13 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use cloud::text::one_line;
 use minijinja::{Environment, UndefinedBehavior};
-use tokio::process::Command;
 
 use super::{RenderSpec, Scene};
+use crate::programs::{self, Ended};
 
 /// 1 MiB: a list of ten thousand servers has less.
 const TEMPLATE_BYTES_MAX: u64 = 1024 * 1024;
@@ -81,22 +80,12 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 async fn run(argv: &[String], file: &Path, timeout: Duration) -> Result<(), String> {
-    let mut words = argv.iter().map(|word| word.replace("{file}", &file.display().to_string()));
-    let program = words.next().unwrap_or_default();
-    let output = Command::new(&program)
-        .args(words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .output();
-    let Ok(output) = tokio::time::timeout(timeout, output).await else {
+    let fill = |word: &String| word.replace("{file}", &file.display().to_string());
+    let argv: Vec<String> = argv.iter().map(fill).collect();
+    let program = argv.first().map_or("", String::as_str);
+    let Ok(ended) = tokio::time::timeout(timeout, programs::run(&argv, &[], 0)).await else {
         return Err(format!("{program} did not end within {} s", timeout.as_secs()));
     };
-    let output = output.map_err(|error| format!("{program} cannot be run: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = one_line(String::from_utf8_lossy(&output.stderr).trim());
-    Err(format!("{program}: {}: {said}", output.status))
+    let Ended { status, said, .. } = ended.map_err(|error| error.to_string())?;
+    if status.success() { Ok(()) } else { Err(format!("{program}: {status}: {said}")) }
 }

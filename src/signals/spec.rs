@@ -3,14 +3,70 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use cloud::Secret;
+use cloud::{MetricQuery, Secret};
 
+use super::Pointer;
 use crate::model::{Reduce, Span};
 
 /// One source of one signal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceSpec {
     Prometheus(PrometheusSpec),
+    CloudMonitor(MonitorSpec),
+    HttpJson(JsonSpec),
+    Command(CommandSpec),
+    Push(PushSpec),
+}
+
+/// A metric of the provider's own monitoring, over the instances in service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitorSpec {
+    pub query: MetricQuery,
+    /// How the instances' points become one number.
+    pub reduce: Reduce,
+    /// Data older than this is a gap.
+    pub max_age: Span,
+    /// The provider is asked anew no sooner than so long after the last time.
+    pub ask_every: Span,
+    pub timeout: Span,
+}
+
+/// A number in a JSON document that a server gives out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JsonSpec {
+    /// The document's own URL.
+    pub url: String,
+    /// Where the number stands.
+    pub pointer: Pointer,
+    /// Where the time stands at which it was true; without it, that is the moment of asking.
+    pub time_pointer: Option<Pointer>,
+    /// Data older than this is a gap.
+    pub max_age: Span,
+    pub timeout: Span,
+    pub access: ServerAccess,
+}
+
+/// A number that a program prints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandSpec {
+    /// The program, by its absolute path, and its arguments.
+    pub argv: Vec<String>,
+    /// The names of the fleet and the signal, for its environment.
+    pub fleet: String,
+    pub signal: String,
+    /// Data older than this is a gap.
+    pub max_age: Span,
+    /// It is ended when it runs for longer.
+    pub timeout: Span,
+}
+
+/// A number that somebody sends to the API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PushSpec {
+    /// Data older than this is a gap.
+    pub max_age: Span,
+    /// Who has it may send this number, and nothing else.
+    pub token: Option<Secret>,
 }
 
 /// An instant query to a Prometheus-compatible server.

@@ -179,3 +179,44 @@ async fn streamed(socket: &Path, after: i64, count: usize) -> Vec<i64> {
         assert!(read > 0, "it ended: {text}");
     }
 }
+
+#[tokio::test]
+async fn instructions_are_given_and_withdrawn_over_the_socket() {
+    let world = World::new().await;
+    let socket = world.socket();
+    let _daemon = Daemon::start(&world);
+    until(&socket, "/v1/fleets/web", |fleet| fleet["instances"]["serving"] == 1).await;
+    let body = json!({ "kind": "size", "fleet": "web", "min": 2, "for_secs": 600, "author": "mei",
+        "reason": "two\nlines" });
+    let (status, placed) = ask(&socket, "POST", "/v1/instructions", &body.to_string()).await;
+    assert_eq!(status, 201, "{placed:#}");
+    assert!(!placed["reason"].as_str().expect("a text").contains('\n'), "{placed:#}");
+    let listed = get(&socket, "/v1/fleets/web/instructions").await;
+    assert_eq!(listed["instructions"][0]["min"], 2, "{listed:#}");
+    until(&socket, "/v1/fleets/web", |fleet| fleet["instances"]["serving"] == 2).await;
+    for (body, hint) in [
+        (json!({ "kind": "size", "for_secs": 600, "author": "m", "reason": "r" }), "fleet"),
+        (json!({ "kind": "stop", "for_secs": 600, "author": "m", "reason": "r" }), "protect"),
+        (
+            json!({ "kind": "protect", "instance": "x", "for_secs": 600, "author": "m",
+            "reason": "r" }),
+            "i-",
+        ),
+        (json!({ "kind": "evacuate", "for_secs": 600, "author": "m", "reason": "r" }), "vsw-"),
+        (
+            json!({ "kind": "protect", "instance": "i-1", "for_secs": 1, "author": "m",
+            "reason": "r" }),
+            "60",
+        ),
+    ] {
+        let (status, refused) = ask(&socket, "POST", "/v1/instructions", &body.to_string()).await;
+        assert_eq!(status, 400, "{body}: {refused:#}");
+        assert!(refused.to_string().contains(hint), "{body}: {refused:#}");
+    }
+    let id = placed["id"].as_str().expect("an id");
+    let page = format!("/v1/instructions/{id}?author=mei");
+    let (status, withdrawn) = ask(&socket, "DELETE", &page, "").await;
+    assert_eq!(status, 200, "{withdrawn:#}");
+    let (status, _) = ask(&socket, "DELETE", &page, "").await;
+    assert_eq!(status, 404);
+}

@@ -1,8 +1,10 @@
 //! `check --online`: what is asked, and what is said of the answers.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use ecs_emulator::{Fault, FaultKind};
+use serde_json::Value;
 
 use crate::harness::{Said, World};
 
@@ -85,7 +87,7 @@ async fn what_would_be_refused_for_the_same_reason_is_told_once() {
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
     let out = String::from_utf8(output.expect("it runs").stdout).expect("UTF-8");
     assert_eq!(out.matches("FAIL").count(), 1, "{out}");
-    assert!(out.contains("skip  provider aliyun: 5 more checks"), "{out}");
+    assert!(out.contains("skip  provider aliyun: 7 more checks"), "{out}");
     assert!(out.contains("1 of 3 checks failed"), "{out}");
     assert!(out.contains("whether id and secret belong together"), "{out}");
     assert!(!out.contains("string to sign"), "{out}");
@@ -112,4 +114,148 @@ fn an_emulator_whose_port_is_taken_says_so_once() {
     assert_eq!(output.status.code(), Some(1));
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(err.matches("Address already in use").count(), 1, "{err}");
+}
+
+#[tokio::test]
+async fn the_whole_configuration_is_printed_and_is_one_again() {
+    let world = World::new().await;
+    let fleet = "[fleet.shop]\nextends = \"base\"\nmax = 9\n";
+    std::fs::write(world.config().with_file_name("shop.toml"), fleet).expect("written");
+    world.edit(|text| {
+        let begin = text.find("[fleet.web]").expect("a fleet");
+        let template = text[begin..].replace("fleet.web", "template.base");
+        format!("include = [\"shop.toml\"]\n{text}\n{template}")
+    });
+    let said = world.run(&["check", "--print"]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let max = said.out.lines().find(|line| line.starts_with("max = 9 ")).expect("its own");
+    assert!(max.ends_with("shop.toml:3"), "{max}");
+    assert!(said.out.contains("\n[[fleet.shop.rule]] "), "{said:?}");
+    assert!(!said.out.contains("template"), "{said:?}");
+
+    std::fs::write(world.config(), &said.out).expect("written");
+    let again = world.run(&["check"]).await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.out.contains("fleet shop: "), "{again:?}");
+
+    world.edit(|text| text.replace("max = 9 ", "max = 0 "));
+    let refused = world.run(&["check", "--print"]).await;
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.out.contains("`max` is 0"), "{refused:?}");
+}
+
+fn json(said: &Said) -> Value {
+    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
+}
+
+#[tokio::test]
+async fn programs_get_one_document_without_a_secret_in_it() {
+    let world = World::new().await;
+    std::fs::write(world.config().with_file_name("token"), "hush\n").expect("written");
+    let secret = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(world.config().with_file_name("token"), secret).expect("a mode");
+    let source = "source = \"prometheus\"\nbearer_token_file = \"token\"";
+    world.edit(|text| text.replace("source = \"prometheus\"", source));
+    let said = world.run(&["check", "--json"]).await;
+    let document = json(&said);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let file = world.config().display().to_string();
+    let fleet = serde_json::json!({
+        "name": "web", "provider": "aliyun", "min": 1, "max": 3,
+        "instance_types": ["ecs.c7.large"], "vswitches": ["vsw-zone-h"],
+        "signals": ["cpu"], "rules": ["threshold-cpu"],
+    });
+    let expected = serde_json::json!({
+        "file": file, "ok": true, "problems": [], "warnings": [], "fleets": [fleet], "online": [],
+    });
+    assert_eq!(document, expected);
+
+    let said = world.run(&["check", "--online", "--json"]).await;
+    let document = json(&said);
+    let rows = document["online"].as_array().expect("rows");
+    assert!(rows.len() >= 5, "{said:?}");
+    for row in rows {
+        let result = row["result"].as_str().expect("a result");
+        assert!(["ok", "fail", "more", "skip"].contains(&result), "{row}");
+        assert!(row["what"].is_string() && row["text"].is_string(), "{row}");
+    }
+    assert_eq!(rows[0]["result"], "ok", "{said:?}");
+    assert_eq!(document["ok"], said.code == Some(0), "{said:?}");
+    assert!(!said.out.contains("hush") && !said.out.contains("testsecret"), "{said:?}");
+    assert_eq!(said.err, "", "no progress where nobody watches");
+
+    world.edit(|text| text.replace("max = 3", "max = 0"));
+    let said = world.run(&["check", "--online", "--json"]).await;
+    let document = json(&said);
+    assert_eq!((said.code, &document["ok"]), (Some(3), &Value::Bool(false)), "{said:?}");
+    let problem = &document["problems"][0];
+    assert_eq!(problem["file"], world.config().display().to_string());
+    assert!(
+        problem["line"].as_u64() > Some(0) && problem["column"].as_u64() > Some(0),
+        "{problem}"
+    );
+    assert!(problem["message"].as_str().expect("a text").contains("`max` is 0"), "{problem}");
+    assert!(problem["hint"].is_string(), "{problem}");
+}
+
+#[tokio::test]
+async fn a_warning_is_a_problem_only_where_it_is_asked_for() {
+    let world = World::new().await;
+    assert_eq!(world.run(&["check", "--strict"]).await.code, Some(0), "there is none");
+    world.edit(|text| text.replace("vsw-zone-h", "cn-hangzhou-h"));
+    let said = world.run(&["check"]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let words = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("warning: ") && words.contains("is a zone hint: "), "{said:?}");
+
+    let said = world.run(&["check", "--strict"]).await;
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.out.contains("1 warning: with --strict that is a problem"), "{said:?}");
+    fits_but_paths(&said);
+
+    let said = world.run(&["check", "--strict", "--json"]).await;
+    let document = json(&said);
+    assert_eq!((said.code, &document["ok"]), (Some(3), &Value::Bool(false)), "{said:?}");
+    assert_eq!(document["warnings"].as_array().map(Vec::len), Some(1), "{document}");
+    assert_eq!(document["problems"], serde_json::json!([]), "{document}");
+    let said = world.run(&["check", "--strict", "--print"]).await;
+    assert_eq!(said.code, Some(3), "{said:?}");
+}
+
+/// A path is not broken.
+fn fits_but_paths(said: &Said) {
+    for line in said.out.lines().filter(|line| !line.contains("config.toml")) {
+        assert!(line.chars().count() <= 80, "{line}\n{}", said.out);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_provider_and_a_dead_source_are_told_once_for_all_fleets() {
+    let world = World::new().await;
+    let closed = || {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        format!("http://{}", listener.local_addr().expect("an address"))
+    };
+    let (cloud, metrics) = (closed(), closed());
+    world.edit(|text| {
+        let text = text.replace(&world.emulator.url(), &cloud);
+        let begin = text.find("url = ").expect("a source");
+        let end = begin + text[begin..].find('\n').expect("a line");
+        let text = format!("{}url = \"{metrics}\"{}", &text[..begin], &text[end..]);
+        let fleet =
+            text[text.find("[fleet.web]").expect("a fleet")..].replace("fleet.web", "fleet.shop");
+        format!("{text}{fleet}")
+    });
+    let said = world.run(&CHECK).await;
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert_eq!(said.out.matches("FAIL").count(), 2, "{said:?}");
+    assert_eq!(said.out.matches("skip").count(), 1, "{said:?}");
+    let words = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let fleets = format!("signal source {metrics}, asked by fleet shop (cpu) and fleet web (cpu)");
+    assert!(words.contains(&fleets), "{said:?}");
+    assert!(words.contains("the provider does not answer"), "{said:?}");
+    assert_eq!(said.err, "", "no progress where nobody watches");
+    let first = said.out.clone();
+    fits(&said);
+    assert_eq!(world.run(&CHECK).await.out.lines().count(), first.lines().count());
 }

@@ -50,7 +50,7 @@ async fn a_hold_keeps_the_next_tick_from_acting_until_it_is_lifted() {
     assert_eq!((again.code, again.out.as_str()), (Some(0), "nobody holds fleet `web`\n"));
 
     let said = world.run(&["journal", "--kind", "hold", "--fleet", "web"]).await;
-    for line in ["web         hold ", "all fleets  hold ", "lifted by ann: scale-out held by"] {
+    for line in ["Z web  hold ", "Z all fleets  hold ", "lifted by ann: scale-out held by"] {
         assert!(said.out.contains(line), "{line}\n{}", said.out);
     }
     for said in [&placed, &all, &still, &lifted, &listed] {

@@ -217,3 +217,25 @@ async fn an_address_that_is_taken_ends_the_start_with_what_to_do() {
     // Beside the daemon, a single tick needs no address.
     assert_eq!(world.run(&["run", "--once", "--log", "error"]).await.code, Some(0));
 }
+
+#[tokio::test]
+async fn what_a_fleet_costs_and_what_its_schedule_says_is_shown() {
+    let world = World::new().await;
+    let schedule = "[[fleet.web.rule]]\nkind = \"schedule\"\nname = \"days\"\ntimezone = \"UTC\"\n\
+                    entries = [{ cron = \"0 8 * * *\", lasts = \"9h\", min = 1 }]\n";
+    let daemon = Daemon::started(&world, "web", |command| {
+        world.edit(|text| text + schedule);
+        command
+    });
+    daemon.until_metric("fleetscaler_cost_per_hour{fleet=\"web\",currency=\"CNY\"} 0.5").await;
+    let (status, body) = daemon.get("/v1/fleets/web").await;
+    assert_eq!(status, 200, "{body}");
+    let fleet: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(fleet["cost"]["amount_per_hour"], 0.5, "{fleet:#}");
+    assert_eq!(fleet["schedule"][0]["rule"], "days", "{fleet:#}");
+    assert_eq!(fleet["schedule"][0]["min_instances"], 1, "{fleet:#}");
+    let (_, body) = daemon.get("/v1/overview").await;
+    assert!(body.contains("\"cost_per_hour\":0.5,\"currency\":\"CNY\""), "{body}");
+    let why = world.run(&["why", "web"]).await;
+    assert!(why.out.contains("Costs    0.50 CNY an hour, 12.00 a day, for 1 instance."), "{why:?}");
+}

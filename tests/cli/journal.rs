@@ -1,7 +1,10 @@
 //! `journal` and `replay` after a session that grows and shrinks a fleet.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use sqlx::{ConnectOptions, Connection};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::harness::{Said, World};
 
@@ -54,8 +57,7 @@ async fn a_session_can_be_read_line_by_line_and_a_decision_made_once_more() {
     // As one text, however it is wrapped.
     let whole = out.split_whitespace().collect::<Vec<_>>().join(" ");
     for said in [
-        "(UTC)",
-        "web lease: replica ",
+        "Z web lease: replica ",
         "→ 2: cpu = 90 > 75: add 1",
         "launch 1 × ecs.c7.large in vsw-zone-h: accepted as i-",
         ": requested → in service",
@@ -67,7 +69,7 @@ async fn a_session_can_be_read_line_by_line_and_a_decision_made_once_more() {
     }
     assert!(!out.contains("tick: "), "no quiet ticks\n{out}");
     for line in out.lines() {
-        assert!(line.chars().count() <= 80, "{line}");
+        assert!(line.starts_with("20") && line.chars().nth(19) == Some('Z'), "{line}");
     }
     let all = world.run(&["journal", "--all"]).await;
     assert!(all.out.contains("tick: 1 there, 1 in service"), "{}", all.out);
@@ -113,6 +115,52 @@ async fn a_session_can_be_read_line_by_line_and_a_decision_made_once_more() {
         assert_eq!(said.code, Some(1), "{said:?}");
         assert!(said.err.contains(wrong), "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn the_story_of_one_instance_begins_with_its_launch_and_is_followed() {
+    let world = session().await;
+    let launches = entries(&world, &["--kind", "settlement"]).await;
+    let launched: Vec<&Value> =
+        launches.iter().filter_map(|one| one["body"]["settlement"]["ids"].get(0)).collect();
+    let (first, second) = (launched[0].as_str(), launched[1].as_str());
+    let (first, second) = (first.expect("an id"), second.expect("an id"));
+    let told = world.run(&["journal", "--instance", first]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let mut rest = told.out.as_str();
+    for said in ["launch 1 ×", "accepted as", "in service", "delete", "gone"] {
+        let at = rest.find(said).unwrap_or_else(|| panic!("{said} in order\n{}", told.out));
+        rest = &rest[at..];
+    }
+    assert!(!told.out.contains(second), "{}", told.out);
+    let bad = world.run(&["journal", "--instance", "web"]).await;
+    assert!(bad.code == Some(1) && bad.err.contains("`web` is no instance"), "{bad:?}");
+
+    let follower = world.command(&["journal", "-f", "--kind", "instruction"]);
+    let mut follower = tokio::process::Command::from(follower);
+    let mut child =
+        follower.kill_on_drop(true).stdout(std::process::Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let word = ["protect", second, "--for", "1h", "--reason", "look", "--author", "mei"];
+    // It looks first at what there is: until then nothing tells that it goes on.
+    let said = world.run(&word).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let next = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await;
+    let line = next.expect("in time").expect("read").expect("a line");
+    assert!(line.contains(second) && line.contains("mei"), "{line}");
+    child.kill().await.expect("ended");
+}
+
+#[tokio::test]
+async fn an_output_that_cannot_be_written_is_a_failure() {
+    let world = session().await;
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let mut command = tokio::process::Command::from(world.command(&["journal"]));
+    let child = command.stdout(full).stderr(std::process::Stdio::piped()).spawn();
+    let ended = child.expect("it runs").wait_with_output().await.expect("it ends");
+    let err = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{err}");
+    assert_eq!(err.matches("the output cannot be written").count(), 1, "{err}");
 }
 
 #[tokio::test]

@@ -122,3 +122,41 @@ async fn a_configuration_with_a_problem_is_refused_as_a_whole_and_the_old_one_go
     assert!(log.contains("the configuration is taken, asked by SIGHUP: changes web"), "{log}");
     assert!(log.contains("cleared config_refused"), "{log}");
 }
+
+#[tokio::test]
+async fn the_files_of_a_configuration_are_taken_together_or_not_at_all() {
+    let world = World::new().await;
+    let socket = world.socket();
+    let conf_d = world.config().with_file_name("conf.d");
+    std::fs::create_dir(&conf_d).expect("made");
+    let daemon = Daemon::start(&world);
+    // The harness writes the file when the daemon starts.
+    world.edit(|text| format!("include = [\"conf.d/*.toml\"]\n{text}"));
+    until(&socket, "/v1/fleets/web", |fleet| fleet["instances"]["serving"] == 1).await;
+
+    let text = std::fs::read_to_string(world.config()).expect("it is there");
+    let begin = text.find("[fleet.web]").expect("a fleet");
+    let shop = text[begin..].replace("fleet.web", "fleet.shop");
+    std::fs::write(conf_d.join("shop.toml"), &shop).expect("written");
+    std::fs::write(conf_d.join("api.toml"), "[fleet.api]\nmin = 3\n").expect("written");
+    let refused = world.run(&["reload"]).await;
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.err.contains("conf.d/api.toml:1: `"), "{refused:?}");
+    let shop = world.run(&["why", "shop"]).await;
+    assert!(shop.err.contains("no fleet"), "the good file was not taken either: {shop:?}");
+
+    std::fs::remove_file(conf_d.join("api.toml")).expect("removed");
+    let checked = world.run(&["check"]).await;
+    assert!(checked.out.contains("and 1 file that it includes: ok"), "{checked:?}");
+    let taken = world.run(&["reload"]).await;
+    assert!(taken.out.contains("add      shop\n"), "{taken:?}");
+    until(&socket, "/v1/fleets/shop", |fleet| fleet["instances"]["serving"] == 1).await;
+
+    // A directory that is not there does not remove the fleets in it.
+    std::fs::rename(&conf_d, conf_d.with_file_name("elsewhere")).expect("renamed");
+    let refused = world.run(&["reload"]).await;
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.err.contains("there is no such directory"), "{refused:?}");
+    let (code, log) = daemon.stop();
+    assert_eq!(code, Some(0), "{log}");
+}

@@ -157,3 +157,44 @@ endpoint = "OTHER_CLOUD"
     assert_eq!(kinds(&findings), ["elsewhere", "elsewhere"], "{findings:?}");
     assert!(findings[0].price_per_hour.is_some(), "with what they cost");
 }
+
+/// A fleet that is taken out of the configuration between a stop and its deletion leaves a stopped instance.
+#[tokio::test]
+async fn a_stray_that_we_stopped_is_deleted_and_one_that_somebody_stopped_is_left() {
+    let two_steps = Box::leak(
+        BATCH.replace("min = 2", "min = 2\nterminate = \"stop-then-delete\"").into_boxed_str(),
+    );
+    let mut setup = Setup::new(Wish { more: two_steps, provider: DELETE, ..Wish::default() }).await;
+    ticks(&setup, 8).await;
+    let ids = of_batch(&setup);
+    let status = |setup: &Setup, id: &str| {
+        let of = setup.emulator.instances().into_iter().find(|view| view.id == id);
+        of.expect("it was there").status
+    };
+    // One is asked to stop, since it is replaced, until the deletion would be due.
+    let now = setup.clock.now();
+    let instruction = fleetscaler::model::Instruction {
+        id: uuid::Uuid::from_u128(5),
+        fleet: None,
+        what: fleetscaler::model::Instructed::Replace { instance: ids[0].as_str().into() },
+        author: "mei".to_owned(),
+        reason: "a look".to_owned(),
+        placed: now,
+        until: cloud::clock::after(now, Duration::from_secs(3_600)),
+    };
+    let event = OperatorEvent::Instructed { at: now, instruction };
+    journal::say(&setup.state(), &event).await.expect("said");
+    for _ in 0..20 {
+        ticks(&setup, 1).await;
+        if matches!(status(&setup, &ids[0]).as_str(), "Stopping" | "Stopped") {
+            break;
+        }
+    }
+    setup.reconfigure(|wish| wish.more = "").await;
+    setup.emulator.stop(&ids[1]);
+    for _ in 0..4 {
+        next_audit(&setup).await;
+    }
+    assert_eq!(status(&setup, &ids[0]), "Gone");
+    assert_eq!(status(&setup, &ids[1]), "Stopped", "somebody may want it as it is");
+}

@@ -17,9 +17,8 @@ use fleetscaler::control::{
 };
 use fleetscaler::journal::{Journal, JournalError, Keep, LeaseTime};
 use fleetscaler::model::FleetId;
+use fleetscaler::rehearse::InProcess;
 use tokio::sync::watch;
-
-use crate::embedded::InProcess;
 
 /// So far the clock moves at a time: two or three calls, at the default limit.
 const STEP: Duration = Duration::from_millis(500);

@@ -2,20 +2,24 @@
 
 mod account;
 mod audits;
+mod balancers;
 mod calls;
 mod clocks;
+mod cloudmonitor;
 mod credence;
 mod doubts;
-mod embedded;
 mod faults;
 mod fleets;
 mod hanging;
 mod harness;
 mod hostile_cloud;
 mod hostile_journal;
+mod instructions;
 mod ownership;
+mod policies;
 mod provider;
 mod refusals;
 mod scenarios;
 mod serving;
 mod session;
+mod shadow;

@@ -12,9 +12,8 @@ use cloud::{
     TagFilter, Tags, clock,
 };
 use ecs_emulator::{Emulator, Fault, FaultKind, World};
+use fleetscaler::rehearse::InProcess;
 use uuid::Uuid;
-
-use crate::embedded::InProcess;
 
 /// The emulator and a provider account on it.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ fn noon() -> ManualClock {
     ManualClock::at("2026-01-02T12:00:00Z".parse().expect("a valid time"))
 }
 
-fn settings(emulator: &Emulator, signature: Signature) -> Settings {
+pub(crate) fn settings(emulator: &Emulator, signature: Signature) -> Settings {
     Settings {
         region: "cn-hangzhou".to_owned(),
         endpoint: Some(emulator.url()),

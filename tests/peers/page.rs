@@ -71,12 +71,7 @@ impl World {
 
     /// Runs one case of `look.mjs` to its end; `asked` is called with what it wants done.
     async fn look(&mut self, case: &str) {
-        let pictures = pictures();
-        let mut command = tokio::process::Command::new("node");
-        command.arg(node_modules().join("look.mjs")).arg(&self.url).arg(&pictures).arg(case);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child =
-            command.spawn().expect("node starts; install it: apt-get install -y nodejs");
+        let mut child = browser(&self.url, case);
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut input = child.stdin.take().expect("its input");
         let mut said = String::new();
@@ -101,6 +96,14 @@ impl World {
         let status = child.wait().await.expect("a status");
         assert!(status.success(), "{case}:\n{said}");
     }
+}
+
+/// `look.mjs` with one case.
+fn browser(url: &str, case: &str) -> tokio::process::Child {
+    let mut command = tokio::process::Command::new("node");
+    command.arg(node_modules().join("look.mjs")).arg(url).arg(pictures()).arg(case);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.spawn().expect("node starts; install it: apt-get install -y nodejs")
 }
 
 /// Where the pictures go, for people to look at.
@@ -174,6 +177,26 @@ async fn a_browser_shows_three_fleets_and_changes_a_hold() {
     .await;
     world.look("three").await;
     world.look("lost").await;
+}
+
+#[tokio::test]
+async fn a_browser_shows_the_demo_live() {
+    let _processors = crate::support::processors_shared().await;
+    let mut command = tokio::process::Command::from(fleetscaler());
+    command.args(["demo", "--plain", "--for", "2m"]).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut demo = command.spawn().expect("the binary runs");
+    let mut lines = BufReader::new(demo.stdout.take().expect("its output")).lines();
+    let url = loop {
+        let line = lines.next_line().await.expect("a line").expect("an address before the end");
+        if let Some(rest) = line.strip_prefix("Its page: ") {
+            break rest.split('/').take(3).collect::<Vec<_>>().join("/");
+        }
+    };
+    // What it goes on to print is taken from it.
+    let rest = tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    let output = browser(&url, "demo").wait_with_output().await.expect("it runs");
+    rest.abort();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[tokio::test]

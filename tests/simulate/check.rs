@@ -60,6 +60,10 @@ struct CheckState {
     /// The instances that each fleet launched, and those that it ended while they served.
     grown: BTreeMap<usize, Vec<Timestamp>>,
     shrunk: BTreeMap<usize, Vec<Timestamp>>,
+    /// Instances that a person has replaced.
+    replaced: BTreeSet<Key>,
+    /// Fleets of which a person had the older ones replaced.
+    refreshed: BTreeSet<usize>,
     /// When each instance was in service the last time, by the report of a tick.
     in_service: BTreeMap<(usize, String), Timestamp>,
     /// When each replica's host had its clock set the last time.
@@ -82,6 +86,15 @@ pub(crate) struct Held {
     pub(crate) in_: bool,
     pub(crate) placed: Timestamp,
     pub(crate) until: Timestamp,
+}
+
+impl CheckState {
+    /// Whether it may go out of turn, since a person has it replaced, or its fleet.
+    fn is_replaced(&self, key: &Key) -> bool {
+        let whose = self.ledger.known.get(key).map(|known| known.whose);
+        self.replaced.contains(key)
+            || matches!(whose, Some(Whose::Fleet(fleet)) if self.refreshed.contains(&fleet))
+    }
 }
 
 impl Checks {
@@ -154,7 +167,18 @@ impl Checks {
 
     /// Effects of delayed calls that have come about.
     fn late_effects(&self, seen: &mut CheckState) {
-        for (seq, asked) in std::mem::take(&mut seen.late) {
+        let due = std::mem::take(&mut seen.late);
+        // Several may have come about at once: each knows its own instances before anybody looks.
+        for (seq, asked) in &due {
+            let entries = self.emulators[asked.account].transcript_after(seq - 1);
+            let entry = entries.into_iter().next().filter(|entry| entry.seq == *seq);
+            let fleet = asked.who.and_then(|who| who.tick).map(|tick| tick.fleet);
+            if let (Some(entry), Some(fleet)) = (entry, fleet) {
+                let new = entry.created.iter().map(|id| ((asked.account, id.clone()), fleet));
+                seen.ledger.expected.extend(new);
+            }
+        }
+        for (seq, asked) in due {
             let entries = self.emulators[asked.account].transcript_after(seq - 1);
             let entry = entries.into_iter().next().filter(|entry| entry.seq == seq);
             match entry {
@@ -198,6 +222,19 @@ impl Checks {
             known.protected_since = protected.then_some(now);
             known.touched_at = Some(now);
         }
+    }
+
+    /// Whether a person has it replaced.
+    pub(crate) fn is_replaced(&self, key: &Key) -> bool {
+        self.seen().is_replaced(key)
+    }
+
+    pub(crate) fn refreshed(&self, fleet: usize) {
+        self.seen().refreshed.insert(fleet);
+    }
+
+    pub(crate) fn replaced(&self, key: &Key) {
+        self.seen().replaced.insert(key.clone());
     }
 
     pub(crate) fn held(&self, fleet: usize, held: Option<Held>) {

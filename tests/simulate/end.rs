@@ -28,6 +28,7 @@ pub(crate) fn restless(driver: &Driver) -> Option<String> {
     let known: Vec<&Known> = known.values().filter(|known| known.status != "Gone").collect();
     present(driver)
         .find_map(|fleet| restless_fleet(driver, fleet, &known))
+        .or_else(|| replaced(driver))
         .or_else(|| stray(driver, &known))
 }
 
@@ -40,6 +41,23 @@ pub(crate) fn open(driver: &Driver) -> Option<String> {
         }
         Ok(_) => None,
     })
+}
+
+/// An instance that a person has replaced, on its way out.
+fn replaced(driver: &Driver) -> Option<String> {
+    let known = driver.outside.checks.known();
+    let leaving = known.iter().find(|(key, known)| {
+        let Whose::Fleet(fleet) = known.whose else { return false };
+        let is_leaving = |history: &History| {
+            let tracked = history.instances.get(&key.1.as_str().into());
+            tracked.is_some_and(|tracked| tracked.phase == Phase::Draining)
+        };
+        known.status == "Running"
+            && driver.outside.checks.is_replaced(key)
+            && driver.setups[fleet].present
+            && history(driver, fleet).is_ok_and(|history| is_leaving(&history))
+    });
+    leaving.map(|((_, id), _)| format!("{id} is replaced and drained"))
 }
 
 /// Instances of a fleet that is not configured any more, where they are to be deleted.

@@ -248,6 +248,15 @@ pub(crate) enum What {
         nth: usize,
         secs: u32,
     },
+    /// A person has it replaced.
+    Replace {
+        nth: usize,
+    },
+    /// What an older template launched is replaced, until the time is over.
+    Refresh {
+        fleet: usize,
+        secs: u32,
+    },
     LoseZone {
         account: usize,
         zone: usize,
@@ -333,6 +342,7 @@ impl What {
             | What::Stranger { fleet, .. }
             | What::Base { fleet, .. }
             | What::Hold { fleet, .. }
+            | What::Refresh { fleet, .. }
             | What::Resume { fleet } => vec![*fleet],
             What::Configure { change, .. } => change.fleets(),
             _ => Vec::new(),

@@ -4,6 +4,7 @@
 //! same, so that the provider recognises a repeated write and does nothing twice.
 
 mod answer;
+mod api;
 mod identity;
 mod request;
 mod tally;
@@ -26,6 +27,8 @@ use crate::codes::is_known;
 use crate::rpc::{Params, Signature};
 use crate::settings::{Seams, Settings, SettingsError, Timeouts};
 use crate::transport::{ANSWER_LIMIT, HttpRequest, Transport};
+pub(crate) use api::Api;
+use api::Urls;
 use identity::Identity;
 use tally::Tally;
 
@@ -46,7 +49,7 @@ const LOOKING_PATIENCE: Duration = Duration::from_secs(75);
 pub(crate) struct Caller {
     transport: Arc<dyn Transport>,
     dice: Arc<dyn Dice>,
-    url: Url,
+    urls: Urls,
     signature: Signature,
     timeouts: Timeouts,
     retry: retry::Policy,
@@ -125,7 +128,7 @@ impl Caller {
         Ok(Caller {
             transport: seams.transport,
             dice: seams.dice,
-            url: settings.url()?,
+            urls: Urls::of(settings)?,
             signature: settings.signature,
             timeouts: settings.timeouts,
             retry: settings.retry,
@@ -148,8 +151,19 @@ impl Caller {
         access: CallAccess<'_>,
         params: &Params,
     ) -> Result<Answer, Error> {
+        self.call_api(Api::Ecs, action, access, params).await
+    }
+
+    /// The same for an action of another API.
+    pub(crate) async fn call_api(
+        &self,
+        api: Api,
+        action: &str,
+        access: CallAccess<'_>,
+        params: &Params,
+    ) -> Result<Answer, Error> {
         let mut met = Met::default();
-        match self.attempts(action, access, params, &mut met).await {
+        match self.attempts(api, action, access, params, &mut met).await {
             Ok(body) => Ok(Answer { body, doubted: met.ambiguous }),
             Err(error) if met.ambiguous => Err(Error { class: Class::Ambiguous, ..error }),
             Err(error) => Err(error),
@@ -158,6 +172,7 @@ impl Caller {
 
     async fn attempts(
         &self,
+        api: Api,
         action: &str,
         access: CallAccess<'_>,
         params: &Params,
@@ -189,7 +204,7 @@ impl Caller {
             }
             met.attempts += 1;
             let is_write = matches!(access, CallAccess::Write(_));
-            let to = self.ecs(is_write);
+            let to = self.to(api, is_write);
             let failed = match self.attempt(to, action, params, &credentials, met).await {
                 Ok(body) => return Ok(body),
                 Err(failed) => failed,
@@ -249,15 +264,19 @@ impl Caller {
         self.tally.all()
     }
 
-    /// The call as it would be sent, secrets and what is made at sending time elided.
-    pub(crate) fn preview(&self, action: &str, params: &Params) -> PlannedCall {
-        request::preview(self.signature, &self.url, action, params)
+    /// Attempts of one action.
+    pub(crate) fn calls_of(&self, action: &str) -> u64 {
+        self.tally.of(action)
     }
 
-    /// The API that all actions but one belong to.
-    fn ecs(&self, is_write: bool) -> To<'_> {
+    /// The call as it would be sent, secrets and what is made at sending time elided.
+    pub(crate) fn preview(&self, api: Api, action: &str, params: &Params) -> PlannedCall {
+        request::preview(self.signature, self.urls.of_api(api), api.version(), action, params)
+    }
+
+    fn to(&self, api: Api, is_write: bool) -> To<'_> {
         let timeout = if is_write { self.timeouts.write } else { self.timeouts.read };
-        To { url: &self.url, version: request::VERSION, is_write, timeout }
+        To { url: self.urls.of_api(api), version: api.version(), is_write, timeout }
     }
 
     async fn attempt(

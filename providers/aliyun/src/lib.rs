@@ -14,7 +14,7 @@ mod transport;
 mod wire;
 
 pub use codes::{classify, concerns, is_known};
-pub use ecs::Ecs;
+pub use ecs::{Ecs, METRIC_CALLS_FREE};
 pub use rpc::Signature;
 pub use settings::{Seams, Settings, SettingsError, Timeouts};
 pub use transport::{HttpRequest, HttpResponse, Transport, TransportError};

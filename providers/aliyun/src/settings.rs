@@ -8,11 +8,11 @@ use cloud::credentials::CredentialSource;
 use cloud::dice::OsDice;
 use cloud::http::Proxies;
 use cloud::limit::Rates;
-use cloud::{Dice, http, retry};
+use cloud::{BalancerKind, Dice, http, retry};
 use reqwest::Url;
 
 use crate::rpc::Signature;
-use crate::transport::{Http, Transport, WithSts};
+use crate::transport::{ByHost, Http, Lazily, Transport};
 
 /// How an account in one region is reached.
 #[derive(Debug, Clone)]
@@ -75,15 +75,36 @@ pub enum SettingsError {
 /// Regions whose public endpoint does not follow the rule, from the vendor's SDK.
 const IRREGULAR: &[(&str, &str)] = &[("cn-hangzhou", "ecs-cn-hangzhou.aliyuncs.com")];
 
+/// Regions whose CLB is called at one host for all of them, from the vendor's SDK.
+const CLB_CENTRAL: &[&str] = &[
+    "cn-hangzhou",
+    "cn-beijing",
+    "cn-shanghai",
+    "cn-shenzhen",
+    "cn-qingdao",
+    "cn-hongkong",
+    "ap-southeast-1",
+    "us-east-1",
+    "us-west-1",
+];
+
 impl Settings {
     /// HTTP and the operating system's randomness.
     pub(crate) fn seams(&self) -> Result<Seams, SettingsError> {
         let (url, sts) = (self.url()?, self.sts_url()?);
         let ecs = transport_to(&url)?;
-        let transport: Arc<dyn Transport> = if sts == url {
+        let mut others: Vec<Url> = Vec::new();
+        for kind in [BalancerKind::Clb, BalancerKind::Alb, BalancerKind::Nlb] {
+            others.push(self.balancer_url(kind)?);
+        }
+        others.extend([self.monitor_url()?, sts]);
+        others.retain(|other| *other != url);
+        let transport: Arc<dyn Transport> = if others.is_empty() {
             Arc::new(ecs)
         } else {
-            Arc::new(WithSts { ecs, sts: transport_to(&sts)?, sts_url: sts.to_string() })
+            // Most fleets have neither load balancer nor CloudMonitor: a client is made when it is first needed.
+            let others = others.into_iter().map(|url| Lazily::new(url, transport_to)).collect();
+            Arc::new(ByHost { ecs, others })
         };
         Ok(Seams { transport, dice: Arc::new(OsDice) })
     }
@@ -102,13 +123,44 @@ impl Settings {
         if let Some(endpoint) = &self.sts_endpoint {
             return self.checked(endpoint.clone());
         }
-        let url = self.url()?;
-        let is_vendors = url.host_str().is_some_and(|host| host.ends_with(".aliyuncs.com"));
-        if self.endpoint.is_some() && !is_vendors {
+        if let Some(url) = self.not_the_vendors()? {
             return Ok(url);
         }
         let name = if self.vpc_endpoint { "sts-vpc" } else { "sts" };
         self.checked(format!("https://{name}.{}.aliyuncs.com", self.region))
+    }
+
+    /// The URL of the API of one kind of load balancers.
+    pub(crate) fn balancer_url(&self, kind: BalancerKind) -> Result<Url, SettingsError> {
+        if let Some(url) = self.not_the_vendors()? {
+            return Ok(url);
+        }
+        let (region, vpc) = (&self.region, if self.vpc_endpoint { "-vpc" } else { "" });
+        let is_central = CLB_CENTRAL.contains(&region.as_str());
+        self.checked(match kind {
+            BalancerKind::Clb if is_central && !self.vpc_endpoint => {
+                "https://slb.aliyuncs.com".to_owned()
+            }
+            BalancerKind::Clb => format!("https://slb{vpc}.{region}.aliyuncs.com"),
+            BalancerKind::Alb => format!("https://alb{vpc}.{region}.aliyuncs.com"),
+            BalancerKind::Nlb => format!("https://nlb{vpc}.{region}.aliyuncs.com"),
+        })
+    }
+
+    /// The URL of CloudMonitor.
+    pub(crate) fn monitor_url(&self) -> Result<Url, SettingsError> {
+        if let Some(url) = self.not_the_vendors()? {
+            return Ok(url);
+        }
+        let name = if self.vpc_endpoint { "metrics-vpc" } else { "metrics" };
+        self.checked(format!("https://{name}.{}.aliyuncs.com", self.region))
+    }
+
+    /// The configured endpoint where it is not the vendor's, such as an emulator: it speaks every API.
+    fn not_the_vendors(&self) -> Result<Option<Url>, SettingsError> {
+        let url = self.url()?;
+        let is_vendors = url.host_str().is_some_and(|host| host.ends_with(".aliyuncs.com"));
+        Ok((self.endpoint.is_some() && !is_vendors).then_some(url))
     }
 
     /// `endpoint` as a URL, if it may be called.

@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cloud::http::{self, BodyError};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Url};
+
+use crate::settings::SettingsError;
 
 /// A page of 100 instances is some 300 kB; 8 MB leave room for instances with many disks and tags,
 /// and keep a runaway answer from filling the memory.
@@ -119,19 +122,44 @@ impl Transport for Http {
     }
 }
 
-/// Two hosts of the vendor's, each by a client of its own: another proxy may lead to each.
+/// Several hosts of the vendor's, each by a client of its own: another proxy may lead to each.
 #[derive(Debug)]
-pub(crate) struct WithSts {
+pub(crate) struct ByHost {
     pub(crate) ecs: Http,
-    pub(crate) sts: Http,
-    pub(crate) sts_url: String,
+    pub(crate) others: Vec<Lazily>,
+}
+
+/// A host whose client is made when it is first needed.
+#[derive(Debug)]
+pub(crate) struct Lazily {
+    url: Url,
+    make: fn(&Url) -> Result<Http, SettingsError>,
+    made: OnceLock<Http>,
+}
+
+impl Lazily {
+    pub(crate) fn new(url: Url, make: fn(&Url) -> Result<Http, SettingsError>) -> Lazily {
+        Lazily { url, make, made: OnceLock::new() }
+    }
+
+    fn get(&self) -> Result<&Http, TransportError> {
+        if let Some(made) = self.made.get() {
+            return Ok(made);
+        }
+        let made = (self.make)(&self.url);
+        let made = made.map_err(|error| TransportError::NotSendable { why: error.to_string() })?;
+        Ok(self.made.get_or_init(|| made))
+    }
 }
 
 #[async_trait]
-impl Transport for WithSts {
+impl Transport for ByHost {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let is_sts = request.url.starts_with(&self.sts_url);
-        if is_sts { self.sts.send(request).await } else { self.ecs.send(request).await }
+        let is_there = |other: &&Lazily| request.url.starts_with(other.url.as_str());
+        match self.others.iter().find(is_there) {
+            Some(other) => other.get()?.send(request).await,
+            None => self.ecs.send(request).await,
+        }
     }
 
     fn proxy(&self) -> Option<&str> {

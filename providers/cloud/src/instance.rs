@@ -60,6 +60,17 @@ pub struct Instance {
     pub locks: Vec<String>,
 }
 
+/// The lock of a spot instance that is released within minutes, in the words of ECS.
+const RECLAIMED: &str = "Recycling";
+
+impl Instance {
+    /// Whether the provider takes it back, whatever anybody wants: it serves for some minutes more.
+    #[must_use]
+    pub fn is_reclaimed(&self) -> bool {
+        self.locks.iter().any(|lock| lock == RECLAIMED)
+    }
+}
+
 /// Which instances a listing selects: those that carry **all** of the tags.
 ///
 /// It cannot hold fewer than two tags, so that one missing tag can never select a whole account.

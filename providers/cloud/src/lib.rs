@@ -6,6 +6,7 @@
 //!
 //! Time is a value here: everything that waits or expires asks a [`Clock`].
 
+mod balancer;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -16,6 +17,7 @@ pub mod http;
 mod instance;
 mod launch;
 pub mod limit;
+mod metric;
 mod permit;
 mod provider;
 mod redact;
@@ -23,6 +25,7 @@ pub mod retry;
 mod secret;
 pub mod text;
 
+pub use balancer::{Backend, BackendChange, BackendGroup, BackendHealth, Backends, BalancerKind};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dice::Dice;
 pub use error::{Class, Concerns, Error, ErrorKind};
@@ -30,6 +33,7 @@ pub use instance::{Instance, InstanceId, Status, TagFilter, Tags};
 pub use launch::{
     ClientToken, InvalidToken, Launch, LaunchSpec, Spot, SystemDisk, Terminate, UserData,
 };
+pub use metric::{FreeCalls, MetricPoint, MetricQuery, Statistic};
 pub use permit::{Deadline, Permit};
 pub use provider::{
     InstanceResult, Meter, Mutate, Mutation, Observe, Offer, Pages, PlannedCall, Preview, Price,

@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::limit::ActionBudget;
-use crate::{Error, Instance, InstanceId, Launch, Permit, TagFilter, Tags, Terminate, Timestamp};
+use crate::{
+    BackendChange, BackendGroup, Backends, Class, Error, ErrorKind, FreeCalls, Instance,
+    InstanceId, Launch, MetricPoint, MetricQuery, Permit, TagFilter, Tags, Terminate, Timestamp,
+};
 
 /// Why a read is made: where calls wait for the rate limit, those that somebody acts on go first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,6 +109,27 @@ pub trait Observe: Debug + Send + Sync {
     /// go on.
     fn expect_account(&self, _account: &str) {}
 
+    /// The backends of `group`, on its port, whoever put them there; all pages. A success means that
+    /// every page was read.
+    async fn backends(&self, group: &BackendGroup) -> Result<Backends, Error>;
+
+    /// The newest point of `query` of each of `ids` that has one: who is absent has no data, which is
+    /// not 0. With no ids it returns nothing and sends nothing. A provider without metrics refuses.
+    async fn metric(
+        &self,
+        query: &MetricQuery,
+        _ids: &[InstanceId],
+    ) -> Result<Vec<MetricPoint>, Error> {
+        Err(Error {
+            action: query.metric.clone(),
+            class: Class::Permanent,
+            kind: ErrorKind::NotSent { why: "this provider has no metrics".to_owned() },
+            status: None,
+            request_id: None,
+            attempts: 0,
+        })
+    }
+
     /// Where `instance_type` is on sale, by zone. A hint, not a reservation.
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error>;
 
@@ -165,6 +189,17 @@ pub trait Mutate: Debug + Send + Sync {
         ids: &[InstanceId],
         how: Terminate,
     ) -> Result<Vec<InstanceResult>, Error>;
+
+    /// Changes backends of `group`. One result per id; a change that is done already is `Ok`. After
+    /// `Ok` it may still be under way. May be repeated. `Conflict`: another change is under way, or the
+    /// balancer is busy.
+    async fn route(
+        &self,
+        permit: &Permit,
+        group: &BackendGroup,
+        ids: &[InstanceId],
+        change: BackendChange,
+    ) -> Result<Vec<InstanceResult>, Error>;
 }
 
 /// Says how much of its rate limits a provider has used, and what came of its calls. Cheap: it asks
@@ -176,6 +211,11 @@ pub trait Meter: Debug + Send + Sync {
     /// Attempts that were sent, by action and by outcome: `ok` or the name of a
     /// [`Class`](crate::Class).
     fn calls(&self) -> Vec<(String, &'static str, u64)>;
+
+    /// The calls to metrics of this month; `None` where none was made, or none is counted.
+    fn metric_calls(&self) -> Option<FreeCalls> {
+        None
+    }
 }
 
 /// Says what a mutation would send, to the byte, without sending it.
@@ -193,6 +233,7 @@ pub enum Mutation {
     Start { ids: Vec<InstanceId> },
     Stop { ids: Vec<InstanceId> },
     Delete { ids: Vec<InstanceId>, how: Terminate },
+    Route { group: BackendGroup, ids: Vec<InstanceId>, change: BackendChange },
 }
 
 impl Mutation {
@@ -204,7 +245,8 @@ impl Mutation {
             Mutation::Tag { ids, .. }
             | Mutation::Start { ids }
             | Mutation::Stop { ids }
-            | Mutation::Delete { ids, .. } => ids,
+            | Mutation::Delete { ids, .. }
+            | Mutation::Route { ids, .. } => ids,
         }
     }
 }

@@ -18,6 +18,7 @@ GET    /_emulator/zones                    zones that are lost or hang
 POST   /_emulator/zones {\"lose\": \"ZONE\"}   its instances disappear, none can be launched
 POST   /_emulator/zones {\"hang\": \"ZONE\"}   its instances answer no more, listings go on
 POST   /_emulator/zones {\"restore\": \"ZONE\"}
+GET    /_emulator/backends                 who is in which load balancer's group
 GET    /_emulator/violations               mistakes that the real API lets pass
 GET    /_emulator/world                    what this cloud has to offer
 POST   /_emulator/world {\"listing_lag\": \"60s\", \"deletion_lag\": \"30s\"}
@@ -109,6 +110,7 @@ pub(crate) fn answer(shared: &SharedState, request: &RawRequest, what: &str) -> 
             }
             json_of(&zones(&state))
         }),
+        ("GET", "backends") => json_of(&state.backend_views()),
         ("GET", "violations") => json_of(&state.violations),
         ("GET", "world") => json_of(&shown(&state)),
         ("POST", "world") => with(body, |change: serde_json::Map<String, Value>| {

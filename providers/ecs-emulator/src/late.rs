@@ -26,6 +26,7 @@ impl State {
             due: clock::after(self.now(), delay),
             seq,
             action: call.action.to_owned(),
+            version: call.version.to_owned(),
             parameters: call.parameters.clone(),
         });
         Err(never_seen)
@@ -53,6 +54,7 @@ impl State {
         let under_way = key.as_ref().and_then(|key| self.tokens.remove(key));
         let mut call = Call {
             action: &late.action,
+            version: &late.version,
             parameters: &late.parameters,
             fault: None,
             created: Vec::new(),

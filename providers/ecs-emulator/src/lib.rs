@@ -7,11 +7,13 @@
 
 mod actions;
 mod answer;
+mod balancers;
 mod control;
 mod faults;
 mod late;
 mod machine;
 mod machines;
+mod monitor;
 mod names;
 mod policy;
 mod request;
@@ -26,11 +28,14 @@ mod world;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use cloud::Clock;
 
+pub use balancers::{BackendView, Balancers, GroupKind, ServerGroup};
 pub use faults::{Fault, FaultKind};
 pub use machine::InstanceView;
+pub use monitor::Monitor;
 pub use request::RawRequest;
 pub use response::{Cut, RawResponse};
 pub use state::Violation;
@@ -38,6 +43,11 @@ pub use transcript::Entry;
 pub use world::{Quotas, VSwitch, World, WorldError};
 
 use state::State;
+
+/// The prefix of an API's actions in a policy; `None` for that of ECS.
+fn api_prefix(version: &str) -> Option<&'static str> {
+    balancers::prefix(version).or_else(|| monitor::prefix(version))
+}
 
 /// Where an embedded emulator says that it is. Nobody listens there.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
@@ -179,6 +189,11 @@ impl Emulator {
         self.shared.state().vanish(id);
     }
 
+    /// A spot instance is locked for its release, which comes after `notice`.
+    pub fn reclaim(&self, id: &str, notice: Duration) {
+        self.shared.state().reclaim(id, notice);
+    }
+
     /// Somebody stops an instance.
     pub fn stop(&self, id: &str) {
         self.shared.state().stop(id);
@@ -198,6 +213,22 @@ impl Emulator {
     /// go on saying what they said.
     pub fn hang_zone(&self, zone: &str) {
         self.shared.state().hang_zone(zone);
+    }
+
+    /// The backends of a load balancer's group.
+    #[must_use]
+    pub fn backends(&self, group: &str) -> Vec<BackendView> {
+        self.shared.state().backends_of(group)
+    }
+
+    /// Somebody adds an instance to a load balancer's group.
+    pub fn attach(&self, group: &str, id: &str, port: Option<u16>) {
+        self.shared.state().meddle(group, id, port, true);
+    }
+
+    /// Somebody takes an instance out of a load balancer's group.
+    pub fn detach(&self, group: &str, id: &str) {
+        self.shared.state().meddle(group, id, None, false);
     }
 
     /// A zone is as it was before it was lost or hung, but for the instances that it lost.

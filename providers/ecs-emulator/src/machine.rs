@@ -31,6 +31,8 @@ pub(crate) struct Machine {
     pub(crate) never_boots: bool,
     /// It disappears then, without anybody's doing.
     pub(crate) vanishes_at: Option<Timestamp>,
+    /// And says so before.
+    pub(crate) is_reclaimed: bool,
     pub(crate) power: Power,
 }
 

@@ -48,7 +48,8 @@ pub(crate) fn authorize(state: &State, call: &Call<'_>) -> Result<(), ApiError> 
 }
 
 fn needs(state: &State, call: &Call<'_>) -> Vec<Need> {
-    let action = format!("ecs:{}", call.action);
+    let prefix = crate::api_prefix(call.version).unwrap_or("ecs");
+    let action = format!("{prefix}:{}", call.action);
     let ecs = |what: &str| format!("acs:ecs:{}:1:{what}", state.world.region);
     let vpc = |what: &str| format!("acs:vpc:{}:1:{what}", state.world.region);
     let request: Tags =
@@ -75,6 +76,7 @@ fn needs(state: &State, call: &Call<'_>) -> Vec<Need> {
             }
             resources.into_iter().map(|resource| need(resource, Tags::new())).collect()
         }
+        _ if prefix != "ecs" => vec![need("*".to_owned(), Tags::new())],
         action if action.starts_with("Describe") => vec![need("*".to_owned(), Tags::new())],
         _ => {
             let mut ids = call.list("InstanceId");

@@ -46,6 +46,8 @@ pub(crate) enum Scheme {
 pub(crate) struct Incoming {
     pub(crate) scheme: Scheme,
     pub(crate) action: String,
+    /// Of the API.
+    pub(crate) version: String,
     pub(crate) wants_json: bool,
     /// Business parameters only.
     pub(crate) parameters: BTreeMap<String, String>,
@@ -85,11 +87,16 @@ pub(crate) fn take_apart(raw: &RawRequest) -> Incoming {
         Scheme::Acs3 => raw.headers.get("x-acs-action").cloned(),
         Scheme::V1 => all.get("Action").cloned(),
     };
+    let version = match scheme {
+        Scheme::Acs3 => raw.headers.get("x-acs-version"),
+        Scheme::V1 => all.get("Version"),
+    };
     let json = all.get("Format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
     let business = |(name, _): &(&String, &String)| !PROTOCOL.contains(&name.as_str());
     Incoming {
         scheme,
         action: action.unwrap_or_default(),
+        version: version.cloned().unwrap_or_default(),
         wants_json: is_acs3 || json,
         parameters: all.iter().filter(business).map(|(k, v)| (k.clone(), v.clone())).collect(),
         query,

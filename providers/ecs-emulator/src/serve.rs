@@ -106,6 +106,7 @@ fn perform(raw: &RawRequest, incoming: &Incoming, shared: &SharedState) -> Perfo
     let fault = state.faults.hit(&incoming.action, zone.as_deref(), instance_type, several);
     let mut call = Call {
         action: &incoming.action,
+        version: &incoming.version,
         parameters,
         fault: fault.as_ref(),
         created: Vec::new(),

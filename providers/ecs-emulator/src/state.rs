@@ -8,6 +8,7 @@ use cloud::{Clock, Timestamp, clock};
 use serde::Serialize;
 
 use crate::answer::{ApiError, Outcome};
+use crate::balancers::Group;
 use crate::faults::Faults;
 use crate::machine::{InstanceView, Machine, Power};
 use crate::machines::Machines;
@@ -30,6 +31,8 @@ pub(crate) struct State {
     pub(crate) tokens: BTreeMap<(String, String), Remembered>,
     /// Requests that have not had their effect yet.
     pub(crate) late: Vec<Late>,
+    /// Of load balancers, by the id of the group.
+    pub(crate) backends: BTreeMap<String, Group>,
     /// The moment of a late effect, while it happens.
     pub(crate) moment: Option<Timestamp>,
     /// Zones that are gone, and zones whose instances do not answer.
@@ -62,6 +65,7 @@ pub(crate) struct Late {
     /// Of the call that it came with.
     pub(crate) seq: u64,
     pub(crate) action: String,
+    pub(crate) version: String,
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
@@ -85,6 +89,7 @@ impl State {
             violations: Vec::new(),
             tokens: BTreeMap::new(),
             late: Vec::new(),
+            backends: BTreeMap::new(),
             moment: None,
             lost_zones: BTreeSet::new(),
             hung_zones: BTreeSet::new(),
@@ -248,6 +253,7 @@ impl State {
             tags_visible_at: created_at,
             never_boots: false,
             vanishes_at: None,
+            is_reclaimed: false,
             power: Power::On { since: created_at },
         });
         id
@@ -257,6 +263,13 @@ impl State {
         let (now, boot) = (self.now(), self.world.boot.0);
         if let Some(machine) = self.existing_mut(id) {
             machine.end(now, boot);
+        }
+    }
+
+    pub(crate) fn reclaim(&mut self, id: &str, notice: Duration) {
+        let at = clock::after(self.now(), notice);
+        if let Some(machine) = self.existing_mut(id) {
+            (machine.is_reclaimed, machine.vanishes_at) = (true, Some(at));
         }
     }
 

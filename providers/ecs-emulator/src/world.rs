@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::balancers::Balancers;
+use crate::monitor::Monitor;
 use crate::time::Span;
 
 /// One region of one account. Every field has a default, so a world file names only what differs.
@@ -52,6 +54,10 @@ pub struct World {
     pub policy: Option<serde_json::Value>,
     /// Instances have addresses of this machine (127.16.x.y), so that programs here can stand for them.
     pub loopback: bool,
+    /// Load balancers.
+    pub balancers: Balancers,
+    /// CloudMonitor: its metrics, and how it answers.
+    pub monitor: Monitor,
 }
 
 /// A network of one zone.
@@ -115,6 +121,8 @@ impl Default for World {
             lists_nothing: false,
             policy: None,
             loopback: false,
+            balancers: Balancers::default(),
+            monitor: Monitor::default(),
         }
     }
 }

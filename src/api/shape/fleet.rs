@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::headline::headline;
-use super::{HoldView, ReasonView, at, rounded};
+use super::{
+    CostView, HoldView, InstructionView, ReasonView, ScheduledView, ShadowNowView, at, rounded,
+};
 use crate::control::{Counts, InstanceSeen, Newest, TickReport};
 use crate::model::{
     Alert, Bounds, Counterfactual, Decision, FleetId, Hold, Ownership, Phase, Reading, Reason,
@@ -65,6 +67,18 @@ pub struct FleetView {
     pub signals: Vec<SignalView>,
     pub alerts: Vec<AlertView>,
     pub holds: Vec<HoldView>,
+    /// What people asked for, and is in force.
+    #[serde(default)]
+    pub instructions: Vec<InstructionView>,
+    /// What its instances cost; `null` while no price is known, and where it is read from the journal.
+    #[serde(default)]
+    pub cost: Option<CostView>,
+    /// What its schedules say, now and in the next seven days, in the order of their beginnings.
+    #[serde(default)]
+    pub schedule: Vec<ScheduledView>,
+    /// What its shadow rules want beside the live ones, if it has some.
+    #[serde(default)]
+    pub shadow: Option<ShadowNowView>,
     /// Why the newest tick could not do its work, if so.
     pub trouble: Option<TroubleView>,
     /// Why nothing is changed, where it only looks.
@@ -173,6 +187,11 @@ pub struct InstanceView {
     pub private_ip: Option<String>,
     pub is_protected: Option<bool>,
     pub is_unreachable: Option<bool>,
+    /// By its checks, its load balancers and what was reported; `null`: nothing tells yet.
+    pub is_healthy: Option<bool>,
+    /// Another template than today's launched it; `null`: nobody knows which one did.
+    #[serde(default)]
+    pub is_outdated: Option<bool>,
 }
 
 impl FleetView {
@@ -230,6 +249,7 @@ impl FleetView {
             last_scale_in_at: recent.last_in.map(at),
             signals: SignalView::all(report),
             alerts: report.alerts.iter().map(|alert| AlertView::of(alert, report)).collect(),
+            shadow: report.shadow.as_ref().map(|shadow| ShadowNowView::of(report, shadow)),
             only_looks: report.only_looked.clone(),
             ..FleetView::default()
         }
@@ -259,6 +279,10 @@ impl Default for FleetView {
             signals: Vec::new(),
             alerts: Vec::new(),
             holds: Vec::new(),
+            instructions: Vec::new(),
+            cost: None,
+            schedule: Vec::new(),
+            shadow: None,
             trouble: None,
             only_looks: None,
         }
@@ -402,6 +426,8 @@ impl From<&InstanceSeen> for InstanceView {
             private_ip: listed.and_then(|listed| listed.private_ip).map(|ip| ip.to_string()),
             is_protected: listed.map(|listed| listed.is_protected),
             is_unreachable: listed.map(|listed| listed.is_unreachable),
+            is_healthy: listed.and_then(|listed| listed.is_healthy),
+            is_outdated: seen.is_outdated,
         }
     }
 }

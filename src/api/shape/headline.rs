@@ -49,6 +49,7 @@ fn short(reason: &Reason) -> String {
         Reason::CappedAtMax { max } => format!("at max = {max}"),
         Reason::FlooredAtMin { min } => format!("at min = {min}"),
         Reason::Braked { limit, .. } => format!("brake: {limit} an hour"),
+        Reason::Paced { limit, .. } => format!("limit: {limit}"),
         Reason::AccountStopped { .. } => "launches stopped".to_owned(),
         Reason::Doubt { .. } => "listing in doubt".to_owned(),
         other => other.to_string(),

@@ -75,9 +75,9 @@ pub(super) async fn trace(
     let since = args.since.expect("asked for by who calls").get();
     let from = clock::before(now, since);
     let by_default = match subject.meaning {
-        Meaning::Load => HistoryFrom::Prometheus,
-        // How busy each instance was says nothing of the load without how many there were.
-        Meaning::Utilisation | Meaning::Busy { .. } => HistoryFrom::Journal,
+        Meaning::Load if is_kept_by_prometheus(fleet, &subject.signal) => HistoryFrom::Prometheus,
+        // Other sources keep no history. How busy each instance was says nothing of the load without how many there were.
+        Meaning::Load | Meaning::Utilisation | Meaning::Busy { .. } => HistoryFrom::Journal,
     };
     let rows = match args.from.unwrap_or(by_default) {
         HistoryFrom::Prometheus if subject.meaning != Meaning::Load => bail!(
@@ -99,13 +99,19 @@ pub(super) async fn trace(
     }
 }
 
+fn is_kept_by_prometheus(fleet: &FleetConfig, signal: &SignalName) -> bool {
+    matches!(fleet.sources.get(signal), Some(SourceSpec::Prometheus(_)) | None)
+}
+
 async fn prometheus(
     fleet: &FleetConfig,
     subject: &Subject,
     of: (Timestamp, Timestamp),
 ) -> anyhow::Result<Vec<(Timestamp, f64)>> {
     let source = fleet.sources.get(&subject.signal).context("the signal has no source")?;
-    let SourceSpec::Prometheus(spec) = source;
+    let SourceSpec::Prometheus(spec) = source else {
+        bail!("the source of `{}` keeps no history: use --from journal", subject.signal)
+    };
     let clients = Arc::new(Clients::new(Arc::new(SystemClock), NOT_SHARED));
     let values = Prometheus::new(spec, &clients)?.history(&spec.series, of, STEP).await;
     values.map_err(|gap| anyhow::anyhow!("{}: {gap}", spec.url))

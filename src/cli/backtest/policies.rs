@@ -119,11 +119,21 @@ fn own(
         bail!("no rule of the fleet is about `{}` alone", subject.signal);
     }
     let bare = bare_fleet(rules.into_iter().map(|rule| fitted(args, rule)).collect());
-    let Fleet { bounds, stabilization, .. } = fleet.fleet;
-    let own = Fleet { bounds, stabilization, ..bare };
+    let own = bounded(bare, &fleet.fleet);
     let terms = terms(args, load);
     let decider = Decider::Policy(Box::new(Policy::new(own, terms, |_| subject.meaning)));
     Ok(Contender { name: FLEET.to_owned(), reference: false, decider })
+}
+
+/// `bare` within the bounds of `fleet`, and changing no faster.
+fn bounded(bare: Fleet, fleet: &Fleet) -> Fleet {
+    Fleet {
+        bounds: fleet.bounds,
+        stabilization: fleet.stabilization,
+        scale_out_limits: fleet.scale_out_limits.clone(),
+        scale_in_limits: fleet.scale_in_limits.clone(),
+        ..bare
+    }
 }
 
 fn terms(args: &BacktestArgs, load: &Load) -> Terms {
@@ -171,8 +181,7 @@ fn rules(
         && let Some(rule) = fleet.fleet.rules.iter().find(|rule| rule.name.0 == name)
     {
         let bare = bare_fleet(vec![fitted(args, rule.clone())]);
-        let Fleet { bounds, stabilization, .. } = fleet.fleet;
-        return Ok(Ok(Fleet { bounds, stabilization, ..bare }));
+        return Ok(Ok(bounded(bare, &fleet.fleet)));
     }
     let path = Path::new(name);
     if path.extension().is_some_and(|extension| extension == "toml") {

@@ -10,14 +10,14 @@ use std::fmt::Display;
 use cloud::{InstanceId, Mutation};
 use uuid::Uuid;
 
-use super::page::EntryLine;
+use super::page::{EntryLine, Folds};
 use crate::execute::Outcome;
 use crate::journal::store::Scope;
 use crate::journal::{Entry, Said};
 use crate::model::{
     AccountEvent, Action, Adoption, Alert, Decided, Event, FleetId, Hold, HookCall, HookEnd,
-    IntentId, OperatorEvent, Phase, Settlement, TakenBecause, Takeover, Ticked, clock_time, number,
-    plural,
+    Instruction, IntentId, OperatorEvent, Phase, Settlement, TakenBecause, Takeover, Ticked,
+    clock_time, number, plural,
 };
 
 /// Digits of an id that a person can tell apart, and type.
@@ -48,7 +48,14 @@ impl EntryLines {
                 (name(scope), text)
             }
         };
-        EntryLine { at: entry.at, whose, text }
+        let folds = match &entry.said {
+            Ok(Said::Account(AccountEvent::Booted { zone, instance_type, secs, .. })) => {
+                let (zone, instance_type) = (zone.clone(), instance_type.clone());
+                Folds::Boot { instance_type, zone, secs: *secs }
+            }
+            _ => Folds::Same,
+        };
+        EntryLine { at: entry.at, whose, text, folds }
     }
 
     fn fleet(&mut self, fleet: &FleetId, event: &Event) -> String {
@@ -83,6 +90,12 @@ impl EntryLines {
                 format!("alert over: {}", key.code)
             }
             Event::Cleared { key, .. } => format!("alert over: {} {}", key.code, key.about),
+            Event::Shadowed { differs: true, live, shadow, why, .. } => {
+                format!("shadow: wants {shadow}, the live rules want {live}: {why}")
+            }
+            Event::Shadowed { differs: false, live, .. } => {
+                format!("shadow: wants {live} as the live rules do")
+            }
         }
     }
 
@@ -102,6 +115,13 @@ impl EntryLines {
         for (up, what) in [(false, "not heard of any more"), (true, "heard of again")] {
             let ids: Vec<&InstanceId> =
                 ticked.up.iter().filter(|(_, is)| **is == up).map(|(id, _)| id).collect();
+            if !ids.is_empty() {
+                parts.push(format!("{}: {what}", named(&ids)));
+            }
+        }
+        for (outgoing, what) in [(true, "to be replaced"), (false, "to stay")] {
+            let of = ticked.outgoing.iter().filter(|(_, is)| **is == outgoing);
+            let ids: Vec<&InstanceId> = of.map(|(id, _)| id).collect();
             if !ids.is_empty() {
                 parts.push(format!("{}: {what}", named(&ids)));
             }
@@ -166,6 +186,15 @@ impl EntryLines {
             OperatorEvent::AccountAccepted { provider, account, author, reason, .. } => {
                 (format!("({provider})"), format!("{author} accepts account {account}: {reason}"))
             }
+            OperatorEvent::Instructed { instruction, .. } => {
+                let line = format!("instruction {}: {instruction}", short(instruction.id));
+                (instructed(instruction), line)
+            }
+            OperatorEvent::Withdrawn { id, author, instruction, .. } => {
+                let of = instruction.as_ref().map(|one| format!(": {one}")).unwrap_or_default();
+                let whose = instruction.as_ref().map_or_else(|| "operator".to_owned(), instructed);
+                (whose, format!("instruction {} withdrawn by {author}{of}", short(id)))
+            }
             OperatorEvent::Reloaded { author, changes, .. } => {
                 ("configuration".to_owned(), format!("taken by {author}: {changes}"))
             }
@@ -191,6 +220,11 @@ fn hook_ended(end: &HookEnd) -> String {
             format!("hook {}: `{hook}` for {instance} failed ({why}): {outcome}", short(id))
         }
     }
+}
+
+/// Whom an instruction is for.
+fn instructed(instruction: &Instruction) -> String {
+    instruction.fleet.as_ref().map_or_else(|| "operator".to_owned(), ToString::to_string)
 }
 
 /// The scope's name without its kind, where that is a fleet.

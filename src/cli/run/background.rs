@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::reporter::Reporter;
 use super::{descriptors, notify};
-use crate::control::{World, hourly};
+use crate::control::{World, hourly, keep_prices};
 use crate::model::plural;
 
 /// Ten thousand fleets write 200,000 ticks in five minutes, which is what one pruning removes within
@@ -46,6 +46,7 @@ impl Background {
         if is_daemon {
             tasks.push(tokio::spawn(prune(world.clone())));
             tasks.push(tokio::spawn(say_status(world.clone())));
+            tasks.push(tokio::spawn(keep_prices(world.clone())));
             tasks.push(tokio::spawn(descriptors::watch(world.clone(), reporter.clone())));
             let audit = audit(world.clone(), reporter.clone(), stopped.clone());
             audits = Some(tokio::spawn(audit));

@@ -29,7 +29,7 @@ pub(super) struct Reporter {
     dry: Option<PathBuf>,
     said: Mutex<Said>,
     /// Tells people of alerts, where channels are configured.
-    notifier: Option<Notifier>,
+    notifier: Option<Arc<Notifier>>,
 }
 
 /// The words that were said last.
@@ -50,7 +50,7 @@ impl Reporter {
         instruments: Arc<Instruments>,
         printed: Option<Format>,
         dry: Option<PathBuf>,
-        notifier: Option<Notifier>,
+        notifier: Option<Arc<Notifier>>,
     ) -> Reporter {
         Reporter { instruments, printed, dry, said: Mutex::default(), notifier }
     }

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::api::{self, Api, Door};
-use crate::config::Daemon;
+use crate::config::{ApiToken, Daemon, TlsFiles};
 use crate::control::{Reloader, World};
-use crate::observe::{self, Instruments, Names, Served, ServedSocket};
+use crate::observe::{self, Instruments, Names, Served, ServedSocket, Tls};
 
 /// The configured addresses.
 pub(super) struct Doors {
     listen: Option<SocketAddr>,
     names: Names,
     socket: Option<PathBuf>,
-    tokens: Arc<[[u8; 32]]>,
+    tls: Option<TlsFiles>,
+    tokens: Vec<ApiToken>,
 }
 
 /// Both end when this is dropped.
@@ -31,8 +32,19 @@ impl Doors {
             listen: daemon.listen,
             names: Names::of_this_machine(&daemon.listen_hosts),
             socket: daemon.api_socket.clone(),
-            tokens: daemon.api_tokens.as_slice().into(),
+            tls: daemon.tls.clone(),
+            tokens: daemon.api_tokens.clone(),
         }
+    }
+}
+
+/// Who may use the API at `address`; `None`: nobody, since whoever sits between could read along and use a
+/// token.
+fn door(address: SocketAddr, has_tls: bool, tokens: &[ApiToken]) -> Option<Door> {
+    match (address.ip().is_loopback(), has_tls) {
+        (true, _) => Some(Door::loopback(tokens.to_vec())),
+        (false, true) => Some(Door::open(tokens.to_vec())),
+        (false, false) => None,
     }
 }
 
@@ -47,25 +59,29 @@ pub(super) async fn serve(
     let clock = &world.clock;
     let port = match doors.listen {
         Some(address) => {
-            let pages = match address.ip().is_loopback() {
-                true => {
-                    pages(true).merge(api::router(api.clone(), Door::Port(doors.tokens.clone())))
-                }
-                // Without encryption whoever sits between could read along and use a token.
-                false => pages(false),
+            let tls = doors.tls.as_ref().map(|files| Tls::load(&files.cert, &files.key));
+            let tls = tls.transpose().context("cannot start")?;
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            let door = door(address, tls.is_some(), &doors.tokens);
+            let has_api = door.is_some();
+            let pages = match door {
+                Some(door) => pages(true).merge(api::router(api.clone(), door)),
+                None => pages(false),
             };
             let names = doors.names.clone();
-            let served = observe::serve(address, names, pages, clock.clone()).await;
+            let served = observe::serve(address, names, pages, tls, clock.clone()).await;
             let served = served.context("cannot start")?;
             let address = served.address();
-            if address.ip().is_loopback() {
+            if has_api {
                 tracing::info!(
-                    "a page for people, metrics, health and the API are served on http://{address}/"
+                    "a page for people, metrics, health and the API are served on \
+                     {scheme}://{address}/"
                 );
             } else {
                 tracing::info!(
                     "metrics and health are served on http://{address}/; the API is not, because \
-                     others may read along there: it is on api_socket, or on a loopback address"
+                     others may read along there: it is on api_socket, on a loopback address, or \
+                     behind [daemon.tls]"
                 );
             }
             Some(served)
@@ -83,4 +99,30 @@ pub(super) async fn serve(
         None => None,
     };
     Ok(OpenListeners { _port: port, _socket: socket })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_need_tls_and_a_token_even_to_look() {
+        let door = |address: &str, has_tls| {
+            let door = door(address.parse().expect("an address"), has_tls, &[]);
+            door.map(|door| match door {
+                Door::Port(access) => access.reads_need_token,
+                Door::Socket => panic!("no socket"),
+            })
+        };
+        for (address, in_the_clear, by_tls) in [
+            ("127.0.0.1:9177", Some(false), Some(false)),
+            ("[::1]:9177", Some(false), Some(false)),
+            ("0.0.0.0:9177", None, Some(true)),
+            ("[::]:9177", None, Some(true)),
+            ("192.168.0.9:9177", None, Some(true)),
+        ] {
+            assert_eq!(door(address, false), in_the_clear, "{address}");
+            assert_eq!(door(address, true), by_tls, "{address} by TLS");
+        }
+    }
 }

@@ -41,6 +41,7 @@ pub(super) fn page(status: &Status, now: Timestamp, columns: usize, flags: &str)
     }
     for fleet in &status.fleets {
         remarks.extend(holds(fleet, columns));
+        remarks.extend(instructions(fleet, columns));
     }
     if !remarks.is_empty() {
         page.push(Vec::new());
@@ -291,12 +292,41 @@ fn holds(fleet: &FleetView, columns: usize) -> Vec<Painted> {
             "{}: {what} held until {until} by {}{whose}: \"{}\"",
             fleet.fleet, hold.author, hold.reason
         );
-        for (n, part) in wrap(&text, columns.saturating_sub(4)).into_iter().enumerate() {
-            let indent = if n == 0 { "  " } else { "    " };
-            lines.push(vec![(Paint::Waits, format!("{indent}{part}"))]);
-        }
+        lines.extend(remark(&text, columns));
     }
     lines
+}
+
+/// `web: size 10 until 13:00 by mei: "launch event"`.
+fn instructions(fleet: &FleetView, columns: usize) -> Vec<Painted> {
+    let mut lines = Vec::new();
+    for one in &fleet.instructions {
+        let about = one.instance.as_ref().or(one.vswitch.as_ref());
+        let what = match (about, one.min, one.max) {
+            (Some(about), ..) => format!("{} {about}", one.kind),
+            (None, Some(min), Some(max)) if min == max => format!("size {min}"),
+            (None, min, max) => {
+                let min = min.map(|min| format!("at least {min}"));
+                let max = max.map(|max| format!("at most {max}"));
+                format!("size {}", min.into_iter().chain(max).collect::<Vec<_>>().join(", "))
+            }
+        };
+        let until = one.until.format("%m-%d %H:%MZ");
+        let text =
+            format!("{}: {what} until {until} by {}: \"{}\"", fleet.fleet, one.author, one.reason);
+        lines.extend(remark(&text, columns));
+    }
+    lines
+}
+
+/// A remark under the table, as many lines as it needs.
+fn remark(text: &str, columns: usize) -> Vec<Painted> {
+    let parts = wrap(text, columns.saturating_sub(4)).into_iter().enumerate();
+    let line = |(n, part): (usize, String)| {
+        let indent = if n == 0 { "  " } else { "    " };
+        vec![(Paint::Waits, format!("{indent}{part}"))]
+    };
+    parts.map(line).collect()
 }
 
 /// `11:52Z (18 min)`.

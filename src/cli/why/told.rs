@@ -1,7 +1,8 @@
 //! A decision in sentences for a terminal. Pure.
 
 use crate::api::shape::{
-    ActionTaken, BrakeView, DecisionView, FleetView, LimitsView, SawView, SignalView, SizesView,
+    ActionTaken, BrakeView, CostView, DecisionView, FleetView, LimitsView, SawView, ShadowNowView,
+    SignalView, SizesView,
 };
 use crate::cli::output::wrap;
 use crate::cli::paint::{Paint, Painted, plain};
@@ -84,11 +85,46 @@ pub(super) fn page(
         }
         tell(Paint::Plain, "Now", &format!("{text}."));
     }
+    if let Some(shadow) = now.and_then(|now| now.shadow.as_ref()) {
+        tell(Paint::Plain, "Shadow", &shadowed(shadow));
+    }
+    if let Some(cost) = now.and_then(|now| now.cost.as_ref()) {
+        tell(Paint::Plain, "Costs", &costs(cost));
+    }
     if let Some(trouble) = now.and_then(|now| now.trouble.as_ref()) {
         let since = trouble.since.format("%H:%M:%S");
         tell(Paint::Bad, "Trouble", &format!("no tick since {since}: {}.", trouble.message));
     }
     page
+}
+
+/// `its shadow rules want 9, the live ones 6, since 12:03:00: load = 1,200 calls for 9.`
+fn shadowed(shadow: &ShadowNowView) -> String {
+    let ShadowNowView { shadow_desired_instances, live_desired_instances, differs_since, .. } =
+        shadow;
+    let wants = match differs_since {
+        Some(since) => format!(
+            "its shadow rules want {shadow_desired_instances}, the live ones {live_desired_instances}, \
+             since {}",
+            since.format("%H:%M:%S"),
+        ),
+        None => format!("its shadow rules want {shadow_desired_instances}, too"),
+    };
+    sentence(&wants, shadow.reasons.iter().map(|reason| &reason.text))
+}
+
+/// `2.00 CNY an hour, 48.00 a day, for 4 instances; of 1 the price is not known.`
+fn costs(cost: &CostView) -> String {
+    let CostView { amount_per_hour, currency, priced_instances, unpriced_instances } = cost;
+    let unknown = match unpriced_instances {
+        0 => String::new(),
+        n => format!("; of {n} more the price is not known"),
+    };
+    format!(
+        "{amount_per_hour:.2} {currency} an hour, {:.2} a day, for {}{unknown}.",
+        amount_per_hour * 24.0,
+        plural(*priced_instances, "instance"),
+    )
 }
 
 /// `4 → 6`, or `stays at 4`.

@@ -12,7 +12,7 @@ use crate::execute::{self, ActionContext, CloudView, Executor};
 use crate::journal::{JournalError, Known, Lease, Reader};
 use crate::model::{
     AccountId, Action, Bounds, Brakes, Entropy, Fleet, FleetId, History, Inputs, IntentId,
-    LaunchTemplate, Owner, tags,
+    LaunchTemplate, Owner, Phase, tags,
 };
 
 /// DeleteInstances takes 1 to 100 ids per call.
@@ -101,7 +101,10 @@ async fn delete_of(
         inputs = self::inputs(world, &lease, id, &unwanted, found).await?;
     }
     let ripe = found.findings.findings.iter().filter(|finding| {
-        finding.fleet == *fleet && may_go(finding) && !inputs.history.is_in_flight(&finding.id)
+        finding.fleet == *fleet
+            && may_go(finding)
+            && !inputs.history.is_in_flight(&finding.id)
+            && !somebody_stopped(finding, &inputs)
     });
     let ids: Vec<InstanceId> =
         ripe.take(allowed(&inputs)).map(|finding| finding.id.clone()).collect();
@@ -153,8 +156,16 @@ fn may_go(finding: &Finding) -> bool {
             && tag(tags::FLEET) == Some(finding.fleet.0.as_str())
             && tag(tags::PROTECT).is_none_or(|value| value == "false")
             && !instance.deletion_protection
-            && instance.status == Status::Running
+            && matches!(instance.status, Status::Running | Status::Stopped)
     })
+}
+
+/// What somebody stopped may be wanted as it is; what we stopped was to be deleted.
+fn somebody_stopped(finding: &Finding, inputs: &Inputs) -> bool {
+    let is_stopped = |i: &cloud::Instance| i.status == Status::Stopped;
+    let tracked = inputs.history.instances.get(&finding.id);
+    finding.instance.as_ref().is_some_and(is_stopped)
+        && tracked.is_none_or(|tracked| tracked.phase != Phase::Stopping)
 }
 
 /// A fleet that wants no instances: what is left of one that is not configured.

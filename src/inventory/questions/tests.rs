@@ -49,6 +49,10 @@ impl Observe for Oracle {
         unreachable!("nobody probes")
     }
 
+    async fn backends(&self, _: &cloud::BackendGroup) -> Result<cloud::Backends, Error> {
+        unreachable!("nobody asks for backends")
+    }
+
     async fn offers(&self, _: &str) -> Result<Vec<Offer>, Error> {
         unreachable!("nobody buys")
     }

@@ -142,6 +142,14 @@ impl Kept {
         Written::Done(places)
     }
 
+    /// Removes the records that are `past` and that a snapshot covers.
+    fn remove(&mut self, past: impl Fn(&Record) -> bool) {
+        for stream in self.streams.values_mut() {
+            let covered = stream.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
+            stream.records.retain(|record| !past(record) || record.seq > covered);
+        }
+    }
+
     /// The amount that all but `spend` itself took of `limit`.
     fn spent_against(&self, limit: &SpendLimit, spend: &Spend) -> u64 {
         let counts = |other: &&Spend| {
@@ -343,17 +351,16 @@ impl Store for Memory {
 
     async fn prune(&self, keep: Retention) -> Result<(), JournalError> {
         let mut kept = self.kept()?;
-        let too_much = kept.too_much_up_to(keep.bytes);
-        for stream in kept.streams.values_mut() {
-            let covered = stream.snapshot.as_ref().map_or(0, |snapshot| snapshot.seq);
-            stream.records.retain(|record| {
-                let from = if record.kind == "tick" { keep.ticks_from } else { keep.all_from };
-                let past = record.at < from.max(keep.all_from) || record.seq <= too_much;
-                !past || record.seq > covered
-            });
-        }
+        kept.remove(|record| {
+            let from = if record.kind == "tick" { keep.ticks_from } else { keep.all_from };
+            record.at < from.max(keep.all_from)
+        });
         let inputs_from = keep.ticks_from.max(keep.all_from);
-        kept.inputs.retain(|_, inputs| inputs.at >= inputs_from && inputs.seq > too_much);
+        kept.inputs.retain(|_, inputs| inputs.at >= inputs_from);
+        // What has gone for its age makes room for what is left.
+        let too_much = kept.too_much_up_to(keep.bytes);
+        kept.remove(|record| record.seq <= too_much);
+        kept.inputs.retain(|_, inputs| inputs.seq > too_much);
         kept.spend.retain(|_, spend| spend.at >= keep.all_from);
         kept.replicas.retain(|_, until| *until >= keep.all_from);
         Ok(())

@@ -7,8 +7,9 @@ use cloud::{Class, Concerns, InstanceId, Mutation, Timestamp, clock};
 
 use super::{History, OpenIntent, PastLaunch, RECOMMENDED_KEPT, Short, StandingTarget, Tracked};
 use crate::model::{
-    Direction, Event, Failures, HookPoint, HookState, IntentId, Measured, Phase, Place, Refusal,
-    RefusedEnd, Sample, Settlement, SignalName, TakenBecause, Takeover, Ticked, fingerprint, tags,
+    Amounts, Compared, Direction, Event, Failures, HookPoint, HookState, IntentId, Measured, Phase,
+    Place, RATE_PER_MOST, Refusal, RefusedEnd, Sample, Settlement, ShadowCourse, SignalName,
+    TakenBecause, Takeover, Ticked, fingerprint, tags,
 };
 
 /// The remainder of a scale-out is looked for elsewhere for 5 minutes; after that the signals
@@ -51,7 +52,8 @@ impl History {
             Event::Settled { at, intent, settlement } => self.settled(*at, *intent, settlement),
             Event::Adopted { at, takeover } => self.take_over(takeover, *at),
             Event::Stepped { millis, .. } => self.shift(*millis),
-            Event::Leased { .. } => {}
+            // It is folded from the ticks.
+            Event::Leased { .. } | Event::Shadowed { .. } => {}
             Event::HookCalled { at, call } => {
                 if let Some(tracked) = self.instances.get_mut(&call.instance) {
                     let state = HookState {
@@ -115,8 +117,34 @@ impl History {
         }
     }
 
+    /// The history with the instances of which it is known just now that they are to be replaced.
+    #[must_use]
+    pub fn marking(mut self, outgoing: &BTreeMap<InstanceId, bool>, at: Timestamp) -> History {
+        self.mark(outgoing, at);
+        self
+    }
+
+    /// What is to be replaced counts no more: the size that was decided still holds without it.
+    fn mark(&mut self, outgoing: &BTreeMap<InstanceId, bool>, at: Timestamp) {
+        for (id, is_outgoing) in outgoing {
+            let Some(tracked) = self.instances.get_mut(id) else { continue };
+            let counted = tracked.phase.is_capacity() && !tracked.outgoing;
+            tracked.outgoing = *is_outgoing;
+            if *is_outgoing && counted {
+                self.lost(at, Short::Lost);
+            }
+        }
+    }
+
     fn ticked(&mut self, ticked: &Ticked) {
         let at = ticked.at;
+        match &ticked.shadow {
+            Some(tick) if self.shadow.is_none() => {
+                self.shadow = Some(ShadowCourse::begin(self, tick.size));
+            }
+            Some(_) => {}
+            None => self.shadow = None,
+        }
         for (signal, sample) in &ticked.samples {
             self.read(signal, sample, ticked.in_service, at);
         }
@@ -124,6 +152,7 @@ impl History {
             self.signals.entry(signal.clone()).or_default().missed(at);
         }
         self.look(&ticked.phases, &ticked.up, at);
+        self.mark(&ticked.outgoing, at);
         self.before_first_listing = ticked.before_first_listing;
         for (rule, memory) in &ticked.memory {
             match memory {
@@ -133,6 +162,9 @@ impl History {
         }
         let Ticked { in_service, current, recommended, desired, .. } = *ticked;
         self.sized(at, in_service, current, recommended, desired);
+        if let (Some(course), Some(shadow)) = (&mut self.shadow, ticked.shadow) {
+            course.ticked(&Compared { at, shadow, live: current, live_desired: desired });
+        }
     }
 
     /// A tick at `at`, when `in_service` instances served, read `sample`.
@@ -148,6 +180,9 @@ impl History {
             .in_service_at(clock::before(at, sample.age.get()))
             .or_else(|| self.in_service.is_empty().then_some(in_service));
         let measured = Measured::of(sample, at, then);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.read(signal, measured);
+        }
         if let Some(memory) = self.signals.get_mut(signal) {
             memory.read(measured, acted, at);
         } else {
@@ -184,7 +219,8 @@ impl History {
         if let Some(before) = &before
             && before.phase.is_capacity()
             && !phase.is_capacity()
-            && !matches!(phase, Phase::Draining | Phase::Standby)
+            && phase != Phase::Draining
+            && !before.outgoing
             && !ours
         {
             let booted = !matches!(before.phase, Phase::Requested | Phase::Booting);
@@ -201,13 +237,14 @@ impl History {
             let why = format!("{id} never came into service");
             self.failures = Some(Failures::count(self.failures.take(), spec, *intent, at, &why));
         }
+        let was_outgoing = before.as_ref().is_some_and(|before| before.outgoing);
         match (before.as_ref().map(|before| before.phase), phase) {
             // A drain is the beginning of a scale-in, and its return is a scale-out.
-            (Some(before), Phase::Draining) if before.is_capacity() => {
-                self.acted(Direction::In, at);
+            (Some(before), Phase::Draining) if before.is_capacity() && !was_outgoing => {
+                self.acted(Direction::In, 1, at);
                 self.standing = None;
             }
-            (Some(Phase::Draining), Phase::InService) => self.acted(Direction::Out, at),
+            (Some(Phase::Draining), Phase::InService) => self.acted(Direction::Out, 1, at),
             _ => {}
         }
         if phase == Phase::Gone {
@@ -252,7 +289,7 @@ impl History {
         self.remember(id, &open, settlement);
         match (settlement, open.intent.action.mutation) {
             (Settlement::Launched { ids }, Mutation::Launch(launch)) => {
-                self.acted(Direction::Out, at);
+                self.acted(Direction::Out, u32::try_from(ids.len()).unwrap_or(u32::MAX), at);
                 if ids.len() < launch.amount as usize {
                     self.remainder(at);
                 }
@@ -300,6 +337,13 @@ impl History {
                 self.removed(done, Phase::Terminating, at);
                 self.refused(failed, at);
             }
+            (Settlement::Done { done, .. }, Mutation::Route { change, .. }) => {
+                for id in done {
+                    if let Some(tracked) = self.instances.get_mut(id) {
+                        tracked.quiet_since = change.ends_traffic().then_some(at);
+                    }
+                }
+            }
             _ => {}
         }
     }
@@ -308,11 +352,12 @@ impl History {
         // To clear away what never served is no scale-in: no cool-down, no new look at the samples.
         // What was drained before counted then, and what failed was no capacity any more.
         let served = |id: &InstanceId| {
-            let counted = |t: &Tracked| matches!(t.phase, Phase::Draining | Phase::Failed);
+            let counted =
+                |t: &Tracked| t.outgoing || matches!(t.phase, Phase::Draining | Phase::Failed);
             let costs = |t: &Tracked| t.served || t.phase.is_capacity();
             self.instances.get(id).is_none_or(|t| costs(t) && !counted(t))
         };
-        let counts = ids.iter().any(served);
+        let counted = ids.iter().filter(|id| served(id)).count();
         for id in ids {
             let tracked =
                 self.instances.entry(id.clone()).or_insert_with(|| Tracked::found(phase, at));
@@ -323,8 +368,8 @@ impl History {
             self.refused.remove(id);
         }
         // A batch of which nothing was done removed nothing: no cool-down.
-        if counts {
-            self.acted(Direction::In, at);
+        if counted > 0 {
+            self.acted(Direction::In, u32::try_from(counted).unwrap_or(u32::MAX), at);
             self.standing = None;
         }
     }
@@ -335,7 +380,7 @@ impl History {
                 // It says nothing about the instance.
                 Class::Throttled { .. } | Class::Transient | Class::Auth => {}
                 // It may be on its way out: as good as an action.
-                Class::Ambiguous => self.acted(Direction::In, at),
+                Class::Ambiguous => self.acted(Direction::In, 1, at),
                 _ => {
                     let again = RefusedEnd::again(self.refused.get(id), at, &refusal.message);
                     self.refused.insert(id.clone(), again);
@@ -344,8 +389,22 @@ impl History {
         }
     }
 
-    /// An action has ended: its cool-down begins, and samples that led to it do not count again.
-    pub(crate) fn acted(&mut self, direction: Direction, at: Timestamp) {
+    /// An action on `amount` instances has ended: its cool-down begins, and samples that led to it do not
+    /// count again.
+    pub(crate) fn acted(&mut self, direction: Direction, amount: u32, at: Timestamp) {
+        let is_old =
+            |(moved, _): &(Timestamp, Amounts)| clock::age(at, *moved) >= RATE_PER_MOST.get();
+        while self.moves.front().is_some_and(is_old) {
+            self.moves.pop_front();
+        }
+        let moved = Amounts::moved(direction, amount);
+        match self.moves.back_mut() {
+            Some((last, sum)) if *last == at => {
+                sum.launches = sum.launches.saturating_add(moved.launches);
+                sum.removals = sum.removals.saturating_add(moved.removals);
+            }
+            _ => self.moves.push_back((at, moved)),
+        }
         match direction {
             Direction::Out => self.last_out = Some(at),
             Direction::In => self.last_in = Some(at),
@@ -356,7 +415,7 @@ impl History {
     }
 
     /// A part of a scale-out is still to be had elsewhere.
-    fn remainder(&mut self, at: Timestamp) {
+    pub(crate) fn remainder(&mut self, at: Timestamp) {
         // The last decision counts, whatever smaller size is remembered.
         if self.standing.is_none_or(|standing| standing.target < self.last_desired) {
             let target = self.last_desired;
@@ -464,6 +523,8 @@ impl Tracked {
             owned_at: None,
             adopted_at: None,
             hooks: BTreeMap::new(),
+            quiet_since: None,
+            outgoing: false,
         }
     }
 }

@@ -75,19 +75,33 @@ impl fmt::Display for Reason {
                 number(*bound),
             ),
             Reason::Scheduled { rule, min, max, until } => {
-                write!(f, "{rule} says ")?;
-                match (min, max) {
-                    (Some(min), Some(max)) if min == max => write!(f, "{min}")?,
-                    (Some(min), Some(max)) => write!(f, "{min} to {max}")?,
-                    (Some(min), None) => write!(f, "at least {min}")?,
-                    (None, Some(max)) => write!(f, "at most {max}")?,
-                    (None, None) => write!(f, "nothing")?,
-                }
+                write!(f, "{rule} says {}", sizes(*min, *max))?;
                 match until {
                     Some(until) => write!(f, " until {}", day_and_time(*until)),
                     None => write!(f, " at other times"),
                 }
             }
+            Reason::Instructed { author, min, max, until } => {
+                write!(f, "{author} says {} until {}", sizes(*min, *max), day_and_time(*until))
+            }
+            Reason::Cliff { signal, from, to, until } => write!(
+                f,
+                "{signal} fell from {} to {} within moments, which may be an outage: no fewer until {}",
+                number(*from),
+                number(*to),
+                clock_time(*until)
+            ),
+            Reason::Regretted { signal, value, above, floor } => write!(
+                f,
+                "{signal} = {} > {} since the last scale-in: back to {floor}",
+                number(*value),
+                number(*above)
+            ),
+            Reason::Regretting { floor, until } => write!(
+                f,
+                "the last scale-in was regretted: no fewer than {floor} until {}",
+                clock_time(*until)
+            ),
             Reason::Forbidden { rule, direction, until } => {
                 write!(f, "{rule} forbids a {direction} until {}", day_and_time(*until))
             }
@@ -152,6 +166,14 @@ impl fmt::Display for Reason {
                 };
                 write!(f, "brake: {whose} had {used} of {limit} {what} within the hour")
             }
+            Reason::Paced { direction, limit, used, until } => {
+                let (limits, what) = match direction {
+                    Direction::Out => ("scale_out_limits", "launched"),
+                    Direction::In => ("scale_in_limits", "removed"),
+                };
+                write!(f, "{limits} = {limit}: {used} were {what} within that")?;
+                if *used > 0 { write!(f, ", more from {} on", clock_time(*until)) } else { Ok(()) }
+            }
             Reason::LaunchesFailed { in_a_row, stopped, until, why } => {
                 write!(
                     f,
@@ -209,6 +231,17 @@ impl fmt::Display for Reason {
 }
 
 /// With the day: an entry of a schedule may last for weeks.
+/// `6`, `4 to 9`, `at least 4`
+fn sizes(min: Option<u32>, max: Option<u32>) -> String {
+    match (min, max) {
+        (Some(min), Some(max)) if min == max => min.to_string(),
+        (Some(min), Some(max)) => format!("{min} to {max}"),
+        (Some(min), None) => format!("at least {min}"),
+        (None, Some(max)) => format!("at most {max}"),
+        (None, None) => "nothing".to_owned(),
+    }
+}
+
 fn day_and_time(at: cloud::Timestamp) -> String {
     at.format("%Y-%m-%d %H:%MZ").to_string()
 }

@@ -59,6 +59,7 @@ document.querySelectorAll('[data-i18n]').forEach((element) => { element.textCont
 document.getElementById('foot').textContent = `${t('times')} ${zone}`;
 addEventListener('hashchange', () => { route(); main.focus({ preventScroll: true }); });
 addEventListener('changed', soon);
+addEventListener('entered', route);
 addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
 addEventListener('keydown', (event) => {
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName ?? '');

@@ -18,6 +18,9 @@ function axes(width, whole) {
   ];
 }
 
+/** Of the last `secs`, how many are shown: none from before the first record, but two minutes at least. */
+export const shownSecs = (series, secs) => Math.min(secs, Math.max(120, Date.now() / 1000 - series.at[0]));
+
 /** Draws the last `secs` into `box`; `chosen` is told of the decision nearest to a click. */
 export function charts(box, series, secs, chosen) {
   box.replaceChildren();
@@ -27,8 +30,9 @@ export function charts(box, series, secs, chosen) {
   const made = [];
   const to = Date.now() / 1000;
   const [first, end] = [series.at[0], series.at.at(-1)];
+  const from = to - shownSecs(series, secs);
   // All of the time that was asked for, unless a part of it is chosen.
-  const x = { time: true, range: (_, low, high) => (low === null || high - low >= secs || low <= first && high >= end ? [to - secs, to] : [low, high]) };
+  const x = { time: true, range: (_, low, high) => (low === null || high - low >= secs || low <= first && high >= end ? [from, to] : [low, high]) };
   const time = { value: (_, at) => (at === null ? '–' : when(at * 1000)) };
   const add = (options, data, label) => {
     const holder = document.createElement('div');

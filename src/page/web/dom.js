@@ -31,12 +31,20 @@ export const onAxis = (at, secs) => (secs > 2 * 86400 ? date : secs > 600 ? minu
 
 export const number = (value) => (value === null || value === undefined ? '–' : short.format(value));
 
+/** Prices of the vendor's, in its currency. */
+export const money = (amount, currency) => (amount === null || amount === undefined ? '–'
+  : new Intl.NumberFormat(language, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' }).format(amount));
+
 export function when(text) {
   if (!text) return '–';
   const at = new Date(text);
   const isToday = at.toDateString() === new Date().toDateString();
   return (isToday ? clock : day).format(at);
 }
+
+/** A sentence of the daemon's, with its times of UTC as this page shows times. */
+export const local = (text) => text.replace(/(\d{4}-\d\d-\d\d[ T])?(\d\d:\d\d:\d\d)Z/g, (_, date, time) =>
+  when(`${date?.slice(0, 10) ?? new Date().toISOString().slice(0, 10)}T${time}Z`));
 
 /** `12 s`, `4 min`, `3 h`, `2 d` */
 export function span(secs) {

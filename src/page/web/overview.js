@@ -1,9 +1,9 @@
 // All fleets: a row each, what needs a person first.
-import { el, empty, number, span, sparkline } from './dom.js';
+import { el, empty, local, money, number, span, sparkline } from './dom.js';
 import { get } from './api.js';
 import { t } from './words.js';
 
-const COLUMNS = ['fleet', 'serves', 'coming', 'going', 'wants', 'bounds', 'signal', 'why'];
+const COLUMNS = ['fleet', 'serves', 'coming', 'going', 'wants', 'bounds', 'signal', 'cost', 'why'];
 const state = { filter: '', sort: 'fleet', down: false, fleets: [] };
 
 export function overview(main) {
@@ -46,6 +46,7 @@ function sortBy(column, body, head) {
 const VALUE = {
   fleet: (row) => row.fleet, serves: (row) => row.serving, coming: (row) => row.coming, going: (row) => row.leaving + row.draining,
   wants: (row) => row.desired ?? -1, bounds: (row) => row.max ?? -1, signal: (row) => row.value ?? -Infinity,
+  cost: (row) => row.cost_per_hour ?? -1,
   why: (row) => (row.alerts.length ? '0' : '1') + (row.headline ?? ''),
 };
 
@@ -88,7 +89,7 @@ function line(row) {
   const level = row.trouble || row.alerts.length ? 'red' : row.blocked_by || row.holds || row.coming || row.draining ? 'amber' : 'green';
   const wants = row.desired === null ? '–' : String(row.desired);
   const bounds = row.max === null ? '–' : `${row.min}..${row.max}`;
-  const why = row.trouble ?? (row.is_seen ? row.headline ?? '' : t('notseen'));
+  const why = local(row.trouble ?? (row.is_seen ? row.headline ?? '' : t('notseen')));
   const signal = row.signal === null ? [] : [
     el('span', { class: 'value' }, `${row.signal} ${number(row.value)}`), sparkline(row.recent_values),
     el('span', { class: 'quiet' }, row.age_secs === null ? '' : span(row.age_secs)),
@@ -99,7 +100,7 @@ function line(row) {
       el('a', { href: `#/fleet/${encodeURIComponent(row.fleet)}` }, el('span', { class: 'dot', 'aria-hidden': 'true' }), row.fleet)),
     cell('serves', row.is_seen ? String(row.serving) : '–'), cell('coming', signed('+', row.coming)),
     cell('going', signed('-', row.leaving + row.draining)), cell('wants', wants), cell('bounds', bounds),
-    cell('signal', ...signal), cell('why', row.alerts.length ? el('strong', {}, `! ${row.alerts.join(', ')} `) : null, why));
+    cell('signal', ...signal), cell('cost', money(row.cost_per_hour, row.currency)), cell('why', row.alerts.length ? el('strong', {}, `! ${row.alerts.join(', ')} `) : null, why));
   made.dataset.fleet = row.fleet;
   return made;
 }

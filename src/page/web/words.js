@@ -13,9 +13,15 @@ const en = {
   noaudit: 'No audit yet: the first is made within the hour.', clean: 'nothing found', reason: 'Reason', name: 'Your name',
   what: 'What to hold', both: 'everything', scale_in: 'scale-in', scale_out: 'scale-out', long: 'For how long', cancel: 'Cancel',
   place: 'Place the hold', token: 'API token', tokenhint: 'The daemon asks for a token to change something.',
+  readhint: 'To look at something here takes a token. This tab keeps it, and forgets it when it is closed.', enter: 'Enter', wrongtoken: 'The daemon does not know this token.',
   refused: 'Refused', zone: 'Zone', phase: 'Phase', type: 'Type', since: 'since', saw: 'It saw', rule: 'Rule', did: 'Did',
   short: 'Short', else: 'Else', because: 'Because', age: 'Age', range: 'Time shown', times: 'Times are', unhealthy: 'needs a person',
   state: 'State', stock: 'Type in vSwitch', liftask: 'Lift this hold?', failed: 'The daemon did not answer', out: 'scale-out', in: 'scale-in', blocked: 'blocked',
+  instructions: 'Instructions', sized: 'size', noinstructions: 'No instruction is in force.', set: 'Set the size', act: 'What to do', give: 'Give the instruction',
+  cost: 'Cost / h', shadow: 'Shadow', same: 'the same', schedule: 'Schedule', now: 'Now', no: 'no',
+  outdated: 'older template', refresh: 'refresh',
+  withdraw: 'Withdraw', withdrawask: 'Withdraw this instruction?', protect: 'protect', standby: 'put on standby', return: 'return to service',
+  replace: 'replace', evacuate: 'evacuate', report_healthy: 'report as healthy', report_unhealthy: 'report as unhealthy',
 };
 const zh = {
   at: '时间', fleets: '集群', events: '事件', audit: '审计', fleet: '集群', serves: '在服务', coming: '即将就绪', going: '退出中', wants: '期望',
@@ -26,9 +32,13 @@ const zh = {
   elsewhere: '由另一个副本负责', noholds: '没有生效的保持。', noalerts: '没有告警。', nodecisions: '还没有决策。', noinstances: '没有实例。',
   noplaces: '所有位置都可以尝试。', all: '全部', kind: '类别', noevents: '打开本页之后还没有发生任何事。', noaudit: '还没有审计：第一次在一小时内进行。',
   clean: '未发现问题', reason: '原因', name: '您的名字', what: '保持什么', both: '全部', scale_in: '缩容', scale_out: '扩容', long: '多长时间',
-  cancel: '取消', place: '设置保持', token: 'API 令牌', tokenhint: '修改需要令牌。', refused: '被拒绝', zone: '可用区', phase: '阶段', type: '规格',
+  cancel: '取消', place: '设置保持', token: 'API 令牌', tokenhint: '修改需要令牌。', readhint: '在这里查看需要令牌。它只保存在本标签页中，关闭后即被遗忘。', enter: '进入', wrongtoken: '守护进程不认识这个令牌。', refused: '被拒绝', zone: '可用区', phase: '阶段', type: '规格',
   since: '自', saw: '看到', rule: '规则', did: '动作', short: '不足', else: '否则', because: '因为', age: '时长', range: '时间范围', times: '时间为',
   unhealthy: '需要处理', state: '状态', stock: '规格与 vSwitch', liftask: '解除这个保持？', failed: '守护进程没有应答', out: '扩容', in: '缩容', blocked: '受阻',
+  instructions: '指令', sized: '规模', noinstructions: '没有生效的指令。', set: '设定规模', act: '操作', give: '发出指令', withdraw: '撤回', withdrawask: '撤回这条指令？',
+  cost: '费用/小时', shadow: '影子规则', same: '相同', schedule: '日程', now: '现在', no: '禁止',
+  outdated: '旧模板', refresh: '更新',
+  protect: '保护', standby: '转入备用', return: '恢复服务', replace: '更换', evacuate: '撤离', report_healthy: '上报为健康', report_unhealthy: '上报为异常',
 };
 export const language = (navigator.language || 'en').toLowerCase().startsWith('zh') ? 'zh' : 'en';
 const words = language === 'zh' ? zh : en;

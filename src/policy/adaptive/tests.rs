@@ -70,6 +70,7 @@ impl Run {
             past: Past::of(&self.history),
             account: &account,
             holds: &[],
+            instructions: &[],
             spent: Spent::default(),
         };
         decide(&situation, self.memory.clone())

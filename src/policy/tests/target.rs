@@ -115,3 +115,28 @@ proptest! {
         prop_assert!(size(value + more) >= size(value));
     }
 }
+
+#[test]
+fn any_load_wakes_a_fleet_at_0_by_a_total_and_none_does_by_an_average() {
+    let at_0 = |of, value: f64, min| {
+        let (mut history, signals) = seen(&[value]);
+        history.in_service = [(ago(3_600), 0)].into();
+        let fleet = Fleet { bounds: Bounds { min, max: 20 }, ..aims(of, 100.0) };
+        decided(&fleet, &running(0), &signals, &history)
+    };
+    for (name, value, size) in [
+        ("no load", 0.0, 0),
+        ("a little", 3.0, 1),
+        ("what one carries", 100.0, 1),
+        ("a bit more, for which one would be within the tolerance", 105.0, 2),
+        ("much", 730.0, 8),
+        ("a load below 0 is none", -5.0, 0),
+    ] {
+        let decision = at_0(TargetOf::Total, value, 0);
+        assert_eq!(decision.desired, size, "{name}: {decision}");
+    }
+    let decision = at_0(TargetOf::Total, 0.0, 0);
+    let text: Vec<String> = decision.counterfactuals.iter().map(ToString::to_string).collect();
+    assert_eq!(text[0], "would scale out if cpu > 0 for 1 more sample");
+    assert_eq!(at_0(TargetOf::Average, 90.0, 0).desired, 0, "an average of nobody says nothing");
+}

@@ -1,15 +1,12 @@
 //! Asking servers: one client per server and access, each question once per window.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use cloud::http::{self, BodyError, Proxies};
-use cloud::{Clock, Redactor, Secret, Timestamp};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use cloud::{Clock, Redactor, Timestamp};
+use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -17,7 +14,9 @@ use super::answer::{self, Answer, Want};
 use super::asked::{Question, QuestionCache, Reply};
 use super::circuit::{Circuit, Ticket};
 use crate::model::{Gap, Span};
-use crate::signals::{Auth, ServerAccess};
+use crate::signals::ServerAccess;
+use crate::signals::document::Library;
+use crate::signals::server::{Server, SourceError};
 
 /// A vector of 10,000 labelled series is about 2 MB; a signal that needs more than 4 should be
 /// aggregated by the server.
@@ -33,23 +32,10 @@ const CONCURRENCY: usize = 10;
 /// vectors of 10,000 fleets are some 4 MiB.
 const KEPT_KIB: usize = 6 * 1024;
 const KEPT_KIB_ALL: usize = 12 * 1024;
+/// Programs that run at once, of all signals: a hundred fleets must not start a hundred in one second.
+const PROGRAMS: usize = 16;
 /// The path of the API below a server's base.
 const PATH: &str = "/api/v1/query";
-
-/// A source that cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    #[error("ca_file {path} cannot be used: {why}")]
-    CaFile { path: PathBuf, why: String },
-    #[error(
-        "the header {name:?} cannot be sent: its name or value has characters that HTTP forbids"
-    )]
-    Header { name: String },
-    #[error("`{url}` is no URL")]
-    Url { url: String },
-    #[error("the HTTP client cannot be made: {0}")]
-    Client(#[source] reqwest::Error),
-}
 
 /// The state that all sources share: clients, answers that are new enough to be shared, and the memory that
 /// answers may take.
@@ -61,6 +47,9 @@ pub struct Clients {
     large: Arc<Semaphore>,
     kept: Arc<Semaphore>,
     clients: Mutex<Vec<(String, ServerAccess, Arc<Client>)>>,
+    /// Servers of JSON documents, by their origin.
+    libraries: Mutex<Vec<(String, ServerAccess, Arc<Library>)>>,
+    programs: Arc<Semaphore>,
 }
 
 impl Clients {
@@ -80,6 +69,8 @@ impl Clients {
             large: Arc::new(Semaphore::new(LARGE_ANSWERS)),
             kept: Arc::new(Semaphore::new(KEPT_KIB_ALL)),
             clients: Mutex::default(),
+            libraries: Mutex::default(),
+            programs: Arc::new(Semaphore::new(PROGRAMS)),
         }
     }
 
@@ -98,27 +89,39 @@ impl Clients {
         Ok(client)
     }
 
+    /// The server of the document at `url`, reached with `access`.
+    pub(in crate::signals) fn library(
+        &self,
+        url: &Url,
+        access: &ServerAccess,
+    ) -> Result<Arc<Library>, SourceError> {
+        let origin = url.origin().ascii_serialization();
+        let mut libraries = self.libraries.lock().expect("no holder of this lock can panic");
+        let known = libraries.iter().find(|(o, a, _)| *o == origin && a == access);
+        if let Some((_, _, library)) = known {
+            return Ok(library.clone());
+        }
+        let library = Library::connect(url, access, &self.proxies, self.large.clone())?;
+        let library = Arc::new(library);
+        libraries.push((origin, access.clone(), library.clone()));
+        Ok(library)
+    }
+
+    /// Places for programs that run at once.
+    pub(in crate::signals) fn programs(&self) -> Arc<Semaphore> {
+        self.programs.clone()
+    }
+
+    pub(in crate::signals) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     fn connect(&self, base: &str, access: &ServerAccess) -> Result<Client, SourceError> {
         let url = format!("{}{PATH}", base.trim_end_matches('/'));
         let url: Url = url.parse().map_err(|_| SourceError::Url { url: base.to_owned() })?;
-        let made = http::client_builder_to(&url, &self.proxies).map_err(SourceError::Client)?;
-        let (mut builder, proxy) = made;
-        builder = builder.default_headers(headers(access)?);
-        if url.scheme() == "http" {
-            // No certificates are needed, and a machine may have none.
-            builder = builder.tls_certs_only([]);
-        }
-        if let Some(path) = &access.ca_file {
-            builder = builder.tls_certs_merge(certificates(path)?);
-        }
-        let mut secrets = secrets(access);
-        secrets.extend(proxy.iter().flat_map(http::Proxy::secrets));
         Ok(Client {
-            http: builder.build().map_err(SourceError::Client)?,
+            server: Server::connect(&url, access, &self.proxies)?,
             url,
-            proxy: proxy.map(|proxy| proxy.name),
-            auth: access.auth.clone(),
-            redactor: Redactor::new(secrets),
             by_get: AtomicBool::new(false),
             places: Semaphore::new(CONCURRENCY),
             large: self.large.clone(),
@@ -131,61 +134,11 @@ impl Clients {
     }
 }
 
-fn headers(access: &ServerAccess) -> Result<HeaderMap, SourceError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &access.headers {
-        let wrong = || SourceError::Header { name: name.clone() };
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| wrong())?;
-        value.set_sensitive(true);
-        headers.insert(key, value);
-    }
-    Ok(headers)
-}
-
-fn certificates(path: &PathBuf) -> Result<Vec<reqwest::Certificate>, SourceError> {
-    let wrong = |why: String| SourceError::CaFile { path: path.clone(), why };
-    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let certificates =
-        reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(wrong("it holds no PEM certificate".to_owned()));
-    }
-    Ok(certificates)
-}
-
-/// Everything secret that a request carries.
-fn secrets(access: &ServerAccess) -> Vec<Secret> {
-    let mut secrets = Vec::new();
-    for value in access.headers.values() {
-        secrets.push(value.clone());
-        // `Token abc`: the second word is the secret.
-        if let Some((_, last)) = value.expose().rsplit_once(' ') {
-            secrets.push(Secret::new(last.to_owned()));
-        }
-    }
-    match &access.auth {
-        None => {}
-        Some(Auth::Bearer { token }) => secrets.push(token.clone()),
-        Some(Auth::Basic { username, password }) => {
-            let pair = format!("{username}:{}", password.expose());
-            secrets.push(Secret::new(STANDARD.encode(&pair)));
-            secrets.push(Secret::new(pair));
-            secrets.push(password.clone());
-        }
-    }
-    secrets
-}
-
 /// One server with one way to reach it.
 #[derive(Debug)]
 pub(super) struct Client {
-    http: reqwest::Client,
+    server: Server,
     url: Url,
-    /// `host:port` of the proxy on the way.
-    proxy: Option<String>,
-    auth: Option<Auth>,
-    redactor: Redactor,
     /// It does not take POST.
     by_get: AtomicBool,
     places: Semaphore,
@@ -254,7 +207,7 @@ impl Client {
     }
 
     pub(super) fn redactor(&self) -> &Redactor {
-        &self.redactor
+        &self.server.redactor
     }
 
     async fn send(
@@ -283,7 +236,7 @@ impl Client {
             Err(Failure::Unusable(gap)) => return Err(gap),
         };
         self.circuit.answered();
-        let answer = self.understand(&received, want).map_err(|gap| self.named(gap))?;
+        let answer = self.understand(&received, want).map_err(|gap| self.server.named(gap))?;
         self.keep(answer).map(Arc::new)
     }
 
@@ -321,16 +274,12 @@ impl Client {
         form: &Form,
         room: &mut Room<'s>,
     ) -> Result<Received, Failure> {
-        let mut request = self.http.request(method.clone(), self.url.clone());
-        request = if method == Method::GET { request.query(form) } else { request.form(form) };
-        request = match &self.auth {
-            None => request,
-            Some(Auth::Bearer { token }) => request.bearer_auth(token.expose()),
-            Some(Auth::Basic { username, password }) => {
-                request.basic_auth(username, Some(password.expose()))
-            }
-        };
-        let response = request.send().await.map_err(|error| self.failure(&error))?;
+        let request = self.server.request(method.clone(), self.url.clone());
+        let request = if method == Method::GET { request.query(form) } else { request.form(form) };
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Failure::NotThere(self.server.unreachable(&error)))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let large = async || {
             let here = self.large_here.acquire().await.expect("nobody closes it");
@@ -346,9 +295,9 @@ impl Client {
             Err(BodyError::TooLarge { limit }) => {
                 let what = format!("it is larger than {limit} bytes; aggregate in the query");
                 let gap = Gap::BadAnswer { what, head: String::new() };
-                Err(Failure::Unusable(self.named(gap)))
+                Err(Failure::Unusable(self.server.named(gap)))
             }
-            Err(BodyError::Cut(error)) => Err(self.failure(&error)),
+            Err(BodyError::Cut(error)) => Err(Failure::NotThere(self.server.unreachable(&error))),
         }
     }
 
@@ -363,12 +312,12 @@ impl Client {
         if let Some(says) = self.partial(&received.headers) {
             return Err(Gap::Partial { says });
         }
-        answer::parse(status, &received.body, want, &self.redactor)
+        answer::parse(status, &received.body, want, &self.server.redactor)
     }
 
     /// Where a redirect leads, and what to write when that is the API elsewhere.
     fn redirect(&self, to: &[u8]) -> String {
-        let to = self.redactor.line_of(to);
+        let to = self.server.redactor.line_of(to);
         let place = to.split(['?', '#']).next().unwrap_or_default();
         match place.strip_suffix(PATH) {
             Some(base) if base.contains("://") => {
@@ -382,34 +331,11 @@ impl Client {
     fn partial(&self, headers: &HeaderMap) -> Option<String> {
         headers.iter().find_map(|(name, value)| {
             let name = name.as_str();
-            let value = self.redactor.line_of(value.as_bytes());
+            let value = self.server.redactor.line_of(value.as_bytes());
             let says = name == "m3-results-limited" || name.contains("partial");
             (says && !matches!(value.as_str(), "" | "false" | "0"))
                 .then(|| format!("{name}: {value}"))
         })
-    }
-
-    /// `gap` with the name of the proxy that the answer came through, if one did.
-    fn named(&self, gap: Gap) -> Gap {
-        let Some(name) = &self.proxy else { return gap };
-        match gap {
-            Gap::Http { status, head, .. } => Gap::Http { status, head, proxy: Some(name.clone()) },
-            Gap::BadAnswer { what, head } => {
-                Gap::BadAnswer { what: format!("{what} (it came through the proxy {name})"), head }
-            }
-            Gap::Unreachable { why } => {
-                Gap::Unreachable { why: format!("through the proxy {name}: {why}") }
-            }
-            gap => gap,
-        }
-    }
-
-    fn failure(&self, error: &reqwest::Error) -> Failure {
-        let mut why = self.redactor.line(&cause(error));
-        if error.is_connect() && error.is_timeout() {
-            why = "no connection in time".to_owned();
-        }
-        Failure::NotThere(self.named(Gap::Unreachable { why }))
     }
 
     /// `answer` with its share of the memory for answers that are kept.
@@ -443,13 +369,4 @@ enum Failure {
     NotThere(Gap),
     /// There is one that cannot be used.
     Unusable(Gap),
-}
-
-/// The innermost cause, without the URL: it may carry a name that is nobody's business.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

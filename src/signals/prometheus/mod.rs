@@ -14,26 +14,22 @@ mod groups;
 mod history;
 pub(crate) mod promql;
 mod read;
-mod take;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta};
 use cloud::{Redactor, Timestamp};
 
+use super::server::SourceError;
+use super::time::dated;
 use super::{PrometheusSpec, Source, UpSource, UpSpec, WorkSource};
 use crate::model::{Gap, Reading, Reduce, Sample, Span};
 use age::{AgeQuestion, Measure, QueryData};
 use answer::{Answer, Want};
 
-pub use client::{Clients, SourceError};
-
-/// A sample may seem to come from the future by this much: servers round, and remote writers'
-/// clocks are a little off. Beyond it the time stamps mean nothing.
-const FUTURE_TOLERANCE: Duration = Duration::from_secs(30);
+pub use client::Clients;
 
 /// The action where the age of the data cannot be known.
 const GIVE_FRESHNESS: &str = "give `freshness`, a query for the Unix time of the data";
@@ -232,25 +228,6 @@ pub(crate) enum CannotPick {
     },
 }
 
-/// `value` with the time at which it was true, unless that is nonsense or too long before
-/// `evaluated_at`.
-fn dated(value: f64, measured_at: f64, evaluated_at: f64, max_age: Span) -> Reading {
-    let age_secs = evaluated_at - measured_at;
-    if age_secs < -FUTURE_TOLERANCE.as_secs_f64() {
-        let why = format!("its time stamp is {:.0} s in the future", -age_secs);
-        return Err(Gap::AgeUnknown { why });
-    }
-    let age = Duration::try_from_secs_f64(age_secs.max(0.0))
-        .map_err(|_| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
-    let age = Span(Duration::from_millis(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
-    #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and chrono refuses")]
-    let millis = (measured_at * 1000.0).round() as i64;
-    let measured_at = DateTime::UNIX_EPOCH
-        .checked_add_signed(TimeDelta::try_milliseconds(millis).unwrap_or_default())
-        .ok_or_else(|| Gap::AgeUnknown { why: format!("{measured_at} is no time stamp") })?;
-    Sample { value, measured_at, age, reporting: None }.not_older_than(max_age)
-}
-
 /// Reads an answer of `/api/v1/query` in every way, as if it also said how old its data is: the door
 /// through which the fuzzer comes.
 #[doc(hidden)]
@@ -326,7 +303,7 @@ impl WorkSource for Busy {
 }
 
 /// Several values as one number; percentiles are interpolated linearly.
-fn reduce(values: &[f64], reduce: Reduce) -> f64 {
+pub(super) fn reduce(values: &[f64], reduce: Reduce) -> f64 {
     let mut values: Vec<f64> = values.to_vec();
     values.sort_by(f64::total_cmp);
     let count = values.len() as f64;

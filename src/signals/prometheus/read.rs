@@ -5,7 +5,7 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess};
 
 use super::answer::Want;
 use super::groups::{EXAMPLES, Groups};
-use super::take::{KeyName, Scalar, Small, Take, Taking};
+use crate::signals::take::{KeyName, Scalar, Small, Take, Taking};
 
 /// 50,000: five for each of 10,000 fleets. A signal that needs more should be aggregated by the
 /// server.

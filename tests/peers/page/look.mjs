@@ -74,13 +74,28 @@ const cases = {
     check('a wrong token is refused', await page.locator('dialog[open]').count() === 1);
     await page.fill('dialog input[name=token]', 'sesame');
     await page.click('dialog button.primary');
-    await page.waitForSelector('.holds li');
-    check('a hold is placed, and its reason is a text', (await page.locator('.holds li').textContent()).includes('<img src=x'));
-    await page.click('.holds li button');
+    await page.waitForSelector('#holds .holds li');
+    check('a hold is placed, and its reason is a text', (await page.locator('#holds .holds li').textContent()).includes('<img src=x'));
+    await page.click('#holds .holds li button');
     await page.fill('dialog input[name=author]', 'mei');
     await page.click('dialog button.primary');
-    await page.waitForSelector('.holds li', { state: 'detached' });
+    await page.waitForSelector('#holds .holds li', { state: 'detached' });
     check('and lifted', true);
+    await page.click('.instance .more >> nth=0');
+    await page.selectOption('dialog select[name=kind]', 'protect');
+    await page.fill('dialog input[name=author]', 'mei');
+    await page.fill('dialog input[name=reason]', 'a look');
+    check('a known token is not asked for', !(await page.locator('dialog input[name=token]').isVisible()));
+    await page.click('dialog button.primary');
+    await page.waitForSelector('#instructions .holds li');
+    check('an instance is protected', (await page.locator('#instructions .holds li').textContent()).includes('protect i-'));
+    await page.click('#instructions .holds li button');
+    await page.fill('dialog input[name=author]', 'mei');
+    await page.click('dialog button.primary');
+    await page.waitForSelector('#instructions .holds li', { state: 'detached' });
+    await page.click('#set-size');
+    check('a size within the bounds is asked for', (await page.locator('dialog input[name=size]').getAttribute('max')) !== null);
+    await page.click('dialog button:not(.primary)');
     await page.goto(`${url}/#/events`);
     await page.waitForSelector('.events');
     await page.goto(`${url}/#/audit`);
@@ -126,6 +141,22 @@ const cases = {
     await page.click('th.serves button');
     check('and sorted', (await page.locator('th.serves').getAttribute('aria-sort')) === 'ascending');
     await shot(page, 'overview-many');
+    check('nothing is on the console', faults.length === 0, faults.join('; '));
+  },
+
+  // The demo: the fleet grows before one's eyes, and the page need not be loaded again for that.
+  async demo() {
+    const { page, faults } = await open();
+    await page.goto(`${url}/#/fleet/web`);
+    const serves = (least) => page.waitForFunction((least) => Number(document.querySelector('.fact dd')?.textContent) >= least, least);
+    await serves(2);
+    await page.waitForSelector('.course canvas');
+    await serves(4);
+    check('the fleet grows', true);
+    await page.waitForSelector('.decisions .mark.out');
+    check('and says why', (await page.locator('.decisions').textContent()).includes('add 2'));
+    check('the newest decision is explained', (await page.locator('.story .explain').textContent()).includes('cpu'));
+    await shot(page, 'demo-fleet');
     check('nothing is on the console', faults.length === 0, faults.join('; '));
   },
 

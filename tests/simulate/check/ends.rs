@@ -190,11 +190,18 @@ impl Checks {
         let served = |known: &Known| {
             known.serves_since.is_some_and(|since| clock::age(now, since) >= KNOWN_AFTER)
         };
+        // One that was drained while it warmed up may be ended much later.
+        let was_seen = |key: &Key| seen.in_service.contains_key(&(tick.fleet, key.1.clone()));
         // The vendor gives the minute.
         let order = |key: &Key, known: &Known| (known.created_at.timestamp() / 60, key.1.clone());
-        let goes = ended.iter().filter_map(|(key, known)| Some((key, known.as_ref()?)));
-        let youngest =
-            goes.filter(|(_, known)| served(known)).map(|(key, known)| order(key, known)).max();
+        // What a person has replaced goes out of turn.
+        let in_turn = |key: &Key| !seen.is_replaced(key);
+        let goes = ended.iter().filter(|(key, _)| in_turn(key));
+        let goes = goes.filter_map(|(key, known)| Some((key, known.as_ref()?)));
+        let youngest = goes
+            .filter(|(key, known)| served(known) && was_seen(key))
+            .map(|(key, known)| order(key, known))
+            .max();
         let Some(youngest) = youngest else { return };
         let settled = |known: &Known| {
             let long = |since: Timestamp| clock::age(now, since) >= TICK_TAKES;
@@ -206,6 +213,7 @@ impl Checks {
         let older = seen.ledger.known.iter().find(|(key, known)| {
             known.whose == Whose::Fleet(tick.fleet)
                 && settled(known)
+                && in_turn(key)
                 && order(key, known) < youngest
         });
         if let Some(((_, id), _)) = older {

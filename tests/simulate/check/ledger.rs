@@ -51,6 +51,8 @@ pub(crate) struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) known: BTreeMap<Key, Known>,
+    /// Instances of which it is known whose they are before they are seen.
+    pub(crate) expected: BTreeMap<Key, usize>,
     base: BTreeMap<String, usize>,
 }
 
@@ -58,7 +60,7 @@ impl Ledger {
     pub(crate) fn new(shape: &Shape) -> Ledger {
         let pools = 0..shape.fleets.len();
         let base = pools.map(|fleet| (crate::replica::pool(fleet), fleet)).collect();
-        Ledger { known: BTreeMap::new(), base }
+        Ledger { known: BTreeMap::new(), expected: BTreeMap::new(), base }
     }
 
     /// What the emulator of `account` shows at `now`. `launched`: new ones are of this fleet.
@@ -71,11 +73,12 @@ impl Ledger {
     ) {
         for view in views {
             let key = (account, view.id.clone());
+            let expected = self.expected.get(&key).copied();
             let known = self.known.entry(key).or_insert_with(|| {
                 let pool = view.tags.get("pool").and_then(|pool| self.base.get(pool));
                 Known {
-                    whose: match (launched.get(&view.id), pool) {
-                        (Some(fleet), _) => Whose::Fleet(*fleet),
+                    whose: match (launched.get(&view.id).copied().or(expected), pool) {
+                        (Some(fleet), _) => Whose::Fleet(fleet),
                         (None, Some(fleet)) => Whose::Base(*fleet),
                         (None, None) => Whose::Nobodys,
                     },
@@ -133,7 +136,13 @@ impl Ledger {
     pub(crate) fn serving_for_all_it_knows(&self, fleet: usize, now: Timestamp) -> usize {
         let recent = |at: Timestamp| clock::age(now, at) < KNOWN_AFTER;
         let lost = self.of(fleet).filter(|(_, known)| known.lost_at.is_some_and(recent)).count();
-        self.serving(fleet).count() + lost
+        // What came up in a zone that hangs runs by every listing.
+        let silent = |known: &Known| {
+            let never = known.serves_since.is_none() && known.lost_at.is_none();
+            known.status == "Running" && never && known.ended_at.is_none()
+        };
+        let silent = self.of(fleet).filter(|(_, known)| silent(known)).count();
+        self.serving(fleet).count() + lost + silent
     }
 
     /// How many exist that count against `max`. A base instance that is new may not be known yet.

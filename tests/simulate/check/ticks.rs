@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use cloud::{Clock, Mutation, Terminate, Timestamp, clock};
+use cloud::{Clock, InstanceId, Mutation, Terminate, Timestamp, clock};
 use fleetscaler::control::TickReport;
+use fleetscaler::execute::Outcome;
 use fleetscaler::model::{Direction, Phase, Reason};
 
 use super::ledger::KNOWN_AFTER;
@@ -128,6 +129,7 @@ fn too_early(report: &TickReport, before: Before) -> Vec<String> {
             reason,
             Reason::Unfinished { .. }
                 | Reason::Replacing { .. }
+                | Reason::NeverBooted { .. }
                 | Reason::RaisedToMin { .. }
                 | Reason::FellBack { .. }
                 // A part of the same scale-out, another part of which is not known yet.
@@ -158,9 +160,10 @@ fn not_as_decided(report: &TickReport) -> Vec<String> {
     if adds > decision.add {
         wrong.push(format!("{adds} planned where {} were decided", decision.add));
     }
-    // An instance that never came into service is cleared away whatever was decided, and what was drained
-    // was decided before.
-    let most = decision.remove + report.counts.failed + report.counts.draining;
+    // An instance that never came into service is cleared away whatever was decided, what was drained
+    // was decided before, and what is replaced is no part of the decision.
+    let most =
+        decision.remove + report.counts.failed + report.counts.draining + report.counts.outgoing;
     if ends > most as usize {
         wrong.push(format!("{ends} end where {most} may: {decision}"));
     }
@@ -172,7 +175,18 @@ fn not_as_decided(report: &TickReport) -> Vec<String> {
 fn too_few_are_left(report: &TickReport, tick: Ticking, before: Before) -> Vec<String> {
     let decision = &report.decision;
     let mut wrong = Vec::new();
-    let ends = planned(report).ends + report.plan.drains.len();
+    // What only warms up may have begun to run within this tick: it counts with neither.
+    let serves = |id: &InstanceId| {
+        report.instances.iter().any(|one| one.id == *id && one.phase == Phase::InService)
+    };
+    // What was not sent went nowhere: another replica may have done it meanwhile.
+    let sent = report.plan.actions.iter().zip(&report.outcomes);
+    let sent = sent.filter(|(_, outcome)| matches!(outcome, Outcome::Sent { .. }));
+    let ended = sent.map(|(action, _)| action).filter(|action| {
+        matches!(action.mutation, Mutation::Stop { .. } | Mutation::Delete { .. })
+    });
+    let ended = ended.flat_map(|action| action.mutation.ids()).chain(&report.plan.drains);
+    let ends = ended.filter(|id| serves(id)).count();
     let ends = ends.min(decision.remove as usize);
     let left = before.serving.saturating_sub(ends);
     if ends > 0 && left < decision.desired as usize {
@@ -205,7 +219,7 @@ fn planned(report: &TickReport) -> Planned {
             Mutation::Stop { ids } | Mutation::Delete { ids, .. } => {
                 planned.ends += ids.len();
             }
-            Mutation::Tag { .. } | Mutation::Start { .. } => {}
+            Mutation::Tag { .. } | Mutation::Start { .. } | Mutation::Route { .. } => {}
         }
     }
     planned

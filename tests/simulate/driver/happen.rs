@@ -7,7 +7,7 @@ use cloud::Timestamp;
 use ecs_emulator::{Emulator, Fault, FaultKind};
 use fleetscaler::journal::codec;
 use fleetscaler::journal::store::{Durability, NewRecord, Scope, Write};
-use fleetscaler::model::{Direction, Hold, OperatorEvent};
+use fleetscaler::model::{Direction, Hold, Instructed, Instruction, OperatorEvent};
 use rand::Rng;
 use uuid::Uuid;
 
@@ -19,6 +19,9 @@ use crate::store::Down;
 
 /// By so much, in seconds, the clocks of hosts that share a journal differ at most at first.
 const DISAGREE: i64 = 20;
+
+/// As long as `fleetscaler replace` says.
+const REPLACED_WITHIN: u32 = 24 * 3_600;
 
 impl Driver {
     pub(super) fn happen(&mut self, what: &What, until: &mut Vec<(Timestamp, What)>) {
@@ -66,6 +69,8 @@ impl Driver {
                 driver.outside.emulators[key.0].protect(&key.1, true);
                 driver.outside.checks.protect(key, true);
             }),
+            What::Refresh { fleet, secs } => self.refresh(*fleet, *secs),
+            What::Replace { nth } => self.on_nth_known(*nth, Driver::replace),
             What::Stranger { fleet, intent, count } => self.stranger(*fleet, *intent, *count),
             What::Base { fleet, add } => self.base(*fleet, *add),
             What::Hold { fleet, out, in_, secs } => self.hold(*fleet, *out, *in_, *secs),
@@ -280,6 +285,36 @@ impl Driver {
         self.on_nth_known(nth, |driver, (account, id)| {
             then(&driver.outside.emulators[*account], id);
         });
+    }
+
+    /// A person has the instance replaced.
+    fn replace(&mut self, key: &Key) {
+        let known = self.outside.checks.known();
+        let Some(Whose::Fleet(fleet)) = known.get(key).map(|known| known.whose) else { return };
+        let what = Instructed::Replace { instance: key.1.as_str().into() };
+        // Ids are unique within an account only, here.
+        self.instruct(fleet, what, REPLACED_WITHIN);
+        self.outside.checks.replaced(key);
+    }
+
+    /// A person has those replaced that an older template launched.
+    fn refresh(&mut self, fleet: usize, secs: u32) {
+        self.instruct(fleet, Instructed::Refresh, secs);
+        self.outside.checks.refreshed(fleet);
+    }
+
+    fn instruct(&mut self, fleet: usize, what: Instructed, secs: u32) {
+        let at = self.now();
+        let instruction = Instruction {
+            id: Uuid::from_u128(u128::try_from(at.timestamp_millis()).expect("after 1970")),
+            fleet: Some(self.outside.shape.fleets[fleet].name.as_str().into()),
+            what,
+            author: "ann".into(),
+            reason: "simulated".into(),
+            placed: at,
+            until: self.in_secs(secs),
+        };
+        self.operator(fleet, &OperatorEvent::Instructed { at, instruction });
     }
 
     fn hold(&mut self, fleet: usize, out: bool, in_: bool, secs: u32) {

@@ -235,9 +235,25 @@ fn happening(rng: &mut StdRng, shape: &Shape, at: u32) -> Vec<Happening> {
         117..118 => What::Panic { fleet },
         118..120 => What::Boots { account, secs: rng.random_range(5..150) },
         120..123 => What::Fault { account, fault: refusal(rng) },
+        128..129 => return refresh(rng, shape, fleet, at),
+        129..130 => What::Replace { nth },
         _ => return configuration(rng, shape, fleet, at),
     };
     vec![Happening { at, what }]
+}
+
+/// A new template as a rule, and the word that the fleet is to follow it.
+fn refresh(rng: &mut StdRng, shape: &Shape, fleet: usize, at: u32) -> Vec<Happening> {
+    let installation = shape.fleets[fleet].installation;
+    let refresh = What::Refresh { fleet, secs: rng.random_range(120..1_500) };
+    let mut happenings = Vec::new();
+    if rng.random_bool(0.8) {
+        let change = Change::Launch { fleet };
+        let at = at.saturating_sub(rng.random_range(0..120));
+        happenings.push(Happening { at, what: What::Configure { installation, change } });
+    }
+    happenings.push(Happening { at, what: refresh });
+    happenings
 }
 
 /// A change of the configuration, often while much of the fleet boots.

@@ -9,8 +9,6 @@ use reqwest::Url;
 
 use crate::rpc::{Params, Signature, acs3, encode, v1};
 
-/// The version of the ECS API.
-pub(super) const VERSION: &str = "2014-05-26";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(super) struct Unsigned<'a> {
@@ -87,6 +85,7 @@ fn sign_acs3(unsigned: &Unsigned<'_>, body: String) -> Signed {
 pub(super) fn preview(
     signature: Signature,
     url: &Url,
+    version: &str,
     action: &str,
     params: &Params,
 ) -> PlannedCall {
@@ -96,14 +95,14 @@ pub(super) fn preview(
     match signature {
         Signature::V1 => {
             let id = elided("access key id");
-            query = common_v1(action, VERSION, &id, &elided("time"), &elided("nonce"), None);
+            query = common_v1(action, version, &id, &elided("time"), &elided("nonce"), None);
             query.push(("Signature".to_owned(), elided("signature")));
             headers.insert("content-type".to_owned(), FORM.to_owned());
         }
         Signature::Acs3 => {
             let (time, nonce) = (elided("time"), elided("nonce"));
             headers =
-                common_acs3(url, (action, VERSION), &time, &nonce, &elided("SHA-256 of the body"));
+                common_acs3(url, (action, version), &time, &nonce, &elided("SHA-256 of the body"));
             headers.insert("authorization".to_owned(), elided("signature"));
         }
     }

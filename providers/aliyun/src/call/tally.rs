@@ -21,6 +21,12 @@ impl Tally {
         *counts.entry((action.to_owned(), outcome)).or_default() += 1;
     }
 
+    /// Attempts of one action, whatever came of them.
+    pub(super) fn of(&self, action: &str) -> u64 {
+        let counts = self.0.lock().expect("no holder of this lock can panic");
+        counts.iter().filter(|((counted, _), _)| counted == action).map(|(_, n)| n).sum()
+    }
+
     pub(super) fn all(&self) -> Vec<(String, &'static str, u64)> {
         let counts = self.0.lock().expect("no holder of this lock can panic");
         counts.iter().map(|((action, outcome), n)| (action.clone(), *outcome, *n)).collect()

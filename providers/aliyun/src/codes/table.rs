@@ -93,6 +93,7 @@ pub(super) const CODES: &[(&str, Class, Concerns)] = &[
     ("InvalidInstanceId.NotFound", Gone, Moment),
     ("InvalidInstanceIds.NotFound", Gone, Moment),
     ("Forbidden.InstanceNotFound", Gone, Moment),
+    ("ResourceNotFound.BackendServer", Gone, Moment),
     // Not in this state.
     ("IncorrectInstanceStatus", Conflict, Moment),
     ("InstanceNotReady", Conflict, Moment),
@@ -105,6 +106,17 @@ pub(super) const CODES: &[(&str, Class, Concerns)] = &[
     ("IncorrectVSwitchStatus", Conflict, VSwitch),
     ("IncorrectVpcStatus", Conflict, Moment),
     ("IncorrectDefaultVpcStatus", Conflict, Moment),
+    // A load balancer that is busy with another change.
+    ("ServiceIsConfiguring", Conflict, Moment),
+    ("ServiceIsStopping", Conflict, Moment),
+    ("VServerGroupProcessing", Conflict, Moment),
+    ("OperationBusy", Conflict, Moment),
+    ("SystemBusy", Conflict, Moment),
+    ("BackendServer.configuring", Conflict, Moment),
+    ("IncorrectStatus.ServerGroup", Conflict, Moment),
+    ("IncorrectStatus.serverGroup", Conflict, Moment),
+    ("Conflict.Lock", Conflict, Moment),
+    ("OperationFailed.ResourceIsConfiguring", Conflict, Moment),
     // The first request with this token is still under way, or had other parameters: only a look
     // tells what it did.
     ("LastTokenProcessing", Ambiguous, Moment),
@@ -194,6 +206,9 @@ pub(super) const PREFIXES: &[(&str, Class, Concerns)] = &[
     ("DependencyViolation.", Permanent, Spec),
     ("NumberExceed.", Permanent, Spec),
     ("Duplicate.", Permanent, Spec),
+    ("ResourceNotFound.", Permanent, Spec),
+    ("ResourceAlreadyExist.", Permanent, Spec),
+    ("BackendServer.", Permanent, Spec),
     ("ChargeTypeViolation.", Permanent, Spec),
     ("DedicatedHostType.", Permanent, Spec),
     ("DefaultVswitch.", Permanent, Spec),

@@ -172,13 +172,13 @@ fn refusal(error: &Error) -> Option<Class> {
 }
 
 /// Whether a batch was refused, and that may be due to one of its instances only.
-fn concerns_one(error: &Error) -> bool {
+pub(super) fn concerns_one(error: &Error) -> bool {
     let class = refusal(error);
     matches!(class, Some(Class::Gone | Class::Conflict | Class::Permanent | Class::Quota))
 }
 
 /// Once an attempt for all may have had its effect, a refusal of one is no proof that it had none.
-fn doubt(mut one: InstanceResult, batch: &Error) -> InstanceResult {
+pub(super) fn doubt(mut one: InstanceResult, batch: &Error) -> InstanceResult {
     if let (Err(error), Class::Ambiguous) = (&mut one.result, batch.class) {
         error.class = Class::Ambiguous;
     }
@@ -186,7 +186,7 @@ fn doubt(mut one: InstanceResult, batch: &Error) -> InstanceResult {
 }
 
 /// An instance that is gone has reached its goal, whoever ended it.
-fn gone_is_done(one: InstanceResult) -> InstanceResult {
+pub(super) fn gone_is_done(one: InstanceResult) -> InstanceResult {
     match &one.result {
         Err(error) if refusal(error) == Some(Class::Gone) => {
             InstanceResult { result: Ok(()), ..one }
@@ -195,7 +195,7 @@ fn gone_is_done(one: InstanceResult) -> InstanceResult {
     }
 }
 
-fn row(id: &InstanceId, result: Result<(), Error>) -> InstanceResult {
+pub(super) fn row(id: &InstanceId, result: Result<(), Error>) -> InstanceResult {
     InstanceResult { id: id.clone(), result }
 }
 
@@ -211,7 +211,7 @@ async fn delete_once(
 
 /// A token for the deletion of exactly these ids under this intent: the same after a crash, another
 /// one for any other batch.
-fn token(permit: &Permit, ids: &[InstanceId]) -> Uuid {
+pub(super) fn token(permit: &Permit, ids: &[InstanceId]) -> Uuid {
     use sha1::{Digest, Sha1};
     let mut hash = Sha1::new().chain_update(permit.intent().as_bytes());
     for id in ids {
@@ -243,7 +243,7 @@ pub(super) fn delete_params(ecs: &Ecs, ids: &[InstanceId], how: Terminate, token
     params
 }
 
-fn all(ids: &[InstanceId], error: &Error) -> Vec<InstanceResult> {
+pub(super) fn all(ids: &[InstanceId], error: &Error) -> Vec<InstanceResult> {
     ids.iter().map(|id| row(id, Err(error.clone()))).collect()
 }
 

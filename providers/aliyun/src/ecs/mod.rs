@@ -1,7 +1,9 @@
 //! The ECS actions, behind the traits that every provider has.
 
+mod balancers;
 mod describe;
 mod end;
+mod monitor;
 mod params;
 mod price;
 mod probe;
@@ -9,17 +11,20 @@ mod run;
 mod stock;
 mod tag;
 
+pub use monitor::METRIC_CALLS_FREE;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cloud::limit::ActionBudget;
 use cloud::{
-    Class, Clock, Error, ErrorKind, Instance, InstanceId, InstanceResult, Launch, Meter, Mutate,
-    Mutation, Observe, Offer, Pages, Permit, PlannedCall, Preview, Price, Signer, TagFilter, Tags,
-    Terminate, Timestamp, Urgency,
+    BackendChange, BackendGroup, Backends, Class, Clock, Error, ErrorKind, FreeCalls, Instance,
+    InstanceId, InstanceResult, Launch, Meter, MetricPoint, MetricQuery, Mutate, Mutation, Observe,
+    Offer, Pages, Permit, PlannedCall, Preview, Price, Signer, TagFilter, Tags, Terminate,
+    Timestamp, Urgency,
 };
 
-use crate::call::{CallAccess, Caller, is_dry_run_success};
+use crate::call::{Api, CallAccess, Caller, is_dry_run_success};
 use crate::rpc::Params;
 use crate::settings::{Seams, Settings, SettingsError};
 
@@ -30,6 +35,7 @@ pub struct Ecs {
     region: String,
     /// Filters by tag that are known to select more than the vendor's filters cover.
     beyond: describe::BeyondFilters,
+    monitored: monitor::Month,
 }
 
 impl Ecs {
@@ -50,6 +56,7 @@ impl Ecs {
             caller: Caller::new(&settings, clock, seams)?,
             region: settings.region,
             beyond: describe::BeyondFilters::default(),
+            monitored: monitor::Month::default(),
         })
     }
 
@@ -126,6 +133,18 @@ impl Observe for Ecs {
         self.caller.expect_account(account);
     }
 
+    async fn backends(&self, group: &BackendGroup) -> Result<Backends, Error> {
+        balancers::backends(self, group).await
+    }
+
+    async fn metric(
+        &self,
+        query: &MetricQuery,
+        ids: &[InstanceId],
+    ) -> Result<Vec<MetricPoint>, Error> {
+        monitor::newest(self, query, ids).await
+    }
+
     async fn offers(&self, instance_type: &str) -> Result<Vec<Offer>, Error> {
         stock::offers(self, instance_type).await
     }
@@ -144,6 +163,7 @@ impl Mutate for Ecs {
             Mutation::Start { .. } => "StartInstances",
             Mutation::Stop { .. } => "StopInstances",
             Mutation::Delete { .. } => "DeleteInstances",
+            Mutation::Route { group, change, .. } => balancers::action(group, *change),
         })
     }
 
@@ -179,6 +199,16 @@ impl Mutate for Ecs {
     ) -> Result<Vec<InstanceResult>, Error> {
         end::delete(self, permit, ids, how).await
     }
+
+    async fn route(
+        &self,
+        permit: &Permit,
+        group: &BackendGroup,
+        ids: &[InstanceId],
+        change: BackendChange,
+    ) -> Result<Vec<InstanceResult>, Error> {
+        Ok(balancers::route(self, permit, group, ids, change).await)
+    }
 }
 
 impl Meter for Ecs {
@@ -189,11 +219,15 @@ impl Meter for Ecs {
     fn calls(&self) -> Vec<(String, &'static str, u64)> {
         self.caller.calls()
     }
+
+    fn metric_calls(&self) -> Option<FreeCalls> {
+        monitor::used(self)
+    }
 }
 
 impl Preview for Ecs {
     fn preview(&self, mutation: &Mutation) -> Vec<PlannedCall> {
-        let call = |action: &str, params: &Params| self.caller.preview(action, params);
+        let call = |action: &str, params: &Params| self.caller.preview(Api::Ecs, action, params);
         match mutation {
             Mutation::Launch(launch) => match run::params(self, launch) {
                 Ok(params) => vec![call("RunInstances", &params)],
@@ -214,6 +248,7 @@ impl Preview for Ecs {
                     call("DeleteInstances", &end::delete_params(self, ids, *how, token))
                 })
                 .collect(),
+            Mutation::Route { group, ids, change } => balancers::preview(self, group, ids, *change),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 /// [`Rates::parse_quota`] reads them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rates {
-    /// Calls per second of an action without a figure of its own whose name begins with `Describe`
-    /// or `List`.
+    /// Calls per second of an action without a figure of its own whose name begins with `Describe`,
+    /// `List` or `Get`.
     pub reads: f64,
     /// Calls per second of any other action without a figure of its own.
     pub writes: f64,
@@ -50,7 +50,7 @@ impl Rates {
 
     /// Calls per second of `action`.
     pub(super) fn of(&self, action: &str) -> f64 {
-        let is_read = action.starts_with("Describe") || action.starts_with("List");
+        let is_read = ["Describe", "List", "Get"].iter().any(|verb| action.starts_with(verb));
         let rest = if is_read { self.reads } else { self.writes };
         self.by_action.get(action).copied().unwrap_or(rest)
     }

@@ -205,6 +205,10 @@ fn show(state: &State, machine: &Machine) -> Value {
         .iter()
         .map(|(key, value)| json!({ "TagKey": key, "TagValue": value }))
         .collect();
+    let locks: Vec<Value> = match machine.is_reclaimed {
+        true => vec![json!({ "LockReason": "Recycling", "LockMsg": "" })],
+        false => Vec::new(),
+    };
     let mut shown = json!({
         "InstanceId": machine.id,
         "InstanceName": machine.name,
@@ -226,7 +230,7 @@ fn show(state: &State, machine: &Machine) -> Value {
         "StoppedMode": if status == "Stopped" { "KeepCharging" } else { "Not-applicable" },
         "DeletionProtection": machine.deletion_protection,
         "DeviceAvailable": true,
-        "OperationLocks": { "LockReason": [] },
+        "OperationLocks": { "LockReason": locks },
         "VpcAttributes": {
             "VpcId": "vpc-bp1example",
             "VSwitchId": machine.vswitch,

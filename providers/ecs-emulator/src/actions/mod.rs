@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::answer::{ApiError, Outcome};
+use crate::balancers;
 use crate::faults::Fault;
+use crate::monitor;
 use crate::state::State;
 
 pub(crate) use whose::{WHOSE, whose};
@@ -22,6 +24,8 @@ pub(crate) use whose::{WHOSE, whose};
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) action: &'a str,
+    /// Of the API.
+    pub(crate) version: &'a str,
     pub(crate) parameters: &'a BTreeMap<String, String>,
     /// The fault that hits it, for those that change the effect.
     pub(crate) fault: Option<&'a Fault>,
@@ -33,6 +37,15 @@ pub(crate) struct Call<'a> {
 
 /// Carries the call out.
 pub(crate) fn perform(state: &mut State, call: &mut Call<'_>) -> Outcome {
+    if crate::api_prefix(call.version).is_some() {
+        crate::policy::authorize(state, call)?;
+    }
+    if let Some(outcome) = balancers::perform(state, call) {
+        return outcome;
+    }
+    if let Some(outcome) = monitor::perform(state, call) {
+        return outcome;
+    }
     let is_regional = !matches!(call.action, "DescribeRegions" | "DeleteInstance");
     if is_regional {
         let region = call.required("RegionId")?;
@@ -64,11 +77,11 @@ pub(crate) fn perform(state: &mut State, call: &mut Call<'_>) -> Outcome {
 }
 
 impl Call<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
     }
 
-    fn required(&self, name: &str) -> Result<&str, ApiError> {
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| ApiError::missing(name))
     }
 
@@ -78,7 +91,7 @@ impl Call<'_> {
     }
 
     /// A whole number in `range`, or `default`.
-    fn number(
+    pub(crate) fn number(
         &self,
         name: &str,
         range: std::ops::RangeInclusive<u32>,
@@ -106,7 +119,7 @@ impl Call<'_> {
     }
 
     /// Of the page that is asked for; the first one has none.
-    fn token(&self) -> Option<&str> {
+    pub(crate) fn token(&self) -> Option<&str> {
         self.get("NextToken").filter(|token| !token.is_empty())
     }
 
@@ -126,7 +139,7 @@ impl Call<'_> {
     }
 
     /// Performs `action` once per client token.
-    fn once(
+    pub(crate) fn once(
         &mut self,
         state: &mut State,
         action: impl FnOnce(&mut State, &mut Self) -> Outcome,

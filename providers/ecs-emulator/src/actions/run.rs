@@ -211,6 +211,7 @@ impl LaunchRequest {
             ),
             never_boots: fault(FaultKind::NeverBoots).is_some(),
             // Only the first one: a whole batch rarely fails together.
+            is_reclaimed: false,
             vanishes_at: fault(FaultKind::Vanishes)
                 .filter(|_| n == 0)
                 .map(|fault| clock::after(now, fault.delay.0)),

@@ -2,26 +2,25 @@
 
 use cloud::{Class, ClientToken, Clock, Launch, Observe, TagFilter, Tags};
 
-use super::{CheckFinding, CheckRow, found, places};
+use super::question::{Question, places};
+use super::row::{CheckFinding, CheckRow};
 use crate::config::FleetConfig;
 use crate::model::{IntentId, tags};
 use crate::plan;
 
 /// Whether an instance of `fleet` may be ended, asked with DryRun.
-pub(super) async fn end(fleet: &FleetConfig, cloud: &dyn Observe) -> CheckRow {
+pub(super) async fn end(fleet: &FleetConfig, cloud: &dyn Observe) -> CheckFinding {
     let id = &fleet.fleet.id;
-    let what = format!("fleet {id}: end an instance");
     let ours = TagFilter::of((tags::SOURCE, tags::SOURCE_AUTO), (tags::FLEET, &id.0), &[]);
     let instance = match cloud.instances_by_tags(&ours).await {
         Ok(listed) => listed.into_iter().next(),
-        Err(error) => return CheckRow::new(what, found(Err(error), "")),
+        Err(error) => return CheckFinding::of(Err(error), ""),
     };
     let Some(instance) = instance else {
-        let why = "not asked, there is none yet".to_owned();
-        return CheckRow::new(what, CheckFinding::Skipped(why));
+        return CheckFinding::Skipped("not asked, there is none yet".to_owned());
     };
     let answer = cloud.probe_end(&instance.id, fleet.fleet.terminate).await;
-    CheckRow::new(what, found(answer, "would be accepted (asked with DryRun)"))
+    CheckFinding::of(answer, "would be accepted (asked with DryRun)")
 }
 
 /// The permissions of the key of `provider` beyond those that are needed. A launch without our tags is asked for
@@ -32,7 +31,7 @@ pub(super) async fn excess(
     fleet: Option<&FleetConfig>,
     clock: &dyn Clock,
 ) -> CheckRow {
-    let what = format!("provider {provider}: no permission beyond what is needed");
+    let what = Question::Excess(provider, fleet).what();
     let any = match cloud.excess().await {
         Ok(any) => any,
         Err(error) => {

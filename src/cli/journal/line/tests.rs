@@ -39,12 +39,14 @@ fn ticked(phases: &[(&str, Phase)]) -> Event {
         gaps: [("cpu".into(), "stale".to_owned())].into(),
         phases: phases.iter().map(|(id, phase)| ((*id).into(), *phase)).collect(),
         up: BTreeMap::new(),
+        outgoing: [].into(),
         before_first_listing: false,
         current: 4,
         in_service: 3,
         recommended: 4,
         desired: 4,
         memory: [].into(),
+        shadow: None,
     }))
 }
 

@@ -146,3 +146,40 @@ fn what_is_not_kept_any_more_is_said() {
     assert!(said.contains("It saw   what it was made from is not kept any more"), "{said}");
     assert!(said.contains("Because  cpu = 12 < 30"), "{said}");
 }
+
+#[test]
+fn what_it_costs_and_what_its_shadow_wants_is_told() {
+    let shadow = ShadowNowView {
+        at: decision().decided_at,
+        live_desired_instances: 6,
+        shadow_desired_instances: 9,
+        live_current_instances: 6,
+        shadow_current_instances: 9,
+        reasons: vec![ReasonView { kind: "fixed".into(), text: "the size is fixed at 9".into() }],
+        differs_since: Some(decision().decided_at),
+    };
+    let cost = CostView {
+        amount_per_hour: 3.0,
+        currency: "CNY".into(),
+        priced_instances: 6,
+        unpriced_instances: 1,
+    };
+    let now = FleetView {
+        cost: Some(cost.clone()),
+        shadow: Some(shadow.clone()),
+        ..FleetView::default()
+    };
+    let said = |now: &FleetView| {
+        let lines = page(&decision(), None, Some(now), 80);
+        lines.iter().map(text_of).collect::<Vec<_>>().join("\n")
+    };
+    let expected = "\
+Shadow   its shadow rules want 9, the live ones 6, since 12:04:10: the size is
+         fixed at 9.
+Costs    3.00 CNY an hour, 72.00 a day, for 6 instances; of 1 more the price is
+         not known.";
+    assert!(said(&now).ends_with(expected), "{}", said(&now));
+    let same = ShadowNowView { shadow_desired_instances: 6, differs_since: None, ..shadow };
+    let now = FleetView { shadow: Some(same), ..now };
+    assert!(said(&now).contains("Shadow   its shadow rules want 6, too: the size is fixed at 9."));
+}

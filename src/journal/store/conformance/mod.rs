@@ -163,6 +163,7 @@ macro_rules! conforms {
             prune:
                 what_is_too_old_goes_and_ticks_go_first,
                 what_is_too_much_goes_the_oldest_first,
+                what_goes_for_its_age_makes_room,
                 what_no_snapshot_covers_stays,
                 what_goes_in_several_parts_goes_completely;
         }

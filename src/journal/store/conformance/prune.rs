@@ -84,6 +84,17 @@ pub(crate) async fn what_is_too_much_goes_the_oldest_first(rig: &mut dyn Rig) {
     assert_eq!(left(rig, Retention { bytes: 0, ..ALL }).await, all(""));
 }
 
+pub(crate) async fn what_goes_for_its_age_makes_room(rig: &mut dyn Rig) {
+    let web = fleet("web");
+    note(rig, &web, 5, "intent", 1).await;
+    // It was recorded later, by a host whose clock is behind.
+    let last = note(rig, &web, 0, "intent", 2).await;
+    cover(rig, &web, last).await;
+    let keep =
+        Retention { ticks_from: secs_after_start(1), all_from: secs_after_start(1), bytes: 2 };
+    assert_eq!(left(rig, keep).await, ("1".to_owned(), "1".to_owned()));
+}
+
 pub(crate) async fn what_no_snapshot_covers_stays(rig: &mut dyn Rig) {
     let (web, api) = (fleet("web"), fleet("api"));
     let first = note(rig, &web, 0, "tick", 1).await;

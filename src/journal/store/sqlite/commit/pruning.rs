@@ -1,4 +1,4 @@
-//! Removing what is past its retention, a part at a time.
+//! Removing what is past its retention: what is too old first, then what is too much, a part at a time.
 //!
 //! Each part looks at a bounded number of rows, whether they go or not, in a transaction of its own:
 //! what another method waits for is one part.
@@ -22,13 +22,20 @@ pub(in super::super) struct Pruning {
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    Begin,
+    /// Inputs that are too old.
+    OldInputs,
+    /// Records that are too old, those after this time and place next.
+    TooOld {
+        after: (i64, Seq),
+    },
+    /// Whether there may be too much at all: what has gone for its age makes room.
+    Weigh,
     /// From the newest back, what is below this place comes next, and may have so many bytes.
     Measure {
         below: Seq,
         left: u64,
     },
-    /// Inputs that are too old, or up to this place.
+    /// Inputs up to a place.
     Inputs {
         too_much: Seq,
     },
@@ -36,10 +43,6 @@ enum Step {
     TooMuch {
         too_much: Seq,
         after: Seq,
-    },
-    /// Records that are too old, those after this time and place next.
-    TooOld {
-        after: (i64, Seq),
     },
     Rest,
     Done,
@@ -55,7 +58,7 @@ pub(in super::super) async fn part(
 
 impl Pruning {
     pub(in super::super) fn of(keep: Retention) -> Pruning {
-        Pruning { keep, next: Step::Begin }
+        Pruning { keep, next: Step::OldInputs }
     }
 
     async fn part(&mut self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
@@ -64,11 +67,23 @@ impl Pruning {
         let ticks_from = self.keep.ticks_from.timestamp_millis().max(all_from);
         let mut transaction = begin(connection, Durability::Lazy).await?;
         self.next = match self.next {
-            // Most files never come near their limit, and the sum of all sizes is long work.
-            Step::Begin if file_size(&mut transaction).await? <= bytes => {
-                Step::Inputs { too_much: 0 }
+            Step::OldInputs => {
+                let removed = inputs(&mut transaction, ticks_from, 0).await?;
+                if removed == u64::from(INPUTS_PART) {
+                    Step::OldInputs
+                } else {
+                    Step::TooOld { after: (i64::MIN, 0) }
+                }
             }
-            Step::Begin => Step::Measure { below: Seq::MAX, left: bytes },
+            Step::TooOld { after } => {
+                match before(&mut transaction, after, ticks_from, all_from).await? {
+                    Some(after) => Step::TooOld { after },
+                    None => Step::Weigh,
+                }
+            }
+            // Most files never come near their limit, and the sum of all sizes is long work.
+            Step::Weigh if file_size(&mut transaction).await? <= bytes => Step::Rest,
+            Step::Weigh => Step::Measure { below: Seq::MAX, left: bytes },
             Step::Measure { below, left } => measure(&mut transaction, below, left).await?,
             Step::Inputs { too_much } => {
                 let removed = inputs(&mut transaction, ticks_from, too_much).await?;
@@ -81,12 +96,6 @@ impl Pruning {
             Step::TooMuch { too_much, after } => {
                 match up_to(&mut transaction, after, too_much).await? {
                     Some(after) => Step::TooMuch { too_much, after },
-                    None => Step::TooOld { after: (i64::MIN, 0) },
-                }
-            }
-            Step::TooOld { after } => {
-                match before(&mut transaction, after, ticks_from, all_from).await? {
-                    Some(after) => Step::TooOld { after },
                     None => Step::Rest,
                 }
             }
@@ -153,7 +162,7 @@ async fn measure(
     .await?;
     Ok(match (passed, from) {
         (Some(too_much), _) => Step::Inputs { too_much },
-        (None, None) => Step::Inputs { too_much: 0 },
+        (None, None) => Step::Rest,
         (None, Some(from)) => {
             let left = left.saturating_sub(total.unsigned_abs());
             Step::Measure { below: from, left }

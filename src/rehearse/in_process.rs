@@ -1,5 +1,4 @@
-//! Client and emulator in one process: everything is real but the socket between them, and only the
-//! seed decides what happens.
+//! Client and emulator in one process: everything is real but the socket between them.
 
 use std::sync::Arc;
 
@@ -8,11 +7,11 @@ use async_trait::async_trait;
 use cloud::{Clock, ManualClock};
 use ecs_emulator::{Emulator, RawRequest};
 
-/// Hands requests to an embedded emulator; time-outs are on the clock.
+/// Hands requests to the emulator in this process; time-outs are on the simulated clock.
 #[derive(Debug)]
-pub(crate) struct InProcess {
-    pub(crate) emulator: Arc<Emulator>,
-    pub(crate) clock: ManualClock,
+pub struct InProcess {
+    pub emulator: Arc<Emulator>,
+    pub clock: ManualClock,
 }
 
 #[async_trait]
