@@ -8,6 +8,8 @@ mod backtest;
 mod check;
 mod daemon;
 mod demo;
+#[cfg(test)]
+mod documented;
 mod emulator;
 mod hold;
 mod instruct;
