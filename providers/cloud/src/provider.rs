@@ -209,7 +209,7 @@ pub trait Meter: Debug + Send + Sync {
     fn budget(&self) -> Vec<ActionBudget>;
 
     /// Attempts that were sent, by action and by outcome: `ok` or the name of a
-    /// [`Class`](crate::Class).
+    /// [`Class`].
     fn calls(&self) -> Vec<(String, &'static str, u64)>;
 
     /// The calls to metrics of this month; `None` where none was made, or none is counted.
