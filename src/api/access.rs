@@ -27,7 +27,7 @@ pub enum Door {
     Port(Arc<PortAccess>),
 }
 
-/// Who may do what at a port.
+/// The rights that callers have at a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortAccess {
     pub tokens: Vec<ApiToken>,

@@ -305,6 +305,7 @@ fn instructions(fleet: &FleetView, columns: usize) -> Vec<Painted> {
         let what = match (about, one.min, one.max) {
             (Some(about), ..) => format!("{} {about}", one.kind),
             (None, Some(min), Some(max)) if min == max => format!("size {min}"),
+            (None, None, None) => one.kind.clone(),
             (None, min, max) => {
                 let min = min.map(|min| format!("at least {min}"));
                 let max = max.map(|max| format!("at most {max}"));

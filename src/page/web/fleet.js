@@ -184,7 +184,7 @@ function instructions(section, of, path) {
 }
 
 function instructed(one) {
-  if (one.kind !== 'size') return `${t(one.kind)} ${one.instance ?? one.vswitch}`;
+  if (one.kind !== 'size') return `${t(one.kind)} ${one.instance ?? one.vswitch ?? ''}`.trim();
   return one.min === one.max ? `${t('sized')} ${one.min}` : `${t('sized')} ${one.min ?? '–'}..${one.max ?? '–'}`;
 }
 

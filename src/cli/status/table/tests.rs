@@ -4,7 +4,8 @@ use cloud::clock;
 
 use super::*;
 use crate::api::shape::{
-    BoundsView, BudgetView, DaemonView, HoldView, ReasonView, SizesView, TroubleView,
+    BoundsView, BudgetView, DaemonView, HoldView, InstructionView, ReasonView, SizesView,
+    TroubleView,
 };
 use crate::cli::paint::text_of;
 
@@ -171,4 +172,36 @@ fn a_picture_of_values_shows_their_course_and_their_gaps() {
     assert_eq!(of(vec![Some(5.0), None, Some(5.0)]), "▄ ▄");
     assert_eq!(of(vec![Some(0.0); 9]), "▄▄▄▄");
     assert_eq!(of(Vec::new()), "");
+}
+
+#[test]
+fn each_instruction_is_told_by_what_it_asks_for() {
+    let told = |kind: &str, min, max, instance: Option<&str>| {
+        let one = InstructionView {
+            id: uuid::Uuid::nil(),
+            fleet: Some("web".into()),
+            kind: kind.into(),
+            min,
+            max,
+            instance: instance.map(str::to_owned),
+            vswitch: None,
+            author: "mei".into(),
+            reason: "x".into(),
+            placed_at: ago(60),
+            until: now(),
+        };
+        let instructions = vec![one];
+        let web = FleetView { instructions, ..fleet("web", 2, (2, 2), (2, 4)) };
+        printed(&Status { fleets: vec![web], ..live() }, 80)
+    };
+    let until = "until 11-25 12:10Z by mei: \"x\"";
+    for (said, what) in [
+        (told("refresh", None, None, None), "refresh"),
+        (told("replace", None, None, Some("i-1")), "replace i-1"),
+        (told("size", Some(3), Some(3), None), "size 3"),
+        (told("size", Some(3), None, None), "size at least 3"),
+        (told("size", Some(3), Some(5), None), "size at least 3, at most 5"),
+    ] {
+        assert!(said.contains(&format!("  web: {what} {until}")), "{what}: {said}");
+    }
 }

@@ -31,7 +31,7 @@ const BUSY: &[&str] = &[
     "OperationFailed.ResourceIsConfiguring",
 ];
 
-/// What is to be added is there already.
+/// The backend to add is there already.
 const ALREADY: &[&str] = &["ResourceAlreadyExist.BackendServer", "BackendServer.Exist"];
 
 /// One call: its action and its business parameters.
